@@ -1,0 +1,43 @@
+//! What an engine is: about eight verbs over instances that are named by their sandbox's id.
+//!
+//! Everything a program sees - executions, files, terminals - is the agent's and the same on every engine.
+//! An engine only boots the agent as the init of something isolated, and removes it again.
+//!
+//! Start at [`Engine`].
+
+mod instance;
+
+pub use instance::{
+    BootSpec, EndReason, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport,
+};
+
+use async_trait::async_trait;
+use sentinal_model::{EngineName, SandboxId};
+
+/// One way to run a sandbox. All verbs are idempotent and find what they need by the sandbox's id, so that
+/// they also serve after a crash of the process that called them first.
+#[async_trait]
+pub trait Engine: Send + Sync + std::fmt::Debug {
+    /// Which engine this is.
+    fn name(&self) -> EngineName;
+
+    /// Really starts something small and removes it again. Ends within [`sentinal_model::limits::PROBE_DEADLINE`].
+    async fn probe(&self) -> Result<ProbeReport, ProbeFailure>;
+
+    /// Boots an instance whose init is the agent, and returns when it has been started; the agent may dial
+    /// later. On failure, and when the future is dropped half-way, [`Engine::halt`] removes what is left.
+    async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError>;
+
+    /// Ends the instance and removes all it has on the host. Succeeds when there is nothing. What the host
+    /// knew of its use is answered, read before it is removed.
+    async fn halt(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError>;
+
+    /// Every sandbox of which this engine finds anything on the host, without memory of its own.
+    async fn list(&self) -> Result<Vec<Instance>, EngineError>;
+
+    /// Host-side figures of a running instance.
+    async fn stats(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError>;
+
+    /// Resolves when the instance has ended by itself; also for one that an earlier process booted.
+    async fn ended(&self, id: &SandboxId) -> Result<EndReason, EngineError>;
+}

@@ -1,0 +1,27 @@
+//! SENTINAL's vocabulary: what a sandbox is, which phases it has, and what may be said about it.
+//!
+//! No IO, no async, no clock: every other crate knows this one, and this one knows nobody. Wire and row
+//! types live elsewhere; they convert into these with `TryFrom`, so that what is here is always valid.
+//!
+//! Start at [`Spec`] (what a caller asks for) and [`Phase`] (the life of a sandbox).
+
+mod clock;
+mod engine;
+mod error;
+mod execution;
+mod guest_path;
+mod id;
+pub mod limits;
+mod phase;
+mod quantity;
+mod spec;
+
+pub use clock::{Clock, Millis, SystemClock};
+pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
+pub use error::{Code, Error, Result};
+pub use execution::{Command, Ended, ExecutionOutcome, Stream, Usage};
+pub use guest_path::{GuestPath, InvalidGuestPath};
+pub use id::{ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};
+pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
+pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
+pub use spec::{ImageName, Labels, Spec};

@@ -1,0 +1,130 @@
+//! Every bound that callers, guests or operators can meet: name, unit in the name, and why it is what it is.
+
+use std::time::Duration;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// Least memory of a sandbox: below it an engine's own part leaves no room for a program.
+pub const MEMORY_BYTES_MIN: u64 = 64 * MIB;
+/// Most memory of a sandbox, whatever the node.
+pub const MEMORY_BYTES_MAX: u64 = 1024 * GIB;
+/// Memory of a sandbox that names none.
+pub const MEMORY_BYTES_DEFAULT: u64 = 512 * MIB;
+/// Least disk of a sandbox: below it a file system has no room for itself.
+pub const DISK_BYTES_MIN: u64 = 16 * MIB;
+/// Most disk of a sandbox.
+pub const DISK_BYTES_MAX: u64 = 64 * GIB;
+/// Disk of a sandbox that names none.
+pub const DISK_BYTES_DEFAULT: u64 = GIB;
+/// Least cpu of a sandbox, in thousandths of a core.
+pub const CPU_MILLI_MIN: u32 = 50;
+/// Most cpu of a sandbox, in thousandths of a core.
+pub const CPU_MILLI_MAX: u32 = 64_000;
+/// Cpu of a sandbox that names none, in thousandths of a core.
+pub const CPU_MILLI_DEFAULT: u32 = 1000;
+
+/// How long a sandbox lives that names no ttl.
+pub const TTL_DEFAULT: Duration = Duration::from_secs(300);
+/// Shortest ttl: less is over before the engine is up.
+pub const TTL_MIN: Duration = Duration::from_secs(1);
+/// Longest ttl.
+pub const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How long an execution may run that names no timeout.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// Longest execution timeout; a sandbox's own end comes first.
+pub const TIMEOUT_MAX: Duration = TTL_MAX;
+/// How long a create, or an execute on a pending sandbox, waits for `running` unless told.
+pub const WAIT_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest such wait.
+pub const WAIT_MAX: Duration = Duration::from_secs(120);
+/// How long the records and output of finished sandboxes and executions stay readable.
+pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// How much later than a ttl `node` acts by itself, so that the controller comes first when it is alive.
+pub const NODE_TTL_GRACE: Duration = Duration::from_secs(2);
+/// How much later than a ttl the agent ends the sandbox when neither controller nor node did.
+pub const AGENT_TTL_GRACE: Duration = Duration::from_secs(4);
+
+/// Largest JSON body.
+pub const JSON_BODY_BYTES_MAX: usize = 1 << 20;
+/// Deepest nesting of a JSON body.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Largest upload, all files of it together.
+pub const UPLOAD_BYTES_MAX: u64 = 100 * MIB;
+/// Most files in one upload.
+pub const UPLOAD_FILES_MAX: usize = 1000;
+/// Largest request head (request line and headers).
+pub const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// Most open client connections.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// How long a client may take to send its request head.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a body may make no progress.
+pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may leave a response unread before it is dropped.
+pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Most rows of one page of a list.
+pub const PAGE_ROWS_MAX: u32 = 1000;
+/// Rows of a page of a list unless told.
+pub const PAGE_ROWS_DEFAULT: u32 = 100;
+
+/// Longest path of a file in a sandbox (`PATH_MAX` of Linux, with the terminating NUL).
+pub const GUEST_PATH_BYTES_MAX: usize = 4095;
+/// Longest name of one part of a path (`NAME_MAX` of Linux).
+pub const GUEST_NAME_BYTES_MAX: usize = 255;
+/// Most labels of a sandbox.
+pub const LABELS_MAX: usize = 64;
+/// Longest key of a label.
+pub const LABEL_KEY_BYTES_MAX: usize = 63;
+/// Longest value of a label.
+pub const LABEL_VALUE_BYTES_MAX: usize = 256;
+
+/// Most arguments of an execution.
+pub const ARGUMENTS_MAX: usize = 4096;
+/// Longest single argument or environment entry (`MAX_ARG_STRLEN` of Linux is 128 KiB with its NUL).
+pub const ARGUMENT_BYTES_MAX: usize = 128 * 1024 - 1;
+/// All arguments and environment entries of an execution together.
+pub const ARGUMENTS_TOTAL_BYTES_MAX: usize = 1 << 20;
+/// Most environment variables of an execution.
+pub const ENVIRONMENT_MAX: usize = 1024;
+/// Standard input given with an execute.
+pub const STDIN_BYTES_MAX: usize = 1 << 20;
+/// Executions that may run at once in one sandbox.
+pub const EXECUTIONS_RUNNING_MAX: usize = 256;
+/// Output of one stream that a JSON answer carries.
+pub const OUTPUT_INLINE_BYTES_MAX: u64 = MIB;
+/// Output of one stream that is stored; what comes after is read and dropped.
+pub const OUTPUT_STORED_BYTES_MAX: u64 = 64 * MIB;
+/// Output of one stream kept in its row; more goes to a file.
+pub const OUTPUT_ROW_BYTES_MAX: usize = 16 * 1024;
+/// Output of one stream the agent holds until the server has it safe; then the program waits. Must be
+/// larger than [`OUTPUT_ROW_BYTES_MAX`].
+pub const AGENT_BUFFER_BYTES: u64 = 256 * KIB;
+
+/// Processes in a sandbox (`RLIMIT_NPROC` inside).
+pub const PROCESSES_MAX: u32 = 512;
+/// Open files of a process in a sandbox (`RLIMIT_NOFILE` inside).
+pub const OPEN_FILES_MAX: u64 = 4096;
+
+/// How many times a node's cores may be promised to sandboxes.
+pub const CPU_OVERCOMMIT: u64 = 16;
+/// How many times a node's memory may be promised to sandboxes.
+pub const MEMORY_OVERCOMMIT: u64 = 4;
+/// Percent of a node's memory that must be available for placing one more sandbox.
+pub const MEMORY_AVAILABLE_PERCENT_MIN: u64 = 10;
+/// Percent of a node's disk that must stay free when one more sandbox is placed.
+pub const DISK_AVAILABLE_PERCENT_MIN: u64 = 3;
+/// Sandboxes of one node, whatever their size.
+pub const SANDBOXES_PER_NODE_MAX: usize = 2000;
+
+/// How long a boot may take before it is given up.
+pub const BOOT_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a halt may take before it is reported as stuck and tried again.
+pub const HALT_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the probe of an engine may take.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(20);
+/// How long after a boot the agent may take to dial.
+pub const AGENT_DIAL_DEADLINE: Duration = Duration::from_secs(20);
+/// How long a request to a connected agent may go unanswered.
+pub const AGENT_ANSWER_DEADLINE: Duration = Duration::from_secs(15);

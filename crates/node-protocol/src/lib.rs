@@ -1,0 +1,29 @@
+//! What `serve` and `node` say to each other over a Unix socket, and `serve`'s side of it.
+//!
+//! [`v1`] is generated from `proto/node.proto` and checked in.
+
+/// The messages and the service, generated from `proto/node.proto`.
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    clippy::str_to_string,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
+pub mod v1 {
+    include!("generated/sentinal.node.v1.rs");
+}
+
+/// The oldest protocol version this build speaks.
+pub const VERSION_MIN: u32 = 1;
+
+/// The newest protocol version this build speaks.
+pub const VERSION_MAX: u32 = 1;
+
+/// Largest message either side takes.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
