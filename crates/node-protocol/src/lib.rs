@@ -1,6 +1,16 @@
 //! What `serve` and `node` say to each other over a Unix socket, and `serve`'s side of it.
 //!
-//! [`v1`] is generated from `proto/node.proto` and checked in.
+//! The controller knows the trait [`Node`] and the types around it, and no wire. [`v1`] is generated from
+//! `proto/node.proto` and checked in.
+//!
+//! Start at [`Node`].
+
+mod port;
+
+pub use port::{
+    AgentToken, Boot, EndReason, EngineView, EventStream, HostBootId, HostUsage, ImageView, InstanceState, Inventory,
+    Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
+};
 
 /// The messages and the service, generated from `proto/node.proto`.
 #[allow(

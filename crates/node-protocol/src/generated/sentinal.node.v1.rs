@@ -235,6 +235,8 @@ pub enum EndReason {
     Oom = 2,
     /// The node's own timer found the sandbox past its ttl.
     Expired = 3,
+    /// The host was restarted under it.
+    HostRestarted = 4,
 }
 impl EndReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -247,6 +249,7 @@ impl EndReason {
             Self::Exited => "END_REASON_EXITED",
             Self::Oom => "END_REASON_OOM",
             Self::Expired => "END_REASON_EXPIRED",
+            Self::HostRestarted => "END_REASON_HOST_RESTARTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -256,6 +259,7 @@ impl EndReason {
             "END_REASON_EXITED" => Some(Self::Exited),
             "END_REASON_OOM" => Some(Self::Oom),
             "END_REASON_EXPIRED" => Some(Self::Expired),
+            "END_REASON_HOST_RESTARTED" => Some(Self::HostRestarted),
             _ => None,
         }
     }
