@@ -1,1 +1,58 @@
-//! Placeholder.
+//! What must survive: sandboxes, executions, keys and events.
+//!
+//! [`Store`] is the only door. A write has happened when its future answers: it is on the disk, and a crash
+//! of the process or of the host does not take it back. All writes go through one writer that commits many
+//! of them at once; an answer that says "stored" is never given earlier.
+//!
+//! Start at [`Store`], then the records.
+
+mod record;
+
+pub use record::{
+    EventRecord, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, Page, SandboxRecord, Write,
+};
+
+use async_trait::async_trait;
+use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
+
+/// What must survive, whatever holds it.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Applies all of `writes` in one transaction, durably, in order. A write that finds a newer generation of
+    /// its sandbox in the store fails the whole batch with `conflict`.
+    async fn write(&self, writes: Vec<Write>) -> Result<()>;
+
+    /// A sandbox by its id, finished ones within the retention time included.
+    async fn sandbox(&self, id: SandboxId) -> Result<Option<SandboxRecord>>;
+
+    /// Sandboxes of a tenant, newest first.
+    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>>;
+
+    /// Every sandbox that is not finished: what a start has to reconcile.
+    async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>>;
+
+    /// An execution by its id.
+    async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>>;
+
+    /// Executions of a tenant, newest first, of one sandbox if named.
+    async fn executions(&self, tenant: &TenantId, sandbox: Option<SandboxId>, page: Page<ExecutionId>) -> Result<Vec<ExecutionRecord>>;
+
+    /// Every execution that is recorded as running: what a start has to reconcile.
+    async fn running_executions(&self) -> Result<Vec<ExecutionRecord>>;
+
+    /// Every key that has not been revoked.
+    async fn keys(&self) -> Result<Vec<KeyRecord>>;
+
+    /// Events of a tenant after a cursor, oldest first, of one sandbox if named.
+    async fn events(&self, tenant: &TenantId, sandbox: Option<SandboxId>, after: i64, rows_max: u32) -> Result<Vec<EventRecord>>;
+
+    /// Removes finished sandboxes, their executions and events that ended before `before`, at most
+    /// `rows_max` sandboxes; answers the executions whose output files may go.
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>>;
+
+    /// Whether a write would be taken now; for health checks.
+    async fn ping(&self) -> Result<()>;
+
+    /// When a key was last used; best effort, for operators.
+    async fn touch_key(&self, id: KeyId, at: Millis) -> Result<()>;
+}

@@ -1,0 +1,69 @@
+//! What can be done, as types: a permit for one is no permit for another.
+
+/// An action as a value, for tables and logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is named like its type below, which says what it is")]
+pub enum ActionName {
+    CreateSandbox,
+    ReadSandbox,
+    DestroySandbox,
+    Execute,
+    ReadExecution,
+    WriteFile,
+    ReadFile,
+    ReadLogs,
+    ReadMetrics,
+}
+
+/// An action as a type.
+pub trait Action: Send + Sync + 'static {
+    /// The same as a value.
+    const NAME: ActionName;
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name;
+
+            impl Action for $name {
+                const NAME: ActionName = ActionName::$name;
+            }
+        )+
+
+        impl ActionName {
+            /// All actions.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The action as logs name it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name)),+
+                }
+            }
+        }
+    };
+}
+
+actions!(
+    /// Asking for a sandbox.
+    CreateSandbox,
+    /// Looking at sandboxes.
+    ReadSandbox,
+    /// Ending a sandbox.
+    DestroySandbox,
+    /// Running a program in a sandbox.
+    Execute,
+    /// Looking at executions and their output.
+    ReadExecution,
+    /// Putting files into a sandbox.
+    WriteFile,
+    /// Getting files out of a sandbox.
+    ReadFile,
+    /// Reading what happened.
+    ReadLogs,
+    /// Reading the server's figures.
+    ReadMetrics,
+);

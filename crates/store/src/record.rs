@@ -1,0 +1,168 @@
+//! The records: model types with what only the store adds.
+
+use sentinal_model::{
+    Command, Ended, EngineName, ExecutionId, Generation, KeyId, Millis, NodeId, Phase, SandboxId, Spec, TenantId,
+};
+
+/// A sandbox and all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxRecord {
+    /// Its id.
+    pub id: SandboxId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// How often the controller has changed its mind about it.
+    pub generation: Generation,
+    /// Where in its life it is.
+    pub phase: Phase,
+    /// What was asked for.
+    pub spec: Spec,
+    /// Where it was placed, kept after the end; `None` until then.
+    pub node: Option<NodeId>,
+    /// What it was placed on, kept after the end; `None` until then.
+    pub engine: Option<EngineName>,
+    /// Why there, kept after the end; empty until then.
+    pub engine_reason: String,
+    /// A sentence about what went wrong, for the caller; empty if nothing did.
+    pub message: String,
+    /// What the agent proves itself with.
+    pub token: [u8; 32],
+    /// Whether it belongs to a one-shot execution and is destroyed after it.
+    pub one_shot: bool,
+    /// When it was acknowledged.
+    pub created_at: Millis,
+    /// When its ttl runs out.
+    pub expires_at: Millis,
+    /// When nothing was left of it.
+    pub finished_at: Option<Millis>,
+}
+
+/// An execution and all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionRecord {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Where it runs.
+    pub sandbox: SandboxId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What it runs; standard input is not kept.
+    pub command: Command,
+    /// Whether it runs, or how it ended.
+    pub state: ExecutionState,
+    /// When it was acknowledged.
+    pub created_at: Millis,
+}
+
+/// Whether an execution runs, or how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecutionState {
+    /// It may have been started.
+    Running,
+    /// It has ended and its output is complete.
+    Finished {
+        /// How.
+        ended: Ended,
+        /// When.
+        finished_at: Millis,
+        /// What it wrote to standard output.
+        stdout: Output,
+        /// What it wrote to standard error.
+        stderr: Output,
+    },
+}
+
+/// What one stream of a finished execution wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Output {
+    /// How many bytes the program wrote.
+    pub bytes_total: u64,
+    /// How many of them are stored: the first so many.
+    pub bytes_stored: u64,
+    /// Where.
+    pub place: OutputPlace,
+}
+
+/// Where stored output is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputPlace {
+    /// In the row.
+    Row(Vec<u8>),
+    /// In the file of this execution and stream, in the output folder.
+    File,
+}
+
+impl Default for OutputPlace {
+    fn default() -> Self {
+        Self::Row(Vec::new())
+    }
+}
+
+/// An API key; the secret itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its id, part of what the caller sends.
+    pub id: KeyId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What it is for, in its owner's words.
+    pub name: String,
+    /// `admin`, ... as `auth` names roles.
+    pub role: String,
+    /// SHA-256 of the secret.
+    pub secret_hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it stops being taken; `None` is never.
+    pub expires_at: Option<Millis>,
+}
+
+/// Something that happened, before it has a cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// When.
+    pub at: Millis,
+    /// What: `Sandbox Created`, `Execution Started`, ...
+    pub name: String,
+    /// `execution`, `audit`, `security` or `system`.
+    pub kind: String,
+    /// Which sandbox.
+    pub sandbox: Option<SandboxId>,
+    /// Which execution.
+    pub execution: Option<ExecutionId>,
+    /// A sentence for people; bounded by whoever writes it.
+    pub message: String,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Monotonic over all events.
+    pub cursor: i64,
+    /// What.
+    pub event: NewEvent,
+}
+
+/// One change. A batch of them is one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Inserts or replaces a sandbox, unless the store has a newer generation.
+    Sandbox(Box<SandboxRecord>),
+    /// Inserts or replaces an execution; one that is finished in the store stays as it is.
+    Execution(Box<ExecutionRecord>),
+    /// Inserts a key; one with that id must not exist.
+    Key(KeyRecord),
+    /// Appends an event.
+    Event(NewEvent),
+}
+
+/// A page of a list: rows after (older than) a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page<Id> {
+    /// Begin after this one; `None` begins with the newest.
+    pub after: Option<Id>,
+    /// At most so many rows.
+    pub rows_max: u32,
+}
