@@ -61,8 +61,8 @@ pub struct LogQuery {
     pub sandbox: Option<SandboxId>,
     /// `execution`, `audit`, `security` or `system`; `None` is all.
     pub kind: Option<String>,
-    /// After this cursor, or from the beginning.
-    pub after: Option<i64>,
+    /// After this cursor, or from the beginning. Opaque to callers; a malformed one is `invalid_request`.
+    pub after: Option<String>,
     /// Not before this moment.
     pub since: Option<Millis>,
     /// At most so many.
@@ -73,7 +73,7 @@ pub struct LogQuery {
 #[derive(Debug, Clone)]
 pub struct LogEntry {
     /// Where to go on after this entry.
-    pub cursor: i64,
+    pub cursor: String,
     /// When.
     pub time: Millis,
     /// `execution`, `audit`, `security` or `system`.
