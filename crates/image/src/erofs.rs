@@ -131,6 +131,9 @@ mod tests {
         check(|file| file[1036] = 9, Err(NotAnImage::BlockSize { bits: 9 }));
         check(|file| file[1104] = 1, Err(NotAnImage::Features { features: 1 }));
         check(|file| file.push(0), Err(NotAnImage::Length { expected_bytes: 4096, actual_bytes: 4097 }));
-        check(|file| file[1063] = 255, Err(NotAnImage::Length { expected_bytes: 0xFF00_0001_u64 << 12, actual_bytes: 4096 }));
+        check(
+            |file| file[1063] = 255,
+            Err(NotAnImage::Length { expected_bytes: 0xFF00_0001_u64 << 12, actual_bytes: 4096 }),
+        );
     }
 }

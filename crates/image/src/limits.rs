@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 /// How long finding out which sources are Debian's may take: a few small downloads.
-pub(crate) const SOURCES_DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const SOURCES_DEADLINE: Duration = Duration::from_mins(2);
 /// How long downloading and unpacking the packages may take, on a slow line.
-pub(crate) const PACKAGES_DEADLINE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const PACKAGES_DEADLINE: Duration = Duration::from_mins(30);
 /// How long a command inside the new root folder may take.
-pub(crate) const INSIDE_DEADLINE: Duration = Duration::from_secs(300);
+pub(crate) const INSIDE_DEADLINE: Duration = Duration::from_mins(5);
 /// How long packing the root folder into one file may take.
-pub(crate) const PACK_DEADLINE: Duration = Duration::from_secs(300);
+pub(crate) const PACK_DEADLINE: Duration = Duration::from_mins(5);
 /// How long a question to a package tool may take.
 pub(crate) const QUESTION_DEADLINE: Duration = Duration::from_secs(30);
 

@@ -1,0 +1,59 @@
+//! Is there room for a build? Asked before it, and again when the disk turned out to be full.
+
+use std::path::Path;
+
+use rustix::fs::statvfs;
+
+use crate::{ImageError, limits::BUILD_BYTES};
+
+/// Refuses when less than a build needs is free where `folder` is.
+pub(crate) fn check(folder: &Path) -> Result<(), ImageError> {
+    let available_bytes = available(folder)?;
+    if available_bytes < BUILD_BYTES {
+        return Err(no_space(folder, available_bytes));
+    }
+    Ok(())
+}
+
+/// Gives a failure that comes from a full disk its right name; others stay as they are.
+pub(crate) fn name_full_disk(folder: &Path, error: ImageError) -> ImageError {
+    if error.is_disk_full() {
+        return no_space(folder, available(folder).unwrap_or(0));
+    }
+    error
+}
+
+fn available(folder: &Path) -> Result<u64, ImageError> {
+    let stat = statvfs(folder).map_err(|error| ImageError::io("look for space in", folder)(error.into()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn no_space(folder: &Path, available_bytes: u64) -> ImageError {
+    ImageError::NoSpace { path: folder.to_owned(), needed_bytes: BUILD_BYTES, available_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::PathBuf};
+
+    use super::*;
+
+    fn check_named(error: ImageError, full: bool) {
+        let named = name_full_disk(Path::new("/"), error);
+        assert_eq!(matches!(named, ImageError::NoSpace { needed_bytes: BUILD_BYTES, .. }), full, "{named:?}");
+    }
+
+    #[test]
+    fn a_full_disk_is_recognised_in_whichever_words() {
+        let failed = |stderr: &str| ImageError::ToolFailed {
+            tool: "mkfs.erofs",
+            status: "exit status: 1".to_owned(),
+            stderr_tail: stderr.to_owned(),
+        };
+        let io = |kind: io::ErrorKind| ImageError::Io { doing: "write", path: PathBuf::new(), source: kind.into() };
+        check_named(failed("tar: write: No space left on device"), true);
+        check_named(failed("something else"), false);
+        check_named(io(io::ErrorKind::StorageFull), true);
+        check_named(io(io::ErrorKind::PermissionDenied), false);
+    }
+}

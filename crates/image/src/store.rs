@@ -1,0 +1,165 @@
+//! The folder with the images.
+//!
+//! ```text
+//! <root>/sha256-<hex>.erofs    images, read-only, named after what they contain
+//! <root>/names/<name>.json     what a name stands for
+//! <root>/.build-<random>/      a build under way, or what a crash left of one
+//! <root>/.lock                 held while building
+//! ```
+//!
+//! Only a rename puts something into the first two places, so a reader needs no lock: it sees an image
+//! whole or not at all.
+
+mod install;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use sentinal_model::ImageName;
+
+use crate::{Digest, ImageError, Reference, Superblock, manifest::Manifest};
+
+/// The images of one node.
+#[derive(Debug, Clone)]
+pub struct ImageStore {
+    root: PathBuf,
+}
+
+/// An image that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRef {
+    /// What it was asked for by, or found under.
+    pub reference: Reference,
+    /// What it contains.
+    pub digest: Digest,
+    /// The EROFS file. It never changes; it may be removed when nothing uses it.
+    pub path: PathBuf,
+    /// The file's length.
+    pub size_bytes: u64,
+}
+
+impl ImageStore {
+    /// The store in `root`, which need not exist yet: then the store is empty, and the first build makes it.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, ImageError> {
+        let root = root.into();
+        match fs::metadata(&root) {
+            Ok(found) if !found.is_dir() => Err(ImageError::io("open the image store", root)(not_a_folder())),
+            Ok(_) => Ok(Self { root }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { root }),
+            Err(error) => Err(ImageError::io("open the image store", root)(error)),
+        }
+    }
+
+    /// Where the images are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The image that `reference` (a name or a digest) stands for. Looks at the file's superblock and length,
+    /// not at its content: that is [`ImageStore::verify`].
+    pub fn resolve(&self, reference: &str) -> Result<ImageRef, ImageError> {
+        let reference: Reference = reference.parse()?;
+        let digest = match &reference {
+            Reference::Digest(digest) => Some(*digest),
+            Reference::Name(name) => self.manifest(name)?.and_then(|manifest| manifest.digest()),
+        };
+        match digest.map(|digest| self.image(reference.clone(), digest)) {
+            Some(Ok(image)) => Ok(image),
+            Some(Err(error)) if !is_missing(&error) => Err(error),
+            Some(Err(_)) | None => Err(ImageError::NotFound { wanted: reference.to_string(), known: self.known()? }),
+        }
+    }
+
+    /// All usable images: the named ones in order of their names, then those that only have a digest.
+    /// An unusable one is left out and logged.
+    pub fn list(&self) -> Result<Vec<ImageRef>, ImageError> {
+        let mut images = Vec::new();
+        for file in names_in(&self.root.join("names"))? {
+            let name = file.strip_suffix(".json").and_then(decode);
+            images.extend(name.and_then(|name| self.usable(&name.to_string())));
+        }
+        for file in names_in(&self.root)? {
+            let digest = file.strip_prefix("sha256-").and_then(|rest| rest.strip_suffix(".erofs"));
+            let image = digest.and_then(|hex| self.usable(&format!("{}{hex}", Digest::PREFIX)));
+            images.extend(image.filter(|image| images.iter().all(|named: &ImageRef| named.digest != image.digest)));
+        }
+        Ok(images)
+    }
+
+    /// Reads the whole image and compares it with its digest. Blocks for as long as the disk needs.
+    pub fn verify(&self, image: &ImageRef) -> Result<(), ImageError> {
+        let found = Digest::of_file(&image.path)?;
+        if found == image.digest {
+            return Ok(());
+        }
+        Err(ImageError::Damaged { path: image.path.clone(), found: found.to_string() })
+    }
+
+    fn image(&self, reference: Reference, digest: Digest) -> Result<ImageRef, ImageError> {
+        let path = self.image_path(&digest);
+        let size_bytes = Superblock::read(&path)?.size_bytes;
+        Ok(ImageRef { reference, digest, path, size_bytes })
+    }
+
+    fn usable(&self, reference: &str) -> Option<ImageRef> {
+        let unusable = |error: &ImageError| tracing::warn!(reference, error = %error, "image left out of the list");
+        self.resolve(reference).inspect_err(unusable).ok()
+    }
+
+    fn known(&self) -> Result<Vec<String>, ImageError> {
+        let names = names_in(&self.root.join("names"))?.into_iter();
+        let names: Vec<_> =
+            names.filter_map(|file| decode(file.strip_suffix(".json")?)).map(|n| n.to_string()).collect();
+        Ok(names)
+    }
+
+    pub(crate) fn manifest(&self, name: &ImageName) -> Result<Option<Manifest>, ImageError> {
+        Manifest::read(&self.manifest_path(name))
+    }
+
+    pub(crate) fn image_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join(format!("sha256-{}.erofs", digest.hex()))
+    }
+
+    fn manifest_path(&self, name: &ImageName) -> PathBuf {
+        self.root.join("names").join(format!("{}.json", encode(name)))
+    }
+}
+
+/// A name as a file name: what may be in a name but not in a file name is written as in a URL.
+fn encode(name: &ImageName) -> String {
+    name.as_str().replace('/', "%2F").replace(':', "%3A")
+}
+
+fn decode(file: &str) -> Option<ImageName> {
+    file.replace("%2F", "/").replace("%3A", ":").parse().ok()
+}
+
+/// The names in a folder, in order; none if there is no such folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, ImageError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(ImageError::io("list", folder)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(ImageError::io("list", folder))?;
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn is_missing(error: &ImageError) -> bool {
+    matches!(error, ImageError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+fn not_a_folder() -> io::Error {
+    io::Error::from(io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use std::os::unix::fs::PermissionsExt;
+
+use sentinal_model::Millis;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{erofs::fake_image, manifest::Label};
+
+fn empty() -> (TempDir, ImageStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ImageStore::open(folder.path().join("images")).unwrap();
+    (folder, store)
+}
+
+fn install(store: &ImageStore, name: &str, content: &[u8]) -> Result<ImageRef, ImageError> {
+    store.create_folders().unwrap();
+    let scratch = store.scratch().unwrap();
+    let file = scratch.path().join("image");
+    fs::write(&file, content).unwrap();
+    let inputs = Digest::of(name.as_bytes());
+    store.install(&file, Label { name: name.parse().unwrap(), inputs, packages: Vec::new(), created: Millis(1) })
+}
+
+#[test]
+fn an_image_is_found_by_its_name_and_by_its_digest() {
+    let (_folder, store) = empty();
+    let installed = install(&store, "team/python:3.12", &fake_image(1)).unwrap();
+    assert_eq!(store.resolve("team/python:3.12").unwrap(), installed);
+    assert_eq!(store.resolve(&installed.digest.to_string()).unwrap().path, installed.path);
+    assert_eq!(fs::metadata(&installed.path).unwrap().permissions().mode() & 0o7777, 0o444);
+    store.verify(&installed).unwrap();
+}
+
+#[test]
+fn an_unknown_image_is_answered_with_what_exists() {
+    let (_folder, store) = empty();
+    let error = store.resolve("default").unwrap_err().to_string();
+    assert_eq!(error, "there is no image default; the store is empty: run `sentinal image build`");
+    install(&store, "other", &fake_image(1)).unwrap();
+    let error = store.resolve("default").unwrap_err();
+    assert!(matches!(&error, ImageError::NotFound { known, .. } if known == &["other"]), "{error}");
+}
+
+#[test]
+fn a_name_moves_to_a_newer_image_and_the_older_one_stays() {
+    let (_folder, store) = empty();
+    let old = install(&store, "default", &fake_image(1)).unwrap();
+    let new = install(&store, "default", &fake_image(2)).unwrap();
+    assert_eq!(store.resolve("default").unwrap(), new);
+    let list = store.list().unwrap();
+    assert_eq!(list.iter().map(|image| image.digest).collect::<Vec<_>>(), [new.digest, old.digest]);
+    assert_eq!(list[1].reference, Reference::Digest(old.digest));
+}
+
+#[test]
+fn what_is_no_image_does_not_get_in() {
+    let (_folder, store) = empty();
+    assert!(matches!(install(&store, "default", b"garbage"), Err(ImageError::NotAnImage { .. })));
+    assert!(matches!(store.resolve("default"), Err(ImageError::NotFound { .. })));
+    assert_eq!(store.list().unwrap(), []);
+}
+
+#[test]
+fn a_crash_leaves_nothing_that_counts_as_an_image() {
+    let (_folder, store) = empty();
+    store.create_folders().unwrap();
+    let scratch = store.scratch().unwrap().keep();
+    fs::write(scratch.join("image"), fake_image(1)).unwrap();
+    fs::write(store.root().join("names/.new-abc"), "{").unwrap();
+    assert_eq!(store.list().unwrap(), []);
+    store.sweep().unwrap();
+    assert!(!scratch.exists());
+}
+
+#[test]
+fn a_truncated_or_altered_image_is_noticed() {
+    let (_folder, store) = empty();
+    let image = install(&store, "default", &fake_image(1)).unwrap();
+    let altered = fake_image(9);
+    fs::remove_file(&image.path).unwrap();
+    fs::write(&image.path, &altered).unwrap();
+    assert!(matches!(store.verify(&store.resolve("default").unwrap()), Err(ImageError::Damaged { .. })));
+    fs::write(&image.path, &altered[..2000]).unwrap();
+    assert!(matches!(store.resolve("default"), Err(ImageError::NotAnImage { .. })));
+    assert_eq!(store.list().unwrap(), []);
+}
+
+#[test]
+fn a_broken_manifest_is_an_error_that_names_the_file() {
+    let (_folder, store) = empty();
+    store.create_folders().unwrap();
+    fs::write(store.root().join("names/default.json"), "{").unwrap();
+    assert!(matches!(store.resolve("default"), Err(ImageError::Manifest { .. })));
+    assert_eq!(store.list().unwrap(), []);
+}
+
+#[test]
+fn a_file_is_no_store() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert!(ImageStore::open(file.path()).is_err());
+}
