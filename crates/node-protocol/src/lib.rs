@@ -3,13 +3,16 @@
 //! The controller knows the trait [`Node`] and the types around it, and no wire. [`v1`] is generated from
 //! `proto/node.proto` and checked in.
 //!
-//! Start at [`Node`].
+//! Start at [`Node`], then [`UnixNode`].
 
+mod client;
 mod port;
+mod wire;
 
+pub use client::{CALL_DEADLINE, UnixNode};
 pub use port::{
-    AgentToken, Boot, EndReason, EngineView, EventStream, HostBootId, HostUsage, ImageView, InstanceState, Inventory,
-    Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
+    AgentToken, Boot, EndReason, EngineView, EventStream, Halt, HostBootId, HostUsage, ImageView, InstanceState,
+    Inventory, Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
 };
 
 /// The messages and the service, generated from `proto/node.proto`.

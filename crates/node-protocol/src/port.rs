@@ -78,6 +78,15 @@ pub struct Boot {
     pub agent_deadline: Duration,
 }
 
+/// Remove everything of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halt {
+    /// Which sandbox.
+    pub id: SandboxId,
+    /// The controller's generation of this sandbox.
+    pub generation: Generation,
+}
+
 /// 32 bytes that prove to the server which sandbox is dialling. Never printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AgentToken(pub [u8; 32]);
