@@ -1,0 +1,76 @@
+//! What engines and agents take, as the controller sees it.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::Registry,
+};
+use sentinal_model::EngineName;
+
+use super::{Histograms, Metrics, step_seconds};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EngineLabels {
+    engine: &'static str,
+}
+
+pub(super) struct Figures {
+    boot_seconds: Histograms<EngineLabels>,
+    halt_seconds: Histograms<EngineLabels>,
+    failures: Family<EngineLabels, Counter>,
+    dial_seconds: Histogram,
+}
+
+impl Figures {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let figures = Self {
+            boot_seconds: Histograms::new_with_constructor(step_seconds),
+            halt_seconds: Histograms::new_with_constructor(step_seconds),
+            failures: Family::default(),
+            dial_seconds: step_seconds(),
+        };
+        registry.register("sentinal_engine_boot_seconds", "Booting one instance", figures.boot_seconds.clone());
+        registry.register("sentinal_engine_halt_seconds", "Halting one instance", figures.halt_seconds.clone());
+        registry.register(
+            "sentinal_engine_failures",
+            "Boots and halts that did not succeed, and instances lost",
+            figures.failures.clone(),
+        );
+        registry.register(
+            "sentinal_agent_dial_seconds",
+            "From a booted instance to its agent's first word",
+            figures.dial_seconds.clone(),
+        );
+        figures
+    }
+}
+
+impl Metrics {
+    /// An instance is up.
+    pub fn engine_booted(&self, engine: EngineName, took: Duration) {
+        self.0.engine.boot_seconds.get_or_create(&EngineLabels::new(engine)).observe(took.as_secs_f64());
+    }
+
+    /// An instance is gone.
+    pub fn engine_halted(&self, engine: EngineName, took: Duration) {
+        self.0.engine.halt_seconds.get_or_create(&EngineLabels::new(engine)).observe(took.as_secs_f64());
+    }
+
+    /// A boot or a halt did not succeed, or an instance was lost.
+    pub fn engine_failed(&self, engine: EngineName) {
+        self.0.engine.failures.get_or_create(&EngineLabels::new(engine)).inc();
+    }
+
+    /// An agent has dialled, this long after its instance was up.
+    pub fn agent_dialled(&self, took: Duration) {
+        self.0.engine.dial_seconds.observe(took.as_secs_f64());
+    }
+}
+
+impl EngineLabels {
+    const fn new(engine: EngineName) -> Self {
+        Self { engine: engine.as_str() }
+    }
+}

@@ -1,0 +1,64 @@
+//! The routes of the API, as metrics name them.
+
+macro_rules! routes {
+    ($($(#[$doc:meta])* $name:ident = $template:literal),+ $(,)?) => {
+        /// A route of the API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Route {
+            $($(#[$doc])* $name,)+
+            /// Whatever matches no route.
+            Unknown,
+        }
+
+        impl Route {
+            /// All routes that exist.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The path, with `{id}` where an id stands.
+            pub const fn template(self) -> &'static str {
+                match self {
+                    $(Self::$name => $template,)+
+                    Self::Unknown => "unknown",
+                }
+            }
+        }
+    };
+}
+
+routes!(
+    /// All sandboxes.
+    Sandboxes = "/api/v1/sandbox",
+    /// One sandbox.
+    Sandbox = "/api/v1/sandbox/{id}",
+    /// Files into a sandbox.
+    Upload = "/api/v1/upload",
+    /// A file out of a sandbox.
+    Download = "/api/v1/download",
+    /// Programs in sandboxes.
+    Execute = "/api/v1/execute",
+    /// All executions.
+    Executions = "/api/v1/execution",
+    /// One execution.
+    Execution = "/api/v1/execution/{id}",
+    /// What an execution wrote.
+    ExecutionOutput = "/api/v1/execution/{id}/output",
+    /// What happened.
+    Logs = "/api/v1/logs",
+    /// Whether the server can do its job.
+    Health = "/health",
+    /// Whether the process answers.
+    Livez = "/livez",
+    /// Whether requests may be sent here.
+    Readyz = "/readyz",
+    /// The server's figures.
+    Metrics = "/metrics",
+    /// The description of all this.
+    Openapi = "/openapi.json",
+);
+
+impl Route {
+    /// The route with this path template, or [`Route::Unknown`].
+    pub fn from_template(template: &str) -> Self {
+        Self::ALL.iter().copied().find(|route| route.template() == template).unwrap_or(Self::Unknown)
+    }
+}
