@@ -5,6 +5,8 @@
 //!
 //! Start at [`Engine`].
 
+#[cfg(feature = "fake")]
+pub mod fake;
 mod instance;
 
 pub use instance::{

@@ -92,6 +92,8 @@ pub const ENVIRONMENT_MAX: usize = 1024;
 pub const STDIN_BYTES_MAX: usize = 1 << 20;
 /// Executions that may run at once in one sandbox.
 pub const EXECUTIONS_RUNNING_MAX: usize = 256;
+/// Executions one agent holds, ended ones that the server has not fetched included.
+pub const EXECUTIONS_HELD_MAX: usize = 1024;
 /// Output of one stream that a JSON answer carries.
 pub const OUTPUT_INLINE_BYTES_MAX: u64 = MIB;
 /// Output of one stream that is stored; what comes after is read and dropped.

@@ -125,6 +125,7 @@ pub struct Rejected {
 
 impl Phase {
     /// The only way from one phase to the next. `Ok` of an equal phase means that there was nothing left to do.
+    #[expect(clippy::match_same_arms, reason = "one line per arrow of the picture above")]
     pub fn on(self, event: Event) -> Result<Self, Rejected> {
         match (self, event) {
             (Self::Pending, Event::Placed(placement)) => Ok(Self::Booting(placement)),

@@ -92,7 +92,7 @@ macro_rules! bytes {
             }
 
             fn checked(bytes: u64, text: &str) -> Result<Self, InvalidQuantity> {
-                if $min <= bytes && bytes <= $max {
+                if ($min..=$max).contains(&bytes) {
                     return Ok(Self(bytes));
                 }
                 Err(InvalidQuantity::OutOfRange {

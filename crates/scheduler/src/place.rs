@@ -77,7 +77,10 @@ pub fn place(request: &Request, nodes: &[Node], policy: Policy) -> Result<Placem
             unusable.push((engine, why_unusable(engine, nodes)));
             continue;
         }
-        let (fitting, refused): (Vec<_>, Vec<_>) = usable.into_iter().map(|node| (node, node.room.refusal(request.cpu, request.memory))).partition(|(_, refusal)| refusal.is_none());
+        let (fitting, refused): (Vec<_>, Vec<_>) = usable
+            .into_iter()
+            .map(|node| (node, node.room.refusal(request.cpu, request.memory)))
+            .partition(|(_, refusal)| refusal.is_none());
         if let Some((node, _)) = fitting.into_iter().max_by_key(|(node, _)| node.room.memory_bytes_available) {
             return Ok(Placement { node: node.id.clone(), engine, reason: reason(request.engine, engine, &unusable) });
         }
@@ -98,7 +101,8 @@ fn candidates(choice: EngineChoice, policy: Policy) -> Result<Vec<EngineName>, N
 
 /// Why no node can use the engine.
 fn why_unusable(engine: EngineName, nodes: &[Node]) -> String {
-    let reasons: Vec<String> = nodes.iter().filter_map(|node| Some(format!("{}: {}", node.id, node.usable(engine).err()?))).collect();
+    let reasons: Vec<String> =
+        nodes.iter().filter_map(|node| Some(format!("{}: {}", node.id, node.usable(engine).err()?))).collect();
     match (reasons.as_slice(), nodes) {
         ([], _) => "no node is connected".to_owned(),
         ([_], [node]) => node.usable(engine).err().unwrap_or_default(),
@@ -112,7 +116,8 @@ fn reason(choice: EngineChoice, engine: EngineName, passed_over: &[(EngineName, 
         (EngineChoice::Named(_), _) => format!("{engine} was asked for"),
         (EngineChoice::Auto, []) => format!("{engine} is the strongest engine there is"),
         (EngineChoice::Auto, passed_over) => {
-            let reasons: Vec<String> = passed_over.iter().map(|(engine, reason)| format!("{engine}: {reason}")).collect();
+            let reasons: Vec<String> =
+                passed_over.iter().map(|(engine, reason)| format!("{engine}: {reason}")).collect();
             format!("{engine} is the strongest engine that can be used; {}", reasons.join("; "))
         }
     }
@@ -131,7 +136,10 @@ impl From<NoPlace> for Error {
         match refusal {
             NoPlace::Forbidden { engine, minimum } => Self::new(
                 Code::Forbidden,
-                format!("engine {engine} gives {} isolation, but this server requires at least {minimum}; ask for another engine or leave it out", engine.isolation()),
+                format!(
+                    "engine {engine} gives {} isolation, but this server requires at least {minimum}; ask for another engine or leave it out",
+                    engine.isolation()
+                ),
             ),
             NoPlace::Unavailable(reasons) => {
                 let list: Vec<String> = reasons.iter().map(|(engine, reason)| format!("{engine}: {reason}")).collect();
@@ -139,7 +147,10 @@ impl From<NoPlace> for Error {
             }
             NoPlace::NoCapacity(reasons) => {
                 let list: Vec<String> = reasons.iter().map(|(node, reason)| format!("node {node}: {reason}")).collect();
-                Self::new(Code::NoCapacity, format!("no node has room for it now; try again later or ask for less. {}", list.join("; ")))
+                Self::new(
+                    Code::NoCapacity,
+                    format!("no node has room for it now; try again later or ask for less. {}", list.join("; ")),
+                )
             }
         }
     }
@@ -154,7 +165,10 @@ mod tests {
     fn node(name: &str, engines: &[(EngineName, Result<(), &str>)]) -> Node {
         Node {
             id: NodeId::from_stored(name),
-            engines: engines.iter().map(|(name, usable)| EngineState { name: *name, usable: usable.map_err(str::to_owned) }).collect(),
+            engines: engines
+                .iter()
+                .map(|(name, usable)| EngineState { name: *name, usable: usable.map_err(str::to_owned) })
+                .collect(),
             room: Room {
                 cpu_milli_total: 2000,
                 cpu_milli_promised: 0,
@@ -174,7 +188,10 @@ mod tests {
 
     fn check(engine: EngineChoice, nodes: &[Node], expect: Result<(&str, EngineName), NoPlace>) {
         let placed = place(&request(engine), nodes, Policy::default());
-        assert_eq!(placed.as_ref().map(|placement| (placement.node.as_str(), placement.engine)), expect.as_ref().map(|place| *place));
+        assert_eq!(
+            placed.as_ref().map(|placement| (placement.node.as_str(), placement.engine)),
+            expect.as_ref().map(|place| *place)
+        );
     }
 
     #[test]
@@ -187,16 +204,23 @@ mod tests {
 
     #[test]
     fn auto_says_what_it_passed_over() {
-        let placed = place(&request(EngineChoice::Auto), &[node("a", &[(EngineName::Gvisor, Ok(())), (EngineName::Firecracker, Err("no /dev/kvm"))])], Policy::default());
+        let placed = place(
+            &request(EngineChoice::Auto),
+            &[node("a", &[(EngineName::Gvisor, Ok(())), (EngineName::Firecracker, Err("no /dev/kvm"))])],
+            Policy::default(),
+        );
         let reason = placed.unwrap().reason;
-        assert_eq!(reason, "gvisor is the strongest engine that can be used; firecracker: no /dev/kvm; kata: not part of this node");
+        assert_eq!(
+            reason,
+            "gvisor is the strongest engine that can be used; firecracker: no /dev/kvm; kata: not part of this node"
+        );
     }
 
     #[test]
     fn nothing_weaker_than_the_minimum_is_ever_chosen() {
         let native_only = node("a", &[(EngineName::Native, Ok(()))]);
         let forbidden = NoPlace::Forbidden { engine: EngineName::Native, minimum: Isolation::UserspaceKernel };
-        check(EngineChoice::Named(EngineName::Native), &[native_only.clone()], Err(forbidden));
+        check(EngineChoice::Named(EngineName::Native), std::slice::from_ref(&native_only), Err(forbidden));
         let placed = place(&request(EngineChoice::Auto), &[native_only], Policy::default());
         assert!(matches!(placed, Err(NoPlace::Unavailable(reasons)) if reasons.len() == 3));
     }
@@ -224,7 +248,10 @@ mod tests {
             let Err(NoPlace::NoCapacity(reasons)) = refused else { panic!("{refused:?}") };
             assert!(reasons[0].1.contains(words), "{reasons:?}");
         };
-        full(|room| room.cpu_milli_promised = 31_500, "its cpu is promised: 31.500 of at most 32.000 cores, and 1 more");
+        full(
+            |room| room.cpu_milli_promised = 31_500,
+            "its cpu is promised: 31.500 of at most 32.000 cores, and 1 more",
+        );
         full(|room| room.memory_bytes_promised = 32 * GIB, "its memory is promised");
         full(|room| room.memory_bytes_available = GIB / 2, "10 % of its memory");
         full(|room| room.disk_bytes_available = GIB, "3 % of its disk");
@@ -234,6 +261,8 @@ mod tests {
     #[test]
     fn without_nodes_every_engine_has_its_reason() {
         let placed = place(&request(EngineChoice::Auto), &[], Policy::default());
-        assert!(matches!(placed, Err(NoPlace::Unavailable(reasons)) if reasons.iter().all(|(_, reason)| reason == "no node is connected")));
+        assert!(
+            matches!(placed, Err(NoPlace::Unavailable(reasons)) if reasons.iter().all(|(_, reason)| reason == "no node is connected"))
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! How much a node has, and what of it is promised.
 
-use sentinal_model::{limits, Cpu, Memory};
+use sentinal_model::{Cpu, Memory, limits};
 
 /// A node's resources at one moment. Promises are the limits of the sandboxes placed there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,8 @@ impl Room {
             return Some(format!("it has {} sandboxes, the most a node may have", self.sandboxes));
         }
         if self.cpu_milli_promised.saturating_add(cpu.milli().into()) > cpu_milli_max {
-            let promised = format!("{} of at most {}", thousandths(self.cpu_milli_promised), thousandths(cpu_milli_max));
+            let promised =
+                format!("{} of at most {}", thousandths(self.cpu_milli_promised), thousandths(cpu_milli_max));
             return Some(format!("its cpu is promised: {promised} cores, and {cpu} more were asked for"));
         }
         if self.memory_bytes_promised.saturating_add(memory.bytes()) > memory_bytes_max {
