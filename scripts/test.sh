@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Runs every check and every test, and ends with what passed and what failed:  scripts/test.sh [lint]
+#
+# A step that fails does not keep the others from running. Everything has a deadline.
+set -euo pipefail
+# shellcheck source=scripts/prelude.sh
+. "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
+cd "$ROOT"
+
+readonly LOGS="$TARGET_DIR/test-logs"
+passed=0 failed=0
+failures=()
+
+main() {
+    "$ROOT/scripts/install.sh" test
+    "$ROOT/scripts/toolchain.sh"
+    rm -rf "$LOGS"
+    mkdir -p "$LOGS"
+    lint
+    if [ "${1:-}" != lint ]; then tests; fi
+    report
+}
+
+lint() {
+    step 300 format cargo fmt --all --check
+    step 300 shellcheck shellcheck --external-sources scripts/*.sh examples/*.sh .ci/run
+    step 2400 clippy cargo clippy --workspace --all-targets --locked -- -D warnings
+}
+
+tests() {
+    is_root || fail 'the tests make real sandboxes, which needs root. Run:' '  sudo --preserve-env=HOME,PATH make test'
+    step 2400 build scripts/build.sh debug
+    step 2400 image "$TARGET_DIR/debug/sentinal" image build
+    export SENTINAL_AGENT="$TARGET_DIR/x86_64-unknown-linux-musl/agent/sentinal-agent"
+    if has cargo-nextest; then
+        suite 3000 nextest cargo nextest run --workspace --locked --no-fail-fast
+    else
+        suite 3000 tests cargo test --workspace --locked --no-fail-fast --lib --bins --tests -- --show-output
+    fi
+    suite 1200 doctests cargo test --workspace --locked --no-fail-fast --doc
+}
+
+# A command that passes or fails as one.
+step() {
+    local seconds=$1 name=$2
+    shift 2
+    say "$name"
+    if timeout --kill-after=20 "$seconds" "$@" </dev/null; then passed=$((passed + 1)); else count_failure "$name"; fi
+}
+
+# A test runner, which counts by itself. One that fails without a failed test (it did not compile, it was cut off at
+# its deadline) counts as one failure.
+suite() {
+    local seconds=$1 name=$2 status=0 before=$failed
+    shift 2
+    say "$name"
+    timeout --kill-after=20 "$seconds" "$@" </dev/null 2>&1 | tee "$LOGS/$name.log" || status=$?
+    count "$LOGS/$name.log"
+    if [ "$failed" -gt "$before" ]; then failures+=("$name")
+    elif [ "$status" -ne 0 ]; then count_failure "$name (status $status)"; fi
+}
+
+# The closing lines of cargo test ("test result: ok. 3 passed; 0 failed; ...", one per binary) and of nextest
+# ("Summary [ 1.2s] 4 tests run: 2 passed, 1 failed, 1 timed out, 0 skipped").
+count() {
+    local closing
+    closing=$(grep -E '^test result: |^ +Summary \[' "$1" || true)
+    passed=$((passed + $(sum '[0-9]+ passed' "$closing")))
+    failed=$((failed + $(sum '[0-9]+ (failed|timed out|exec failed)' "$closing")))
+}
+
+sum() { grep -oE "$1" <<<"$2" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+count_failure() {
+    failed=$((failed + 1))
+    failures+=("$1")
+}
+
+# What a test could not try on this machine. nextest keeps the output of tests that passed in its report.
+skipped_lines() {
+    local report="$TARGET_DIR/nextest/default/junit.xml"
+    if [ -e "$report" ] && [ "$report" -nt "$LOGS" ]; then
+        grep -ohE 'SKIPPED: [^<]*' "$report" | sed "s/&lt;/</g; s/&gt;/>/g; s/&quot;/\"/g; s/&apos;/'/g; s/&amp;/\&/g"
+    fi
+    grep -ohE 'SKIPPED: .*' "$LOGS"/*.log 2>/dev/null
+}
+
+report() {
+    local skipped
+    skipped=$(skipped_lines | sort -u || true)
+    if [ -n "$skipped" ]; then
+        say 'skipped, because this machine lacks something:'
+        printf '    %s\n' "${skipped//$'\n'/$'\n'    }"
+    fi
+    if [ "$failed" -gt 0 ]; then complain "failed: $(printf '%s, ' "${failures[@]}" | sed 's/, $//')"; fi
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}
+
+main "$@"
