@@ -17,7 +17,7 @@ pub(crate) use settings::settings;
 
 use crate::{
     ImageError,
-    limits::{QUESTION_DEADLINE, SOURCES_BYTES_MAX, SOURCES_DEADLINE},
+    limits::{QUESTION_DEADLINE, SOURCES_BYTES_MAX, SOURCES_DEADLINE, STDERR_TAIL_BYTES},
     process::{Tool, quiet},
     recipe::SUITE,
 };
@@ -180,14 +180,21 @@ fn required(found: &BTreeSet<Target>) -> BTreeSet<String> {
     parts.chain([SUITE.to_owned()]).collect()
 }
 
-/// Runs an update; its failure is not ours, since a single foreign source makes it fail. Answers what it said.
+/// Runs an update and answers what it complained about. Its failure is not ours, and its success means nothing:
+/// a foreign source makes it fail, and a source that does not answer does not.
 async fn update(options: &[String]) -> Result<String, ImageError> {
     let mut command = APT_GET.command();
     command.args(options).args(["-o", "Acquire::IndexTargets::deb::Packages::DefaultEnabled=false", "update"]);
-    match APT_GET.run(command, SOURCES_DEADLINE, &mut quiet).await {
-        Ok(_) => Ok(String::new()),
-        Err(ImageError::ToolFailed { stderr_tail, .. }) if !stderr_tail.contains("No space left") => Ok(stderr_tail),
-        Err(error) => Err(error),
+    let mut complaints = String::new();
+    let mut heard = |line: &str| {
+        if complaints.len() + line.len() < STDERR_TAIL_BYTES {
+            complaints.push_str(line);
+            complaints.push('\n');
+        }
+    };
+    match APT_GET.run(command, SOURCES_DEADLINE, &mut heard).await {
+        Err(error) if !matches!(error, ImageError::ToolFailed { .. }) || error.is_disk_full() => Err(error),
+        Ok(_) | Err(_) => Ok(complaints),
     }
 }
 

@@ -80,7 +80,7 @@ pub async fn build_default(
     }
     steps::check_machine().await?;
     store.create_folders()?;
-    progress.report(Progress { step: Step::Sources, fraction: 0.0, message: "waiting for other builds" });
+    progress.report(Progress { step: Step::Sources, fraction: 0.0, message: "waiting for the store" });
     let _lock = BuildLock::acquire(store.root(), options.lock_wait).await?;
     if let Some(built) = up_to_date(store, options, &key)? {
         return Ok(built);

@@ -68,8 +68,8 @@ pub enum ImageError {
     },
     /// This machine's package sources do not offer what the image is made of.
     #[error(
-        "no package source signed by Debian offers {release} (component main): \
-         name one in /etc/apt/sources.list.d, or give a file with sources"
+        "no package source answers with Debian's signature for {release} (component main): \
+         check the network, name a source in /etc/apt/sources.list.d, or give a file with sources"
     )]
     NoSource {
         /// The part of Debian that is missing, such as `bookworm-security`.

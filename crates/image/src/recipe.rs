@@ -1,8 +1,8 @@
-//! What the default image is made of. A change here is a change of [`VERSION`].
+//! What the default image is made of.
 
 use crate::{Digest, apt::Inputs};
 
-/// Goes up when the steps of a build change, so that images made by older steps are made anew.
+/// Goes up when the steps of a build change (the lists below speak for themselves), so that images made by older steps are made anew.
 const VERSION: u32 = 1;
 
 /// The release of Debian the image is made of, whatever the machine itself runs.
@@ -88,6 +88,7 @@ pub(crate) const PRUNED: &[&str] = &[
 /// packages at the same sources do not change it; a forced rebuild takes them in.
 pub(crate) fn key(inputs: &Inputs) -> Digest {
     let architecture = std::env::consts::ARCH;
-    let parts = [format!("recipe {VERSION} {SUITE} {architecture}"), PACKAGES.join(" "), inputs.text().to_owned()];
+    let recipe = format!("recipe {VERSION} {SUITE} {architecture}");
+    let parts = [recipe, PACKAGES.join(" "), PRUNED.join(" "), inputs.text().to_owned()];
     Digest::of(parts.join("\n").as_bytes())
 }

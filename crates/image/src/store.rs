@@ -61,14 +61,9 @@ impl ImageStore {
     /// not at its content: that is [`ImageStore::verify`].
     pub fn resolve(&self, reference: &str) -> Result<ImageRef, ImageError> {
         let reference: Reference = reference.parse()?;
-        let digest = match &reference {
-            Reference::Digest(digest) => Some(*digest),
-            Reference::Name(name) => self.manifest(name)?.and_then(|manifest| manifest.digest()),
-        };
-        match digest.map(|digest| self.image(reference.clone(), digest)) {
-            Some(Ok(image)) => Ok(image),
-            Some(Err(error)) if !is_missing(&error) => Err(error),
-            Some(Err(_)) | None => Err(ImageError::NotFound { wanted: reference.to_string(), known: self.known()? }),
+        match self.find(&reference)? {
+            Some(image) => Ok(image),
+            None => Err(ImageError::NotFound { wanted: reference.to_string(), known: self.known()? }),
         }
     }
 
@@ -78,12 +73,13 @@ impl ImageStore {
         let mut images = Vec::new();
         for file in names_in(&self.root.join("names"))? {
             let name = file.strip_suffix(".json").and_then(decode);
-            images.extend(name.and_then(|name| self.usable(&name.to_string())));
+            images.extend(name.and_then(|name| self.usable(&Reference::Name(name))));
         }
         for file in names_in(&self.root)? {
-            let digest = file.strip_prefix("sha256-").and_then(|rest| rest.strip_suffix(".erofs"));
-            let image = digest.and_then(|hex| self.usable(&format!("{}{hex}", Digest::PREFIX)));
-            images.extend(image.filter(|image| images.iter().all(|named: &ImageRef| named.digest != image.digest)));
+            let hex = file.strip_prefix("sha256-").and_then(|rest| rest.strip_suffix(".erofs"));
+            let digest = hex.and_then(|hex| format!("{}{hex}", Digest::PREFIX).parse().ok());
+            let unnamed = digest.filter(|digest| images.iter().all(|image: &ImageRef| image.digest != *digest));
+            images.extend(unnamed.and_then(|digest| self.usable(&Reference::Digest(digest))));
         }
         Ok(images)
     }
@@ -97,22 +93,31 @@ impl ImageStore {
         Err(ImageError::Damaged { path: image.path.clone(), found: found.to_string() })
     }
 
-    fn image(&self, reference: Reference, digest: Digest) -> Result<ImageRef, ImageError> {
+    /// The image of a reference; `None` if there is no such name, or no such file.
+    fn find(&self, reference: &Reference) -> Result<Option<ImageRef>, ImageError> {
+        let digest = match reference {
+            Reference::Digest(digest) => Some(*digest),
+            Reference::Name(name) => self.manifest(name)?.and_then(|manifest| manifest.digest()),
+        };
+        let Some(digest) = digest else { return Ok(None) };
         let path = self.image_path(&digest);
-        let size_bytes = Superblock::read(&path)?.size_bytes;
-        Ok(ImageRef { reference, digest, path, size_bytes })
+        match Superblock::read(&path) {
+            Ok(Superblock { size_bytes }) => {
+                Ok(Some(ImageRef { reference: reference.clone(), digest, path, size_bytes }))
+            }
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    fn usable(&self, reference: &str) -> Option<ImageRef> {
-        let unusable = |error: &ImageError| tracing::warn!(reference, error = %error, "image left out of the list");
-        self.resolve(reference).inspect_err(unusable).ok()
+    /// Like `find`, for a list that one bad entry must not spoil.
+    fn usable(&self, reference: &Reference) -> Option<ImageRef> {
+        let unusable = |error: &ImageError| tracing::warn!(%reference, %error, "image left out of the list");
+        self.find(reference).inspect_err(unusable).ok().flatten()
     }
 
     fn known(&self) -> Result<Vec<String>, ImageError> {
-        let names = names_in(&self.root.join("names"))?.into_iter();
-        let names: Vec<_> =
-            names.filter_map(|file| decode(file.strip_suffix(".json")?)).map(|n| n.to_string()).collect();
-        Ok(names)
+        Ok(self.list()?.iter().map(|image| image.reference.to_string()).collect())
     }
 
     pub(crate) fn manifest(&self, name: &ImageName) -> Result<Option<Manifest>, ImageError> {

@@ -1,7 +1,5 @@
 //! The users and groups of a sandbox, with Debian's numbers.
 
-use std::fs;
-
 use super::tree::{Owner, Tree};
 use crate::ImageError;
 
@@ -47,9 +45,10 @@ pub(super) fn write(tree: &Tree) -> Result<(), ImageError> {
     tree.folder("root", 0o700)?;
     tree.folder(HOME, 0o755)?;
     tree.own(HOME, USER)?;
-    for file in tree.list("etc/skel")? {
-        let copy = format!("{HOME}/{file}");
-        tree.copy(&format!("etc/skel/{file}"), &copy)?;
+    for template in tree.children("etc/skel")? {
+        let name = template.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let copy = format!("{HOME}/{name}");
+        tree.copy(&format!("etc/skel/{name}"), &copy)?;
         tree.own(&copy, USER)?;
     }
     Ok(())
@@ -58,15 +57,6 @@ pub(super) fn write(tree: &Tree) -> Result<(), ImageError> {
 fn shadow() -> String {
     let names = PASSWD.lines().filter_map(|line| line.split(':').next());
     names.flat_map(|name| [name, ":*:19000:0:99999:7:::\n"]).collect()
-}
-
-impl Tree {
-    fn list(&self, folder: &str) -> Result<Vec<String>, ImageError> {
-        let path = self.place(folder)?.join(".");
-        let entries = fs::read_dir(&path).map_err(ImageError::io("list", &path))?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names.collect())
-    }
 }
 
 #[cfg(test)]

@@ -20,12 +20,20 @@ pub(super) fn prune(tree: &Tree) -> Result<(), ImageError> {
     }
     for folder in ["usr/bin", "usr/sbin"] {
         for path in tree.children(folder)? {
-            if is_perl_script(&path) {
+            if needs_all_of_perl(&path) {
                 fs::remove_file(&path).map_err(ImageError::io("remove", &path))?;
             }
         }
     }
     Ok(())
+}
+
+/// Whether a program is a part of the larger Perl, or a script that may use its modules. (`perl` itself, and
+/// what can be said with `perl -e`, comes with the smaller half.)
+fn needs_all_of_perl(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_part = name == "perldoc" || (name.starts_with("perl5") && name.ends_with("-linux-gnu"));
+    is_part || is_perl_script(path)
 }
 
 /// Whether the first line of a file names Perl as its interpreter. What cannot be read is not one.

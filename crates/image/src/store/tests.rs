@@ -86,6 +86,15 @@ fn a_truncated_or_altered_image_is_noticed() {
 }
 
 #[test]
+fn a_name_whose_image_is_gone_is_not_offered() {
+    let (_folder, store) = empty();
+    let image = install(&store, "default", &fake_image(1)).unwrap();
+    fs::remove_file(&image.path).unwrap();
+    let error = store.resolve("default").unwrap_err();
+    assert!(matches!(&error, ImageError::NotFound { known, .. } if known.is_empty()), "{error}");
+}
+
+#[test]
 fn a_broken_manifest_is_an_error_that_names_the_file() {
     let (_folder, store) = empty();
     store.create_folders().unwrap();
