@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The harness of the tests that only the whole product can pass: real processes, a real socket, a real engine.
+//!
+//! It knows the product from outside only: its command lines ([`commands`]), its HTTP interface ([`Client`])
+//! and what it leaves on the host ([`Leaks`]). A test that the machine cannot run prints `SKIPPED: what: why`.
+//!
+//! Start at [`Server`], which runs `sentinal serve` and `sentinal node` on a data folder of its own.
+
+pub mod commands;
+
+mod api;
+mod binaries;
+mod capability;
+mod client;
+mod guardian;
+mod leaks;
+mod place;
+mod poll;
+mod process;
+mod role;
+mod server;
+mod shared;
+mod sse;
+
+pub use api::{Execution, ListOf, NewExecution, Problem, Sandbox, Uploaded, UploadedFile, percent_encoded};
+pub use binaries::Binaries;
+pub use capability::{Missing, detect, skipped};
+pub use client::{Answer, Client, Request, multipart};
+pub use leaks::Leaks;
+pub use place::Place;
+pub use poll::{eventually, soon};
+pub use process::{Process, processes};
+pub use role::Role;
+pub use server::{Options, Server};
+pub use shared::{Guest, guest, shared};
+pub use sse::{Event, EventStream, Followed};
+
+/// What a test answers: nothing, or what was not as it should be.
+pub type Fact = anyhow::Result<()>;

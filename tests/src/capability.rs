@@ -1,0 +1,66 @@
+//! What this machine can run. A test that needs more is skipped, visibly.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{Binaries, binaries::run, commands};
+
+/// What a machine lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The privilege to have a node.
+    Root,
+    /// gVisor.
+    Runsc,
+    /// A file system of our own for the tests about full disks.
+    SmallDisk,
+}
+
+impl Missing {
+    const fn why(self) -> &'static str {
+        match self {
+            Self::Root => "not run as root",
+            Self::Runsc => "runsc is not in PATH",
+            Self::SmallDisk => "no tmpfs may be mounted here",
+        }
+    }
+}
+
+/// Says on the real standard error, past the capture of the test runner, that something was not tested.
+pub fn skipped(what: &str, missing: Missing) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: {}", missing.why());
+}
+
+/// Whether a server with gVisor can run here. Makes the server's user where it is missing.
+pub async fn detect() -> Result<Option<Missing>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Some(Missing::Root));
+    }
+    if find_program("runsc").is_none() {
+        return Ok(Some(Missing::Runsc));
+    }
+    let users = fs::read_to_string("/etc/passwd").context("read the users")?;
+    let prefix = format!("{}:", commands::SERVER_USER);
+    if !users.lines().any(|line| line.starts_with(&prefix)) {
+        run(commands::user_add(), Duration::from_secs(30)).await?;
+    }
+    Binaries::find().await?.build_image().await?;
+    Ok(None)
+}
+
+/// A program in `PATH`.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,78 @@
+//! Where one server of the tests keeps everything.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// A data folder of its own, short, since the path of a Unix socket has at most 107 bytes.
+#[derive(Debug, Clone)]
+pub struct Place {
+    data_dir: PathBuf,
+    logs: PathBuf,
+}
+
+impl Place {
+    /// A fresh folder. It is removed by the server's [`crate::Server`] guard; the logs stay in the target folder.
+    pub fn fresh(name: &str) -> Result<Self> {
+        let data_dir =
+            tempfile::Builder::new().prefix("snt-").tempdir_in("/var/tmp").context("make a data folder")?.keep();
+        Self::at(name, data_dir)
+    }
+
+    /// A folder that exists already, for example on a small disk.
+    pub fn at(name: &str, data_dir: PathBuf) -> Result<Self> {
+        // The server's ordinary user has to be able to get to what is its own in there.
+        fs::set_permissions(&data_dir, fs::Permissions::from_mode(0o755)).context("open the data folder")?;
+        let logs = crate::binaries::target_dir().join("sentinal-tests").join(name);
+        fs::create_dir_all(&logs).context("make the folder of the logs")?;
+        for role in crate::Role::ALL {
+            fs::write(logs.join(role.as_str()).with_extension("log"), "").context("begin a log")?;
+        }
+        Ok(Self { data_dir, logs })
+    }
+
+    /// The data folder.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The node's part of it.
+    pub fn state_dir(&self) -> PathBuf {
+        self.data_dir.join("node")
+    }
+
+    /// Where the node listens.
+    pub fn socket(&self) -> PathBuf {
+        self.state_dir().join("node.sock")
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join("sentinal.db")
+    }
+
+    /// The first admin key.
+    pub fn admin_key(&self) -> PathBuf {
+        self.data_dir.join("admin.key")
+    }
+
+    /// What a role has said on standard error.
+    pub fn log(&self, role: crate::Role) -> PathBuf {
+        self.logs.join(role.as_str()).with_extension("log")
+    }
+
+    /// The end of both logs, for a failure's message.
+    pub fn log_tails(&self) -> String {
+        let tail = |role: crate::Role| {
+            let text = fs::read_to_string(self.log(role)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let last = lines[lines.len().saturating_sub(25)..].join("\n");
+            format!("--- {}\n{last}", self.log(role).display())
+        };
+        crate::Role::ALL.map(tail).join("\n")
+    }
+}

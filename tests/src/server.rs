@@ -1,0 +1,159 @@
+//! One `sentinal serve` and one `sentinal node` as separate processes, which can be killed and started again.
+
+use std::{
+    fs::File,
+    net::{SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use hyper::Method;
+
+use crate::{Binaries, Client, Leaks, Place, Role, commands, detect, eventually, guardian::Guardian, skipped};
+
+const READY_DEADLINE: Duration = Duration::from_mins(1);
+const CLEAN_DEADLINE: Duration = Duration::from_mins(1);
+
+/// What a server is started with besides the usual.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// More arguments for `sentinal node`.
+    pub node: Vec<std::ffi::OsString>,
+    /// More arguments for `sentinal serve`.
+    pub serve: Vec<std::ffi::OsString>,
+    /// Where it keeps everything; a fresh folder unless given.
+    pub place: Option<Place>,
+}
+
+/// A running product. When it is dropped nothing of it is left.
+#[derive(Debug)]
+pub struct Server {
+    place: Place,
+    address: SocketAddr,
+    options: Options,
+    binaries: &'static Binaries,
+    children: Mutex<Vec<Child>>,
+    _guardian: Guardian,
+}
+
+impl Server {
+    /// Starts both processes and waits until the server is healthy. `None`, said aloud, where this machine cannot.
+    pub async fn start(name: &str, options: Options) -> Result<Option<Self>> {
+        let Some(server) = Self::prepare(name, options).await? else { return Ok(None) };
+        server.launch(Role::Node)?;
+        server.launch(Role::Serve)?;
+        server.healthy().await?;
+        Ok(Some(server))
+    }
+
+    /// The same without starting anything yet.
+    pub async fn prepare(name: &str, mut options: Options) -> Result<Option<Self>> {
+        if let Some(missing) = detect().await? {
+            skipped(name, missing);
+            return Ok(None);
+        }
+        let place = options.place.take().map_or_else(|| Place::fresh(name), Ok)?;
+        Ok(Some(Self {
+            address: free_port()?,
+            _guardian: Guardian::of(place.data_dir())?,
+            binaries: Binaries::find().await?,
+            children: Mutex::default(),
+            place,
+            options,
+        }))
+    }
+
+    /// Starts the process of one role.
+    pub fn launch(&self, role: Role) -> Result<()> {
+        let sentinal = &self.binaries.sentinal;
+        let (mut command, more) = match role {
+            Role::Serve => (commands::serve(sentinal, &self.place, self.address), &self.options.serve),
+            Role::Node => {
+                (commands::node(sentinal, &self.binaries.agent, &self.binaries.images, &self.place), &self.options.node)
+            }
+        };
+        command.args(more);
+        let child = spawn(command, &self.place.log(role))?;
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        children.push(child);
+        Ok(())
+    }
+
+    /// SIGKILL to all processes of a role.
+    pub async fn kill(&self, role: Role) -> Result<()> {
+        role.kill(self.place.data_dir()).await?;
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        Ok(())
+    }
+
+    /// Waits until the server says that it can do its job.
+    pub async fn healthy(&self) -> Result<()> {
+        let client = Client::new(self.address, None);
+        let ask = || async {
+            let answer = client.request(Method::GET, "/health").deadline(Duration::from_secs(5)).send().await?;
+            ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
+            Ok(())
+        };
+        eventually("a healthy server", READY_DEADLINE, ask).await.with_context(|| self.place.log_tails())
+    }
+
+    /// Waits until the server answers at all, healthy or not.
+    pub async fn answering(&self) -> Result<()> {
+        let client = Client::new(self.address, None);
+        let ask = || async { client.request(Method::GET, "/livez").deadline(Duration::from_secs(5)).send().await };
+        eventually("an answering server", READY_DEADLINE, ask).await.with_context(|| self.place.log_tails())?;
+        Ok(())
+    }
+
+    /// A client with the first admin key.
+    pub fn client(&self) -> Result<Client> {
+        let key = std::fs::read_to_string(self.place.admin_key()).context("read the admin key")?;
+        Ok(Client::new(self.address, Some(key.trim().to_owned())))
+    }
+
+    /// A client with no key, or any.
+    pub const fn client_with(&self, key: Option<String>) -> Client {
+        Client::new(self.address, key)
+    }
+
+    /// Where it keeps everything.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Waits until nothing of any sandbox is left on the host.
+    pub async fn clean(&self) -> Result<()> {
+        let look = || async { Leaks::of_place(&self.place)?.none() };
+        eventually("a clean host", CLEAN_DEADLINE, look).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let mut children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
+        for child in &mut children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a process in a process group of its own, so that a Ctrl-C at the terminal reaches the test alone.
+fn spawn(mut command: Command, log: &std::path::Path) -> Result<Child> {
+    use std::os::unix::process::CommandExt;
+    let log = File::options().append(true).open(log).context("open the log")?;
+    command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.env("RUST_LOG", std::env::var("SENTINAL_TEST_LOG").unwrap_or_else(|_| "info".to_owned()));
+    let line = format!("{command:?}");
+    command.spawn().with_context(|| format!("start {line}"))
+}
+
+/// A port of the loopback interface that was free a moment ago. It is kept over restarts.
+fn free_port() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
+    listener.local_addr().context("find a free port")
+}
