@@ -21,3 +21,15 @@ fail() { complain "$@"; exit 1; }
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
+
+# Runs a command that may take so many seconds; it and its children end at the deadline, and with this script.
+within() {
+    local seconds=$1 pid status=0
+    shift
+    timeout --kill-after=20 "$seconds" "$@" </dev/null &
+    pid=$!
+    trap 'kill -TERM "$pid" 2>/dev/null; exit 130' INT TERM
+    wait "$pid" || status=$?
+    trap 'exit 130' INT TERM
+    return "$status"
+}

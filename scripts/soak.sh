@@ -13,5 +13,4 @@ is_root || fail 'the crash test makes real sandboxes, which needs root. Run:' ' 
 "$TARGET_DIR/debug/sentinal" image build
 export SENTINAL_CRASH_ROUNDS=${1:-200}
 say "crash test, $SENTINAL_CRASH_ROUNDS rounds"
-exec timeout --kill-after=20 $((SENTINAL_CRASH_ROUNDS * 60)) \
-    cargo test --locked -p sentinal-tests --test crash -- --nocapture
+within $((SENTINAL_CRASH_ROUNDS * 60)) cargo test --locked -p sentinal-tests --test crash -- --nocapture

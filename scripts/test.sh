@@ -31,12 +31,9 @@ tests() {
     is_root || fail 'the tests make real sandboxes, which needs root. Run:' '  sudo --preserve-env=HOME,PATH make test'
     step 2400 build scripts/build.sh debug
     step 2400 image "$TARGET_DIR/debug/sentinal" image build
+    export SENTINAL_BIN="$TARGET_DIR/debug/sentinal" SENTINAL_IMAGES=/var/cache/sentinal/images
     export SENTINAL_AGENT="$TARGET_DIR/x86_64-unknown-linux-musl/agent/sentinal-agent"
-    if has cargo-nextest; then
-        suite 3000 nextest cargo nextest run --workspace --locked --no-fail-fast
-    else
-        suite 3000 tests cargo test --workspace --locked --no-fail-fast --lib --bins --tests -- --show-output
-    fi
+    suite 3000 tests cargo test --workspace --locked --no-fail-fast --lib --bins --tests
     suite 1200 doctests cargo test --workspace --locked --no-fail-fast --doc
 }
 
@@ -45,7 +42,7 @@ step() {
     local seconds=$1 name=$2
     shift 2
     say "$name"
-    if timeout --kill-after=20 "$seconds" "$@" </dev/null; then passed=$((passed + 1)); else count_failure "$name"; fi
+    if within "$seconds" "$@"; then passed=$((passed + 1)); else count_failure "$name"; fi
 }
 
 # A test runner, which counts by itself. One that fails without a failed test (it did not compile, it was cut off at
@@ -54,19 +51,18 @@ suite() {
     local seconds=$1 name=$2 status=0 before=$failed
     shift 2
     say "$name"
-    timeout --kill-after=20 "$seconds" "$@" </dev/null 2>&1 | tee "$LOGS/$name.log" || status=$?
+    within "$seconds" "$@" 2>&1 | tee "$LOGS/$name.log" || status=$?
     count "$LOGS/$name.log"
     if [ "$failed" -gt "$before" ]; then failures+=("$name")
     elif [ "$status" -ne 0 ]; then count_failure "$name (status $status)"; fi
 }
 
-# The closing lines of cargo test ("test result: ok. 3 passed; 0 failed; ...", one per binary) and of nextest
-# ("Summary [ 1.2s] 4 tests run: 2 passed, 1 failed, 1 timed out, 0 skipped").
+# The closing lines of cargo test, one per binary: "test result: ok. 3 passed; 0 failed; 0 ignored; ...".
 count() {
     local closing
-    closing=$(grep -E '^test result: |^ +Summary \[' "$1" || true)
+    closing=$(grep '^test result: ' "$1" || true)
     passed=$((passed + $(sum '[0-9]+ passed' "$closing")))
-    failed=$((failed + $(sum '[0-9]+ (failed|timed out|exec failed)' "$closing")))
+    failed=$((failed + $(sum '[0-9]+ failed' "$closing")))
 }
 
 sum() { grep -oE "$1" <<<"$2" | awk '{ sum += $1 } END { print sum + 0 }'; }
@@ -76,18 +72,12 @@ count_failure() {
     failures+=("$1")
 }
 
-# What a test could not try on this machine. nextest keeps the output of tests that passed in its report.
-skipped_lines() {
-    local report="$TARGET_DIR/nextest/default/junit.xml"
-    if [ -e "$report" ] && [ "$report" -nt "$LOGS" ]; then
-        grep -ohE 'SKIPPED: [^<]*' "$report" | sed "s/&lt;/</g; s/&gt;/>/g; s/&quot;/\"/g; s/&apos;/'/g; s/&amp;/\&/g"
-    fi
-    grep -ohE 'SKIPPED: .*' "$LOGS"/*.log 2>/dev/null
-}
+# What a test could not try on this machine.
+skipped_lines() { grep -ohE 'SKIPPED: .*' "$LOGS"/*.log 2>/dev/null | sort -u || true; }
 
 report() {
     local skipped
-    skipped=$(skipped_lines | sort -u || true)
+    skipped=$(skipped_lines)
     if [ -n "$skipped" ]; then
         say 'skipped, because this machine lacks something:'
         printf '    %s\n' "${skipped//$'\n'/$'\n'    }"
