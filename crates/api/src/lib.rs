@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The v1 API in types: what callers send, what they are answered, and what neither may be.
+//!
+//! Wire types derive serde and nothing is trusted because it could be parsed: `TryFrom` turns them into the
+//! vocabulary of `sentinal-model`, and every refusal is a sentence that names the field. Answers are built from
+//! the vocabulary by whoever has it. No HTTP here: status numbers and headers are the gateway's.
+//!
+//! Start at [`parse_json`], then [`CreateSandbox`] and [`Execute`].
+
+mod bytes;
+mod create;
+mod execute;
+mod execution;
+mod field;
+mod health;
+mod json;
+mod list;
+mod log;
+mod problem;
+mod query;
+mod sandbox;
+mod upload;
+
+pub use bytes::{Encoding, Inline};
+pub use create::{CreateSandbox, ParsedCreate, Quantity};
+pub use execute::{Execute, ParsedExecute, Target};
+pub use execution::{Execution, ExecutionStarted, OutputChunk, Usage};
+pub use field::time_text;
+pub use health::{Alive, Health};
+pub use json::parse_json;
+pub use list::List;
+pub use log::{LogItem, Logs, LogsQuery};
+pub use problem::Problem;
+pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query};
+pub use sandbox::Sandbox;
+pub use upload::{Upload, UploadedFile};

@@ -43,7 +43,7 @@ impl Metrics {
         }))
     }
 
-    /// All figures in the OpenMetrics text format, as Prometheus reads it.
+    /// All figures in the `OpenMetrics` text format, as Prometheus reads it.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
         // A `String` takes everything: the only error is the writer's.

@@ -1,0 +1,102 @@
+//! An execution as callers see it: whole, and as it happens.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{Encoding, Inline};
+
+/// An execution, running or finished.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Execution {
+    /// Begins with `exe_`.
+    #[schema(example = "exe_0190f5c8e4b07c3e9f6a8d2b4c5e6f70")]
+    pub id: String,
+    /// Where it runs or ran.
+    #[schema(example = "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70")]
+    pub sandbox_id: String,
+    /// `running` or `finished`.
+    #[schema(example = "finished")]
+    pub state: String,
+    /// How it ended: `exited`, `signaled`, `timeout`, `oom` or `killed`.
+    #[schema(example = "exited")]
+    pub outcome: Option<String>,
+    /// When it exited by itself.
+    #[schema(example = 0)]
+    pub exit_code: Option<i32>,
+    /// When a signal ended it.
+    pub signal: Option<i32>,
+    /// The beginning of what it wrote to standard output, at most 1 MiB; absent in lists and events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
+    /// The beginning of what it wrote to standard error, at most 1 MiB; absent in lists and events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+    /// How `stdout` is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout_encoding: Option<Encoding>,
+    /// How `stderr` is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr_encoding: Option<Encoding>,
+    /// Whether it wrote more to standard output than `stdout` holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout_truncated: Option<bool>,
+    /// Whether it wrote more to standard error than `stderr` holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr_truncated: Option<bool>,
+    /// From start to end.
+    #[schema(example = 12.3)]
+    pub duration_ms: Option<f64>,
+    /// What it used, as the sandbox itself reports it.
+    pub usage: Option<Usage>,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
+    pub finished_at: Option<String>,
+}
+
+/// What an execution used.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct Usage {
+    /// User and system time.
+    #[schema(example = 9.1)]
+    pub cpu_ms: f64,
+    /// Largest resident set of one process.
+    #[schema(example = 14_680_064)]
+    pub memory_peak_bytes: u64,
+}
+
+/// The first event of a stream: what was started.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ExecutionStarted {
+    /// Begins with `exe_`.
+    pub id: String,
+    /// Where it runs.
+    pub sandbox_id: String,
+}
+
+/// An event of a stream: bytes of standard output or standard error.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OutputChunk {
+    /// Of the first byte, counted from the beginning of the stream.
+    pub offset: u64,
+    /// The bytes, written as `encoding` says.
+    pub data: String,
+    /// How.
+    pub encoding: Encoding,
+}
+
+impl Execution {
+    /// Adds the beginning of both streams.
+    #[must_use]
+    pub fn with_output(mut self, stdout: Inline, stderr: Inline) -> Self {
+        self.stdout_encoding = Some(stdout.encoding);
+        self.stdout_truncated = Some(stdout.truncated);
+        self.stdout = Some(stdout.text);
+        self.stderr_encoding = Some(stderr.encoding);
+        self.stderr_truncated = Some(stderr.truncated);
+        self.stderr = Some(stderr.text);
+        self
+    }
+}

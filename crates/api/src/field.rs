@@ -1,0 +1,124 @@
+//! What many fields have in common: names, numbers of seconds, moments, maps without duplicates.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use sentinal_model::{Error, Millis, Result};
+use serde::{
+    Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+
+/// Says that `name` is no field, and which one may have been meant.
+pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
+    let list = known.join(", ");
+    let similar = known.iter().map(|candidate| (distance(name, candidate), candidate)).min();
+    match similar {
+        Some((steps, candidate)) if steps <= 2 && steps < candidate.len() => {
+            format!("unknown field {name:?}; did you mean {candidate:?}? known fields: {list}")
+        }
+        _ => format!("unknown field {name:?}; known fields: {list}"),
+    }
+}
+
+/// How many letters must be changed, added or removed to make `b` of `a` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Puts the field's name in front of what is wrong with it.
+pub(crate) fn named<T, E: fmt::Display>(field: &str, result: std::result::Result<T, E>) -> Result<T> {
+    result.map_err(|error| Error::invalid(format!("{field}: {error}")))
+}
+
+/// A number of seconds between `min` and `max`; fractions are allowed.
+pub(crate) fn seconds(field: &str, value: f64, min: Duration, max: Duration) -> Result<Duration> {
+    let within = min.as_secs_f64() <= value && value <= max.as_secs_f64();
+    Duration::try_from_secs_f64(value).ok().filter(|_| within).ok_or_else(|| {
+        let (min, max) = (min.as_secs_f64(), max.as_secs_f64());
+        Error::invalid(format!("{field}: {value} is out of range: write a number of seconds between {min} and {max}"))
+    })
+}
+
+/// A moment as answers show it: RFC 3339 with milliseconds, in UTC.
+pub fn time_text(time: Millis) -> String {
+    let moment = jiff::Timestamp::from_millisecond(time.0).unwrap_or(jiff::Timestamp::MAX);
+    format!("{moment:.3}")
+}
+
+/// A moment as callers write it: RFC 3339.
+pub(crate) fn parse_time(field: &str, text: &str) -> Result<Millis> {
+    let parsed: std::result::Result<jiff::Timestamp, _> = text.parse();
+    parsed.map(|moment| Millis(moment.as_millisecond())).map_err(|_| {
+        let text: String = text.chars().take(64).collect();
+        Error::invalid(format!("{field}: {text:?} is no time; write it like 2026-01-31T12:00:00Z"))
+    })
+}
+
+/// Reads an object of texts, and refuses a key that stands there twice.
+pub(crate) fn unique_map<'de, D: Deserializer<'de>>(
+    source: D,
+) -> std::result::Result<Option<BTreeMap<String, String>>, D::Error> {
+    struct Unique;
+
+    impl<'de> Visitor<'de> for Unique {
+        type Value = Option<BTreeMap<String, String>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of strings")
+        }
+
+        fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut source: A) -> std::result::Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = source.next_entry::<String, String>()? {
+                if map.contains_key(&key) {
+                    let key: String = key.chars().take(64).collect();
+                    return Err(A::Error::custom(format!("{key:?} is given twice; give it once")));
+                }
+                map.insert(key, value);
+            }
+            Ok(Some(map))
+        }
+    }
+
+    source.deserialize_any(Unique)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_looks_like_no_other_gets_no_guess() {
+        assert_eq!(unknown("gpu", &["engine", "memory"]), "unknown field \"gpu\"; known fields: engine, memory");
+    }
+
+    #[test]
+    fn seconds_are_finite_and_within_their_range() {
+        let (min, max) = (Duration::from_secs(1), Duration::from_secs(60));
+        assert_eq!(seconds("ttl", 1.5, min, max), Ok(Duration::from_millis(1500)));
+        for value in [0.0, -1.0, 60.1, f64::NAN, f64::INFINITY, 1e300] {
+            assert!(seconds("ttl", value, min, max).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(time_text(Millis(1_764_000_000_005)), "2025-11-24T16:00:00.005Z");
+        assert_eq!(parse_time("since", "2025-11-24T17:00:00.005+01:00"), Ok(Millis(1_764_000_000_005)));
+        assert!(parse_time("since", "yesterday").is_err());
+    }
+}
