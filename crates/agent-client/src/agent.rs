@@ -113,9 +113,9 @@ impl Agent {
         }
     }
 
-    /// Whether the sandbox was forgotten, so that no connection will come any more.
-    pub fn is_forgotten(&self) -> bool {
-        self.link.stop.is_cancelled()
+    /// Resolves when the sandbox is forgotten: no connection will come any more.
+    pub async fn forgotten(&self) {
+        self.link.stop.cancelled().await;
     }
 
     /// Every execution the agent holds. Ids it made up are left out.

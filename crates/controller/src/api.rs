@@ -1,16 +1,21 @@
-//! What the gateway may ask of the controller. Every call takes a permit.
+//! What the gateway holds, and what goes in and out. The calls themselves, each of which takes a permit, are with
+//! what they are about: `sandboxes`, `executions`, `output`, `files`, `logs`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_auth::{CreateSandbox, DestroySandbox, Execute, Permit, ReadExecution, ReadFile, ReadLogs, ReadSandbox, WriteFile};
-use sentinal_model::{Command, ExecutionId, GuestPath, Millis, Result, SandboxId, Spec, Stream};
-use sentinal_store::{ExecutionRecord, Page, SandboxRecord};
+use sentinal_model::{Command, ExecutionId, Millis, Result, SandboxId, Stream};
+use sentinal_node_protocol::Probe;
+use sentinal_store::ExecutionRecord;
+
+use crate::context::Context;
 
 /// The life of every sandbox, for whoever holds a permit. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Controller {}
+pub struct Controller {
+    pub(crate) context: Arc<Context>,
+}
 
 /// An execution to be started.
 #[derive(Debug)]
@@ -91,104 +96,18 @@ pub struct LogEntry {
 /// Whether the server can do its job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// The store takes writes.
-    pub store: std::result::Result<(), String>,
     /// The node answers and has an engine that may be used.
     pub node: std::result::Result<(), String>,
 }
 
 impl Controller {
-    /// Acknowledges a sandbox durably and waits up to `wait` for it to run. Answers it as it is then: `running`,
-    /// or `pending` if it took longer. A boot that failed within `wait` is an error; so is a spec that nothing can serve.
-    pub async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord> {
-        let _ = (permit, spec, wait);
-        unimplemented!()
-    }
-
-    /// A sandbox as it is, or as it was until the end of the retention time.
-    pub async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord> {
-        let _ = (permit, id);
-        unimplemented!()
-    }
-
-    /// Sandboxes, newest first.
-    pub async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
-        let _ = (permit, page);
-        unimplemented!()
-    }
-
-    /// Ends a sandbox and answers when nothing is left of it, or `stopping` if that takes long. `not_found` if it had
-    /// already ended.
-    pub async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
-        let _ = (permit, id);
-        unimplemented!()
-    }
-
-    /// Starts a program in a sandbox; answers when the execution is durable.
-    pub async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
-        let _ = (permit, id, new);
-        unimplemented!()
-    }
-
-    /// The whole workflow: creates a sandbox, runs the program in it; the sandbox is destroyed when it has ended.
-    pub async fn execute_once(&self, permit: &Permit<Execute>, create: &Permit<CreateSandbox>, spec: Spec, new: NewExecution) -> Result<Execution> {
-        let _ = (permit, create, spec, new);
-        unimplemented!()
-    }
-
-    /// An execution as it is.
-    pub async fn execution(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
-        let _ = (permit, id);
-        unimplemented!()
-    }
-
-    /// Executions, newest first, of one sandbox if named.
-    pub async fn executions(&self, permit: &Permit<ReadExecution>, sandbox: Option<SandboxId>, page: Page<ExecutionId>) -> Result<Vec<ExecutionRecord>> {
-        let _ = (permit, sandbox, page);
-        unimplemented!()
-    }
-
-    /// Resolves with the durable record when the execution has ended.
-    pub async fn finished(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
-        let _ = (permit, id);
-        unimplemented!()
-    }
-
-    /// Output from byte offsets on as it comes, then the end; also of an execution that has ended. A follower that does
-    /// not read holds up nobody but itself.
-    pub async fn follow(&self, permit: &Permit<ReadExecution>, id: ExecutionId, stdout_offset: u64, stderr_offset: u64) -> Result<BoxStream<'static, Result<OutputEvent>>> {
-        let _ = (permit, id, stdout_offset, stderr_offset);
-        unimplemented!()
-    }
-
-    /// Stored output of one stream from `offset`, at most `bytes_max`, as far as it is there now.
-    pub async fn output(&self, permit: &Permit<ReadExecution>, id: ExecutionId, stream: Stream, offset: u64, bytes_max: u64) -> Result<Bytes> {
-        let _ = (permit, id, stream, offset, bytes_max);
-        unimplemented!()
-    }
-
-    /// Writes one file into a sandbox as its ordinary user; answers its size. A body that ends with an error leaves
-    /// nothing behind.
-    pub async fn upload(&self, permit: &Permit<WriteFile>, id: SandboxId, path: &GuestPath, body: BoxStream<'static, Result<Bytes>>) -> Result<u64> {
-        let _ = (permit, id, path, body);
-        unimplemented!()
-    }
-
-    /// Opens a file of a sandbox as its ordinary user.
-    pub async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
-        let _ = (permit, id, path);
-        unimplemented!()
-    }
-
-    /// What happened, oldest first.
-    pub async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {
-        let _ = (permit, query);
-        unimplemented!()
-    }
-
     /// Whether the server can do its job now. Cheap: answered from what is known.
     pub fn health(&self) -> Health {
-        unimplemented!()
+        let node = self.context.node_state.view().and_then(|view| {
+            let usable = view.engines.iter().any(|engine| matches!(engine.probe, Probe::Available { .. }));
+            if usable { Ok(()) } else { Err("no engine can be used; `sentinal doctor` says why".to_owned()) }
+        });
+        Health { node }
     }
 }
 

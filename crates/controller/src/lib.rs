@@ -1,8 +1,32 @@
 //! The life of every sandbox.
 //!
 //! The gateway calls [`Controller`]; nobody else does. What shall be is written to the store before anything
-//! is done, every action may be repeated, and a start reconciles what is with what shall be.
+//! is done, every action may be repeated, and a start reconciles what is with what shall be:
+//!
+//! - `decide` is pure: a record, what the node has said, and the time make the next action;
+//! - `drive` is one task per sandbox that carries those actions out until nothing is left of it;
+//! - `observe` watches the node, reconciles after every gap, and keeps its figures;
+//! - `collect` is one task per execution that brings its output to safety, across broken connections.
 
 mod api;
+mod collect;
+mod context;
+mod decide;
+mod drive;
+mod executions;
+mod files;
+mod live;
+mod logs;
+mod observe;
+mod output;
+mod place;
+mod retention;
+mod sandboxes;
+mod spool;
+mod start;
+mod table;
 
 pub use api::{Controller, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent};
+pub use context::{Parts, Settings};
+pub use output::OutputPart;
+pub use sentinal_store::{ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxRecord};

@@ -1,0 +1,256 @@
+//! One task per execution: starts it, brings its output to safety across broken connections, and writes down
+//! how it ended. Nothing else ends an execution's record.
+
+use std::{sync::Arc, time::Duration};
+
+use sentinal_agent_client::{Agent, AgentError, Connection, Events, ExecutionEvent, Finished, Start};
+use sentinal_model::{
+    Command, End, Ended, Error, ExecutionOutcome, Failure, Millis, Phase, Result, Stream, Usage, limits,
+};
+use sentinal_store::{ExecutionRecord, ExecutionState, NewEvent, Write};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{context::Context, live::Live, table::Entry};
+
+/// How long after its timeout an execution is given up when the agent does not end it.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
+
+/// How long output of a sandbox that is being ended is still read.
+const STOPPING_GRACE: Duration = Duration::from_secs(2);
+
+/// How long to rest after the store did not take an end.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// Output in a file that the agent has not been told of yet: tell it when there is so much.
+const ACKNOWLEDGE_BYTES: u64 = 64 * 1024;
+
+/// An execution to be brought to its end.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) live: Arc<Live>,
+    pub(crate) entry: Arc<Entry>,
+    /// What to start; `None` resumes one that an earlier server started.
+    pub(crate) command: Option<Command>,
+    /// Told when the agent has started it, or why it did not.
+    pub(crate) started: Option<oneshot::Sender<Result<()>>>,
+}
+
+/// How following one connection ended.
+enum Followed {
+    Finished(Finished),
+    Broken,
+    Refused(Error),
+}
+
+/// Brings one execution to its durable end.
+pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
+    let live = Arc::clone(&job.live);
+    let begun = Instant::now();
+    let finished = {
+        let entry = Arc::clone(&job.entry);
+        let told = tokio::select! {
+            finished = follow(&mut job) => finished.ok_or(ExecutionOutcome::Killed),
+            outcome = given_up(&context, &live, &entry) => Err(outcome),
+        };
+        told.unwrap_or_else(|outcome| ended_by_us(outcome, &live, context.now()))
+    };
+    context
+        .metrics()
+        .execution_overhead(begun.elapsed().saturating_sub(Duration::from_micros(finished.ended.duration_us)));
+    let record = finish(&context, &live, finished).await;
+    if let Some(started) = job.started.take() {
+        // Over before it was seen to start: the caller reads the end.
+        let _ = started.send(Ok(()));
+    }
+    context.live.remove(&live, Some(record));
+    forget(&context, &job);
+}
+
+/// Follows the execution until the agent tells its end; `None` if it refused.
+async fn follow(job: &mut Job) -> Option<Finished> {
+    let Some(agent) = job.entry.agent().await else { return std::future::pending().await };
+    let mut seen = 0;
+    let mut started_before = job.command.is_none();
+    loop {
+        let Ok(connection) = agent.connection_after(seen, limits::TTL_MAX).await else {
+            // The sandbox is forgotten: `given_up` ends this.
+            return std::future::pending().await;
+        };
+        seen = connection.number();
+        let attached = started_before;
+        let events = open(&connection, job, attached).await;
+        started_before = true;
+        let followed = match events {
+            Ok(events) => events_of(&connection, job, events).await,
+            Err(AgentError::NotFound(_)) if attached && job.command.is_some() => {
+                // It never arrived: start it over the same connection.
+                started_before = false;
+                seen = seen.saturating_sub(1);
+                continue;
+            }
+            Err(error @ (AgentError::NotFound(_) | AgentError::Refused(..))) => Followed::Refused(error.into()),
+            Err(AgentError::Disconnected | AgentError::Deadline) => Followed::Broken,
+        };
+        match followed {
+            Followed::Finished(finished) => return Some(finished),
+            Followed::Broken => {}
+            Followed::Refused(error) => {
+                if let Some(started) = job.started.take() {
+                    let _ = started.send(Err(error));
+                }
+                return None;
+            }
+        }
+    }
+}
+
+/// Starts the execution, or attaches where its output was left.
+async fn open(connection: &Connection, job: &Job, started_before: bool) -> std::result::Result<Events, AgentError> {
+    match &job.command {
+        Some(command) if !started_before => connection.execute(Start { id: job.live.record.id, command }).await,
+        Some(_) | None => connection.attach(job.live.record.id, job.live.stdout.total(), job.live.stderr.total()).await,
+    }
+}
+
+/// Takes events of one connection until it breaks or the execution ends.
+async fn events_of(connection: &Connection, job: &mut Job, mut events: Events) -> Followed {
+    let live = Arc::clone(&job.live);
+    let mut acknowledged = 0;
+    loop {
+        match events.next().await {
+            Ok(ExecutionEvent::Started) => {
+                if let Some(started) = job.started.take() {
+                    let _ = started.send(Ok(()));
+                }
+            }
+            Ok(ExecutionEvent::Output { stream, offset, data }) => {
+                if let Err(error) = live.spool(stream).append(offset, &data).await {
+                    tracing::warn!(execution = %live.record.id, %error, "output not stored");
+                    sleep(RETRY_AFTER).await;
+                    return Followed::Broken;
+                }
+                live.grew();
+                acknowledged = acknowledge(connection, &live, acknowledged).await;
+            }
+            Ok(ExecutionEvent::Ended(finished)) => return Followed::Finished(finished),
+            Err(error) => {
+                tracing::debug!(execution = %live.record.id, %error, "execution is not being followed");
+                if matches!(error, AgentError::NotFound(_) | AgentError::Refused(..)) {
+                    return Followed::Refused(error.into());
+                }
+                return Followed::Broken;
+            }
+        }
+    }
+}
+
+/// Lets the agent drop what is safe here, when that is enough to be worth a message.
+async fn acknowledge(connection: &Connection, live: &Live, acknowledged: u64) -> u64 {
+    let (stdout, stderr) = (live.stdout.safe(), live.stderr.safe());
+    let safe = stdout.saturating_add(stderr);
+    if safe < acknowledged.saturating_add(ACKNOWLEDGE_BYTES) {
+        return acknowledged;
+    }
+    match connection.acknowledge(live.record.id, stdout, stderr).await {
+        Ok(()) => safe,
+        Err(_) => acknowledged,
+    }
+}
+
+/// Resolves with the outcome when there is no hope left that the agent tells the end: the sandbox ends, or the
+/// execution is well past its timeout.
+async fn given_up(context: &Context, live: &Live, entry: &Entry) -> ExecutionOutcome {
+    let deadline = live.record.created_at.after(live.record.command.timeout + TIMEOUT_GRACE);
+    let mut records = entry.records();
+    let ends = records.wait_for(|record| matches!(record.phase, Phase::Stopping(..) | Phase::Finished(_)));
+    let outcome = match timeout(deadline.since(context.now()), ends).await {
+        Ok(Ok(record)) => outcome_of(&record.phase),
+        Ok(Err(_)) => ExecutionOutcome::Killed,
+        Err(_) => return ExecutionOutcome::Timeout,
+    };
+    // What the program wrote before the end may still be on its way; a forgotten agent has nothing more.
+    if let Ok(Some(agent)) = timeout(Duration::ZERO, entry.agent()).await {
+        let _ = timeout(STOPPING_GRACE, agent.forgotten()).await;
+    }
+    outcome
+}
+
+/// What the end of a sandbox means for the executions in it.
+const fn outcome_of(phase: &Phase) -> ExecutionOutcome {
+    match phase {
+        Phase::Stopping(_, End::Failed(Failure::Oom)) | Phase::Finished(End::Failed(Failure::Oom)) => {
+            ExecutionOutcome::Oom
+        }
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Stopping(..) | Phase::Finished(_) => {
+            ExecutionOutcome::Killed
+        }
+    }
+}
+
+/// An end that the agent did not tell.
+fn ended_by_us(outcome: ExecutionOutcome, live: &Live, now: Millis) -> Finished {
+    let duration_us = u64::try_from(now.since(live.record.created_at).as_micros()).unwrap_or(u64::MAX);
+    Finished { ended: Ended { outcome, duration_us, usage: Usage::default() }, stdout_bytes: 0, stderr_bytes: 0 }
+}
+
+/// Writes the end down, with all output safe before it, until the store has it.
+async fn finish(context: &Context, live: &Live, finished: Finished) -> Arc<ExecutionRecord> {
+    let ended_at = Instant::now();
+    loop {
+        match try_finish(context, live, finished).await {
+            Ok(record) => {
+                let output_bytes = live.stdout.total().saturating_add(live.stderr.total());
+                context.metrics().results_collected(ended_at.elapsed(), output_bytes);
+                return Arc::new(record);
+            }
+            Err(error) => {
+                tracing::warn!(execution = %live.record.id, ?error, "end of execution not written down yet");
+                sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+}
+
+async fn try_finish(context: &Context, live: &Live, finished: Finished) -> Result<ExecutionRecord> {
+    let io = |error: std::io::Error| Error::internal(&error);
+    let stdout = live.spool(Stream::Stdout).finish(finished.stdout_bytes).await.map_err(io)?;
+    let stderr = live.spool(Stream::Stderr).finish(finished.stderr_bytes).await.map_err(io)?;
+    let finished_at = context.now();
+    let mut record = live.record.clone();
+    record.state = ExecutionState::Finished { ended: finished.ended, finished_at, stdout, stderr };
+    let event = completed_event(&record, finished_at, finished.ended.outcome);
+    context.store().write(vec![Write::Execution(Box::new(record.clone())), Write::Event(event)]).await?;
+    Ok(record)
+}
+
+fn completed_event(record: &ExecutionRecord, at: Millis, outcome: ExecutionOutcome) -> NewEvent {
+    let number =
+        outcome.exit_code().or_else(|| outcome.signal()).map(|number| format!(" {number}")).unwrap_or_default();
+    NewEvent {
+        tenant: record.tenant.clone(),
+        at,
+        name: "Execution Completed".to_owned(),
+        kind: "audit".to_owned(),
+        sandbox: Some(record.sandbox),
+        execution: Some(record.id),
+        message: format!("the execution ended: {}{number}", outcome.as_str()),
+    }
+}
+
+/// Lets the agent drop the execution; nobody waits for that.
+fn forget(context: &Arc<Context>, job: &Job) {
+    let (entry, id) = (Arc::clone(&job.entry), job.live.record.id);
+    context.spawn(async move {
+        let Ok(Some(agent)) = timeout(Duration::ZERO, entry.agent()).await else { return };
+        forget_at(&agent, id).await;
+    });
+}
+
+async fn forget_at(agent: &Agent, id: sentinal_model::ExecutionId) {
+    if let Err(error) = agent.forget_execution(id).await {
+        tracing::debug!(execution = %id, %error, "agent keeps an execution that has ended");
+    }
+}

@@ -1,0 +1,89 @@
+//! What every part of the controller works with.
+
+use std::{path::PathBuf, sync::Arc};
+
+use sentinal_agent_client::Agents;
+use sentinal_model::{Clock, Error, Millis, Result};
+use sentinal_node_protocol::Node;
+use sentinal_scheduler::Policy;
+use sentinal_store::Store;
+use sentinal_telemetry::Metrics;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{live::LiveExecutions, observe::NodeState, table::Table};
+
+/// What the operator decided.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the scheduler may choose from.
+    pub policy: Policy,
+    /// Where output goes that is too large for a row. Exists; nobody else writes there.
+    pub output_folder: PathBuf,
+}
+
+/// What a controller is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What must survive.
+    pub store: Arc<dyn Store>,
+    /// The machine that runs sandboxes.
+    pub node: Arc<dyn Node>,
+    /// The server's side of the agents.
+    pub agents: Agents,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The figures.
+    pub metrics: Metrics,
+    /// What the operator decided.
+    pub settings: Settings,
+}
+
+/// Everything the controller's tasks share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) parts: Parts,
+    /// Sandboxes that are not finished.
+    pub(crate) table: Table,
+    /// Executions that run.
+    pub(crate) live: LiveExecutions,
+    /// What the node last said of itself.
+    pub(crate) node_state: NodeState,
+    /// Ends every task, leaving sandboxes as they are.
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Context {
+    pub(crate) fn now(&self) -> Millis {
+        self.parts.clock.now()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.parts.store.as_ref()
+    }
+
+    pub(crate) fn node(&self) -> &dyn Node {
+        self.parts.node.as_ref()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
+    /// Runs `work` to its end even if the caller leaves half-way, as clients do that disconnect.
+    pub(crate) async fn complete<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let done = self.tasks.spawn(work).await;
+        done.unwrap_or_else(|error| Err(Error::internal(&error)))
+    }
+
+    /// Runs a task until it ends or the server stops.
+    pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            shutdown.run_until_cancelled(task).await;
+        });
+    }
+}

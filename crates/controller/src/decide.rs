@@ -1,0 +1,200 @@
+//! What to do next with a sandbox: a pure function.
+
+use sentinal_model::{End, Failure, Millis, Phase};
+use sentinal_node_protocol::EndReason;
+use sentinal_store::SandboxRecord;
+
+/// What is known of a sandbox's instance beside its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Observed {
+    /// The node has not been asked since this server started.
+    Unknown,
+    /// Nothing contradicts the record.
+    AsRecorded,
+    /// The node has nothing of it.
+    Absent,
+    /// The node has parts of it.
+    Partial,
+    /// It ended by itself.
+    Ended(EndReason),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Nothing, until this moment or until something is observed.
+    Wait(Millis),
+    /// Nothing, until something is observed.
+    WaitForNode,
+    /// Listen for the agent of an instance that an earlier server booted.
+    Adopt,
+    /// Place and boot the instance.
+    Boot,
+    /// Write down that it shall end.
+    Stop(End),
+    /// Remove everything of it.
+    Halt,
+    /// Forget it.
+    Forget,
+}
+
+/// How long before its ttl an instance that ended counts as expired: its own deadline and ours are not the same clock.
+const EXPIRY_SLACK_MS: i64 = 500;
+
+/// What this server itself knows of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Own {
+    /// It is a one-shot whose execution has ended or will never begin.
+    pub(crate) abandoned: bool,
+    /// This server listens for its agent.
+    pub(crate) listening: bool,
+}
+
+/// The next action for a sandbox.
+pub(crate) fn decide(record: &SandboxRecord, observed: Observed, own: Own, now: Millis) -> Action {
+    match &record.phase {
+        Phase::Finished(_) => Action::Forget,
+        Phase::Stopping(..) => Action::Halt,
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) if own.abandoned => Action::Stop(End::Destroyed),
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) if record.expires_at <= now => {
+            Action::Stop(End::Expired)
+        }
+        // Nobody placed it before the server stopped, and its caller was never answered.
+        Phase::Pending => Action::Stop(End::Failed(Failure::Lost)),
+        Phase::Booting(_) => match observed {
+            Observed::Unknown => Action::WaitForNode,
+            Observed::AsRecorded | Observed::Absent | Observed::Partial => Action::Boot,
+            Observed::Ended(reason) => Action::Stop(end(reason, record, now)),
+        },
+        Phase::Running(_) => match observed {
+            Observed::Unknown => Action::Wait(record.expires_at),
+            Observed::AsRecorded if own.listening => Action::Wait(record.expires_at),
+            Observed::AsRecorded => Action::Adopt,
+            Observed::Absent | Observed::Partial => Action::Stop(End::Failed(Failure::Lost)),
+            Observed::Ended(reason) => Action::Stop(end(reason, record, now)),
+        },
+    }
+}
+
+/// Why a sandbox ended whose instance ended by itself.
+fn end(reason: EndReason, record: &SandboxRecord, now: Millis) -> End {
+    let expired = record.expires_at.0.saturating_sub(EXPIRY_SLACK_MS) <= now.0;
+    match reason {
+        EndReason::Expired => End::Expired,
+        EndReason::Exited if expired => End::Expired,
+        EndReason::Exited => End::Failed(Failure::EngineExited),
+        EndReason::Oom => End::Failed(Failure::Oom),
+        EndReason::HostRestarted => End::Failed(Failure::HostRestarted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sentinal_model::{
+        Cpu, EngineChoice, EngineName, Generation, ImageName, Labels, NodeId, Placement, SandboxId, Spec, TenantId,
+        limits,
+    };
+
+    use super::*;
+
+    const NOW: Millis = Millis(1_000_000);
+    const LISTENING: Own = Own { abandoned: false, listening: true };
+
+    fn placement() -> Placement {
+        Placement { node: NodeId::local(), engine: EngineName::Gvisor, reason: "asked for".to_owned() }
+    }
+
+    fn record(phase: Phase, ttl_left_ms: i64) -> SandboxRecord {
+        SandboxRecord {
+            id: SandboxId::from_bytes([1; 16]),
+            tenant: TenantId::default_tenant(),
+            generation: Generation::FIRST,
+            phase,
+            spec: Spec {
+                engine: EngineChoice::Auto,
+                cpu: Cpu::try_from_cores(1.0).unwrap(),
+                memory: "512Mi".parse().unwrap(),
+                disk: "1Gi".parse().unwrap(),
+                image: ImageName::default(),
+                ttl: limits::TTL_DEFAULT,
+                labels: Labels::default(),
+            },
+            node: None,
+            engine: None,
+            engine_reason: String::new(),
+            message: String::new(),
+            token: [0; 32],
+            one_shot: false,
+            created_at: Millis(0),
+            expires_at: Millis(NOW.0 + ttl_left_ms),
+            finished_at: None,
+        }
+    }
+
+    fn check(phase: Phase, observed: Observed, ttl_left_ms: i64, expect: Action) {
+        assert_eq!(
+            decide(&record(phase.clone(), ttl_left_ms), observed, LISTENING, NOW),
+            expect,
+            "{phase:?} {observed:?}"
+        );
+    }
+
+    #[test]
+    fn a_running_sandbox_is_left_alone_until_its_ttl() {
+        let until = NOW.after(Duration::from_secs(60));
+        check(Phase::Running(placement()), Observed::AsRecorded, 60_000, Action::Wait(until));
+        check(Phase::Running(placement()), Observed::Unknown, 60_000, Action::Wait(until));
+        check(Phase::Running(placement()), Observed::AsRecorded, 0, Action::Stop(End::Expired));
+    }
+
+    #[test]
+    fn a_running_sandbox_without_an_instance_is_lost() {
+        check(Phase::Running(placement()), Observed::Absent, 60_000, Action::Stop(End::Failed(Failure::Lost)));
+        check(Phase::Running(placement()), Observed::Partial, 60_000, Action::Stop(End::Failed(Failure::Lost)));
+    }
+
+    #[test]
+    fn an_instance_that_ended_says_why() {
+        let ended = |reason| Observed::Ended(reason);
+        let running = || Phase::Running(placement());
+        check(running(), ended(EndReason::Oom), 60_000, Action::Stop(End::Failed(Failure::Oom)));
+        check(running(), ended(EndReason::Exited), 60_000, Action::Stop(End::Failed(Failure::EngineExited)));
+        check(running(), ended(EndReason::Exited), 100, Action::Stop(End::Expired));
+        check(running(), ended(EndReason::Expired), 60_000, Action::Stop(End::Expired));
+        check(running(), ended(EndReason::HostRestarted), 60_000, Action::Stop(End::Failed(Failure::HostRestarted)));
+    }
+
+    #[test]
+    fn a_boot_begins_only_when_the_node_has_spoken() {
+        check(Phase::Booting(placement()), Observed::Unknown, 60_000, Action::WaitForNode);
+        check(Phase::Booting(placement()), Observed::AsRecorded, 60_000, Action::Boot);
+        check(Phase::Booting(placement()), Observed::Partial, 60_000, Action::Boot);
+    }
+
+    #[test]
+    fn what_is_stopping_is_halted_whatever_else_is_true() {
+        for observed in [Observed::Unknown, Observed::AsRecorded, Observed::Absent, Observed::Ended(EndReason::Oom)] {
+            check(Phase::Stopping(placement(), End::Destroyed), observed, -1, Action::Halt);
+            check(Phase::Finished(End::Destroyed), observed, -1, Action::Forget);
+        }
+    }
+
+    #[test]
+    fn a_running_sandbox_of_an_earlier_server_is_adopted_when_the_node_knows_it() {
+        let own = Own { listening: false, ..LISTENING };
+        let record = record(Phase::Running(placement()), 60_000);
+        assert_eq!(decide(&record, Observed::AsRecorded, own, NOW), Action::Adopt);
+        assert_eq!(decide(&record, Observed::Unknown, own, NOW), Action::Wait(record.expires_at));
+    }
+
+    #[test]
+    fn an_abandoned_one_shot_is_destroyed() {
+        for phase in [Phase::Booting(placement()), Phase::Running(placement())] {
+            let action =
+                decide(&record(phase, 60_000), Observed::AsRecorded, Own { abandoned: true, ..LISTENING }, NOW);
+            assert_eq!(action, Action::Stop(End::Destroyed));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One task per sandbox: carries out what `decide` says, until nothing is left of it.
+
+use std::{sync::Arc, time::Duration};
+
+use sentinal_agent_client::{Agent, Listen};
+use sentinal_model::{Code, End, Error, Event, Failure, Generation, Millis, Phase, Result, limits};
+use sentinal_node_protocol::{AgentToken, Boot, Place};
+use sentinal_store::{NewEvent, SandboxRecord};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    context::Context,
+    decide::{Action, Observed, Own, decide},
+    table::{Change, Entry},
+};
+
+/// How long to rest after an action failed that must succeed in the end.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// Longest sleep towards a moment of the wall clock, so that a step of that clock is noticed.
+const SLEEP_MAX: Duration = Duration::from_secs(10);
+
+/// The first and only boot of a sandbox.
+pub(crate) const FIRST_EPOCH: u64 = 1;
+
+/// Drives one sandbox to its end.
+pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
+    loop {
+        let mut changes = Changes::of(&entry);
+        let record = entry.record();
+        let observed = *changes.observed.borrow_and_update();
+        let abandoned = *changes.abandoned.borrow_and_update();
+        let own = Own { abandoned, listening: entry.is_listening() };
+        match decide(&record, observed, own, context.now()) {
+            Action::Wait(until) => changes.until(&context, until).await,
+            Action::WaitForNode => changes.any().await,
+            Action::Adopt => adopt(&context, &entry).await,
+            Action::Boot => boot_unless_stopped(&context, &entry, observed).await,
+            Action::Stop(end) => stop(&context, &entry, end, None).await,
+            Action::Halt => halt(&context, &entry).await,
+            Action::Forget => {
+                context.table.remove(record.id);
+                return;
+            }
+        }
+    }
+}
+
+/// What may change a decision.
+struct Changes {
+    records: tokio::sync::watch::Receiver<Arc<SandboxRecord>>,
+    observed: tokio::sync::watch::Receiver<Observed>,
+    abandoned: tokio::sync::watch::Receiver<bool>,
+}
+
+impl Changes {
+    /// Subscribed before the state is read, so that no change falls in between.
+    fn of(entry: &Entry) -> Self {
+        Self { records: entry.records(), observed: entry.observed(), abandoned: entry.abandoned() }
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.records.changed() => {}
+            _ = self.observed.changed() => {}
+            _ = self.abandoned.changed() => {}
+        }
+    }
+
+    async fn until(&mut self, context: &Context, until: Millis) {
+        let left = until.since(context.now()).min(SLEEP_MAX);
+        let _ = timeout(left, self.any()).await;
+    }
+}
+
+/// Boots the sandbox; gives up as soon as somebody wants it stopped.
+async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) {
+    let mut records = entry.records();
+    let mut abandoned = entry.abandoned();
+    let mut observations = entry.observed();
+    let stopped = async {
+        tokio::select! {
+            _ = records.wait_for(|record| matches!(record.phase, Phase::Stopping(..) | Phase::Finished(_))) => {}
+            _ = abandoned.wait_for(|abandoned| *abandoned) => {}
+            _ = observations.wait_for(|observed| matches!(observed, Observed::Ended(_))) => {}
+        }
+    };
+    let booted = tokio::select! {
+        () = stopped => return,
+        booted = timeout(limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE, boot(context, entry, observed)) => booted,
+    };
+    let message = match booted {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => {
+            tracing::warn!(sandbox = %entry.record().id, ?error, "sandbox did not boot");
+            error.message().to_owned()
+        }
+        Err(_) => format!(
+            "the sandbox was not up within {} s",
+            (limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE).as_secs()
+        ),
+    };
+    if let Some(engine) = entry.record().engine {
+        context.metrics().engine_failed(engine);
+    }
+    stop(context, entry, End::Failed(Failure::BootFailed), Some(message)).await;
+}
+
+/// Places, listens, boots, waits for the agent, and writes down that it runs.
+async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) -> Result<()> {
+    let mut record = entry.record();
+    if observed == Observed::Partial {
+        // An earlier boot was cut off: begin again from nothing, under a generation that outdoes it.
+        record = entry.renew(context).await?;
+        let below = Generation(record.generation.0 - 1);
+        context.node().halt(record.id, below).await?;
+        entry.observe(Observed::Absent);
+    }
+    let agent = listen(context, entry, &record).await?;
+    let asked = Instant::now();
+    let boot = Boot {
+        id: record.id,
+        generation: record.generation,
+        token: AgentToken(record.token),
+        epoch: FIRST_EPOCH,
+        agent_deadline: record.expires_at.since(context.now()) + limits::AGENT_TTL_GRACE,
+    };
+    // The agent may dial before the engine's own start has returned.
+    let dialled =
+        async { agent.connection(limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE).await.map_err(Error::from) };
+    tokio::try_join!(context.node().boot(boot), dialled)?;
+    if let Some(engine) = record.engine {
+        context.metrics().engine_booted(engine, asked.elapsed());
+    }
+    entry.advance(context, Event::Booted, Change::default()).await?;
+    entry.observe(Observed::AsRecorded);
+    tracing::info!(sandbox = %record.id, boot_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox booted");
+    Ok(())
+}
+
+/// Listens for the agent of a running instance that an earlier server booted.
+async fn adopt(context: &Context, entry: &Entry) {
+    let record = entry.record();
+    match listen(context, entry, &record).await {
+        Ok(_) => tracing::info!(sandbox = %record.id, "sandbox adopted"),
+        Err(error) => {
+            tracing::warn!(sandbox = %record.id, ?error, "sandbox not adopted yet");
+            sleep(RETRY_AFTER).await;
+        }
+    }
+}
+
+/// Makes sure of the instance's folder and listens there for the agent.
+async fn listen(context: &Context, entry: &Entry, record: &SandboxRecord) -> Result<Agent> {
+    let engine = record.engine.ok_or_else(|| Error::new(Code::Internal, "the sandbox was never placed"))?;
+    let place = Place {
+        id: record.id,
+        generation: record.generation,
+        engine,
+        image: record.spec.image.clone(),
+        cpu: record.spec.cpu,
+        memory: record.spec.memory,
+        disk: record.spec.disk,
+        expires_at: record.expires_at,
+    };
+    let socket_folder = context.node().place(place).await?;
+    let listen = Listen { id: record.id, token: record.token, epoch: FIRST_EPOCH, socket_folder };
+    let agent = context.parts.agents.listen(listen).map_err(|error| {
+        let message = "the server cannot listen for the sandbox's agent; see the server's log";
+        Error::new(Code::Unavailable, message).with_source(&error)
+    })?;
+    entry.reach(agent.clone());
+    Ok(agent)
+}
+
+/// Writes down that the sandbox shall end, until the store has it.
+async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, end: End, message: Option<String>) {
+    let event = destroyed_event(context, &entry.record(), end);
+    let change = Change { message, event: Some(event) };
+    if let Err(error) = entry.advance(context, Event::Stop(end), change).await {
+        tracing::warn!(sandbox = %entry.record().id, ?error, "end of sandbox not written down yet");
+        sleep(RETRY_AFTER).await;
+    }
+}
+
+/// Removes everything of the sandbox, then writes down that nothing is left.
+async fn halt(context: &Arc<Context>, entry: &Arc<Entry>) {
+    let record = entry.record();
+    let asked = Instant::now();
+    if let Err(error) = context.node().halt(record.id, record.generation).await {
+        tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
+        sleep(RETRY_AFTER).await;
+        return;
+    }
+    context.parts.agents.forget(record.id);
+    // Every execution has its end in the store before the sandbox has.
+    context.live.none_left_of(record.id).await;
+    match entry.advance(context, Event::Halted, Change::default()).await {
+        Ok(finished) => {
+            if let (Some(engine), Phase::Finished(end)) = (record.engine, &finished.phase) {
+                context.metrics().engine_halted(engine, asked.elapsed());
+                context.metrics().sandbox_finished(Some(engine), *end);
+            }
+            tracing::info!(sandbox = %record.id, halt_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox destroyed");
+        }
+        Err(error) => {
+            tracing::warn!(sandbox = %record.id, ?error, "end of sandbox not written down yet");
+            sleep(RETRY_AFTER).await;
+        }
+    }
+}
+
+/// The event that goes with the end of a sandbox.
+pub(crate) fn destroyed_event(context: &Context, record: &SandboxRecord, end: End) -> NewEvent {
+    NewEvent {
+        tenant: record.tenant.clone(),
+        at: context.now(),
+        name: "Sandbox Destroyed".to_owned(),
+        kind: "audit".to_owned(),
+        sandbox: Some(record.id),
+        execution: None,
+        message: format!("the sandbox ends: {}", end.as_str()),
+    }
+}

@@ -1,0 +1,191 @@
+//! Starting and looking at executions.
+
+use std::{sync::Arc, time::Duration};
+
+use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
+use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, Spec, State, Stream, TenantId, limits};
+use sentinal_store::{ExecutionRecord, ExecutionState, NewEvent, Page, Write};
+use tokio::sync::oneshot;
+
+use crate::{
+    api::{Controller, Execution, NewExecution},
+    collect::{self, Job},
+    context::Context,
+    live::Live,
+    sandboxes::{Kind, begin, running, unknown},
+    spool::{self, Spool},
+    table::Entry,
+};
+
+impl Controller {
+    /// Starts a program in a sandbox; answers when the execution is durable and the program was started.
+    pub async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
+        let entry = self.entry(permit.tenant(), id).ok_or_else(|| unknown(id))?;
+        up(&entry, new.wait).await?;
+        start(&self.context, &entry, permit.tenant(), new).await
+    }
+
+    /// The whole workflow: creates a sandbox, runs the program in it; the sandbox is destroyed when it has ended.
+    pub async fn execute_once(
+        &self,
+        permit: &Permit<Execute>,
+        _create: &Permit<CreateSandbox>,
+        spec: Spec,
+        new: NewExecution,
+    ) -> Result<Execution> {
+        let entry = begin(&self.context, permit.tenant(), spec, Kind::OneShot).await?;
+        let abandon = Abandon(Arc::clone(&entry));
+        up(&entry, new.wait).await?;
+        let execution = start(&self.context, &entry, permit.tenant(), new).await?;
+        // From here on the end of the execution is the end of the sandbox.
+        let (context, id) = (Arc::clone(&self.context), execution.sandbox);
+        self.context.spawn(async move {
+            context.live.none_left_of(id).await;
+            drop(abandon);
+        });
+        Ok(execution)
+    }
+
+    /// An execution as it is.
+    pub async fn execution(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
+        if let Some(live) = self.context.live.get(id).filter(|live| live.record.tenant == *permit.tenant()) {
+            return Ok(live.record.clone());
+        }
+        let stored = self.context.store().execution(id).await?;
+        let own = stored.filter(|record| record.tenant == *permit.tenant());
+        own.ok_or_else(|| Error::not_found(format!("execution {id} does not exist")))
+    }
+
+    /// Executions, newest first, of one sandbox if named.
+    pub async fn executions(
+        &self,
+        permit: &Permit<ReadExecution>,
+        sandbox: Option<SandboxId>,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<ExecutionRecord>> {
+        self.context.store().executions(permit.tenant(), sandbox, page).await
+    }
+
+    /// Resolves with the durable record when the execution has ended.
+    pub async fn finished(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
+        if let Some(live) = self.context.live.get(id).filter(|live| live.record.tenant == *permit.tenant()) {
+            let mut progress = live.progress();
+            let ended = progress.wait_for(|progress| progress.finished.is_some()).await;
+            if let Some(record) = ended.ok().and_then(|progress| progress.finished.clone()) {
+                return Ok(ExecutionRecord::clone(&record));
+            }
+        }
+        self.execution(permit, id).await
+    }
+}
+
+/// Destroys a one-shot's sandbox when dropped: at the end of its execution, and whenever it never comes to one.
+struct Abandon(Arc<Entry>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+/// Waits for a pending sandbox to run.
+async fn up(entry: &Entry, wait: Duration) -> Result<()> {
+    let record = running(entry, wait).await?;
+    if record.phase.state() == State::Running {
+        return Ok(());
+    }
+    let message = format!("sandbox {} is still {}; try again, or wait longer for it", record.id, record.phase.state());
+    Err(Error::new(Code::Unavailable, message))
+}
+
+/// Writes an execution down, then has its program started. Once written it is brought to its end, whoever leaves.
+async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, new: NewExecution) -> Result<Execution> {
+    let mut recorded = new.command.clone();
+    recorded.stdin = Vec::new();
+    let record = ExecutionRecord {
+        id: ExecutionId::generate(),
+        sandbox: entry.record().id,
+        tenant: tenant.clone(),
+        command: recorded,
+        state: ExecutionState::Running,
+        created_at: context.now(),
+    };
+    let execution = Execution { id: record.id, sandbox: record.sandbox };
+    let spool = |stream| Spool::new(spool::path(&context.parts.settings.output_folder, record.id, stream));
+    let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
+    context.live.insert(&live)?;
+    let (started, told) = oneshot::channel();
+    let job = Job { live, entry: Arc::clone(entry), command: Some(new.command), started: Some(started) };
+    let own = Arc::clone(context);
+    context.spawn(async move { record_and_collect(own, job).await });
+    match told.await {
+        Ok(started) => started.map(|()| execution),
+        Err(_) => Err(Error::new(Code::Unavailable, "the server is stopping; ask for the execution later")),
+    }
+}
+
+/// The intent first, then the program.
+async fn record_and_collect(context: Arc<Context>, mut job: Job) {
+    let record = &job.live.record;
+    let writes = vec![Write::Execution(Box::new(record.clone())), Write::Event(started_event(record))];
+    if let Err(error) = context.store().write(writes).await {
+        context.live.remove(&job.live, None);
+        if let Some(started) = job.started.take() {
+            let _ = started.send(Err(error));
+        }
+        return;
+    }
+    context.metrics().execution_started();
+    let engine = job.entry.record().engine;
+    let live = Arc::clone(&job.live);
+    collect::collect(Arc::clone(&context), job).await;
+    let ended = live.progress().borrow().finished.clone();
+    if let (Some(engine), Some(ExecutionState::Finished { ended, .. })) =
+        (engine, ended.map(|record| record.state.clone()))
+    {
+        context.metrics().execution_ended(engine, ended.outcome, Duration::from_micros(ended.duration_us));
+    }
+}
+
+fn started_event(record: &ExecutionRecord) -> NewEvent {
+    let program = record.command.argv.first().map(String::as_str).unwrap_or_default();
+    NewEvent {
+        tenant: record.tenant.clone(),
+        at: record.created_at,
+        name: "Execution Started".to_owned(),
+        kind: "audit".to_owned(),
+        sandbox: Some(record.sandbox),
+        execution: Some(record.id),
+        message: sentinal_agent_client::clean(program),
+    }
+}
+
+/// Resumes the executions that an earlier server left running in a sandbox. Those of a one-shot decide its end.
+pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: Vec<ExecutionRecord>) {
+    let one_shot = entry.record().one_shot;
+    for record in records.into_iter().take(limits::EXECUTIONS_HELD_MAX) {
+        let folder = &context.parts.settings.output_folder;
+        let stdout = Spool::resume(spool::path(folder, record.id, Stream::Stdout)).await;
+        let stderr = Spool::resume(spool::path(folder, record.id, Stream::Stderr)).await;
+        let (stdout, stderr) = match (stdout, stderr) {
+            (Ok(stdout), Ok(stderr)) => (stdout, stderr),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(execution = %record.id, %error, "stored output cannot be read; the operator must look");
+                continue;
+            }
+        };
+        let live = Live::new(record, stdout, stderr);
+        if context.live.insert(&live).is_ok() {
+            context.metrics().execution_started();
+            let job = Job { live, entry: Arc::clone(entry), command: None, started: None };
+            context.spawn(collect::collect(Arc::clone(context), job));
+        }
+    }
+    if one_shot {
+        let (own, entry) = (Arc::clone(context), Arc::clone(entry));
+        context.spawn(async move {
+            own.live.none_left_of(entry.record().id).await;
+            entry.abandon();
+        });
+    }
+}

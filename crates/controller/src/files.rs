@@ -1,0 +1,60 @@
+//! Files into and out of a sandbox.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use sentinal_agent_client::Agent;
+use sentinal_auth::{Permit, ReadFile, WriteFile};
+use sentinal_model::{Code, Error, GuestPath, Result, SandboxId, State, TenantId, limits};
+use sentinal_store::{NewEvent, Write};
+use tokio::time::timeout;
+
+use crate::{
+    api::{Controller, FileBody},
+    sandboxes::{running, unknown},
+};
+
+impl Controller {
+    /// Writes one file into a sandbox as its ordinary user; answers its size. A body that ends with an error leaves
+    /// nothing behind.
+    pub async fn upload(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        path: &GuestPath,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64> {
+        let agent = self.agent(permit.tenant(), id).await?;
+        let size = agent.write_file(path, body).await.map_err(Error::from)?;
+        let event = NewEvent {
+            tenant: permit.tenant().clone(),
+            at: self.context.now(),
+            name: "File Uploaded".to_owned(),
+            kind: "audit".to_owned(),
+            sandbox: Some(id),
+            execution: None,
+            message: format!("{} ({size} bytes)", sentinal_agent_client::clean(path.as_str())),
+        };
+        self.context.store().write(vec![Write::Event(event)]).await?;
+        Ok(size)
+    }
+
+    /// Opens a file of a sandbox as its ordinary user.
+    pub async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
+        let agent = self.agent(permit.tenant(), id).await?;
+        let reading = agent.read_file(path).await.map_err(Error::from)?;
+        let size = reading.size;
+        Ok(FileBody { size, bytes: reading.bytes().map_err(Error::from).boxed() })
+    }
+
+    /// The agent of a sandbox, as soon as the sandbox runs.
+    async fn agent(&self, tenant: &TenantId, id: SandboxId) -> Result<Agent> {
+        let entry = self.entry(tenant, id).ok_or_else(|| unknown(id))?;
+        let record = running(&entry, limits::WAIT_DEFAULT).await?;
+        if record.phase.state() != State::Running {
+            let message = format!("sandbox {id} is still {}; try again", record.phase.state());
+            return Err(Error::new(Code::Unavailable, message));
+        }
+        let agent = timeout(limits::AGENT_ANSWER_DEADLINE, entry.agent()).await.ok().flatten();
+        agent.ok_or_else(|| Error::new(Code::Unavailable, "the sandbox's agent is not connected; try again"))
+    }
+}

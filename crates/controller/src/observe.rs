@@ -1,0 +1,136 @@
+//! Watches the node: what it has, what ended on it, and, after every gap, what is there at all.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use sentinal_model::{Generation, Phase, Result, SandboxId};
+use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeInstance, NodeView};
+
+use crate::{context::Context, decide::Observed};
+
+/// How often the node's figures are asked for.
+const DESCRIBE_EVERY: Duration = Duration::from_secs(2);
+
+/// How long to rest before the node is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// What the node last said of itself; `Err` is why it does not answer.
+#[derive(Debug)]
+pub(crate) struct NodeState {
+    view: Mutex<std::result::Result<Arc<NodeView>, String>>,
+}
+
+impl Default for NodeState {
+    fn default() -> Self {
+        Self { view: Mutex::new(Err("the node has not answered yet".to_owned())) }
+    }
+}
+
+impl NodeState {
+    pub(crate) fn view(&self) -> std::result::Result<Arc<NodeView>, String> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, view: std::result::Result<Arc<NodeView>, String>) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+}
+
+/// Asks the node for its figures and keeps them.
+pub(crate) async fn describe(context: &Context) -> Result<Arc<NodeView>> {
+    match context.node().describe().await {
+        Ok(view) => {
+            let view = Arc::new(view);
+            context.node_state.set(Ok(Arc::clone(&view)));
+            Ok(view)
+        }
+        Err(error) => {
+            context.node_state.set(Err(error.message().to_owned()));
+            Err(error)
+        }
+    }
+}
+
+/// Keeps watching as long as the server runs.
+pub(crate) async fn observe(context: Arc<Context>) {
+    loop {
+        if let Err(error) = watch(&context).await {
+            tracing::warn!(error = ?error, "node is not being watched");
+            context.node_state.set(Err(error.message().to_owned()));
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// Watches until the stream breaks. Events come first, so that nothing that ends while the node lists is missed.
+async fn watch(context: &Arc<Context>) -> Result<()> {
+    let mut events = context.node().watch().await?;
+    describe(context).await?;
+    reconcile(context).await?;
+    let mut describe_at = tokio::time::interval(DESCRIBE_EVERY);
+    describe_at.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(NodeEvent::InstanceEnded { id, reason, .. })) => ended(context, id, reason),
+                Some(Ok(NodeEvent::EnginesChanged)) => drop(describe(context).await?),
+                Some(Err(error)) => return Err(error),
+                None => return Ok(()),
+            },
+            _ = describe_at.tick() => drop(describe(context).await?),
+        }
+    }
+}
+
+fn ended(context: &Context, id: SandboxId, reason: EndReason) {
+    if let Some(entry) = context.table.get(id) {
+        entry.observe(Observed::Ended(reason));
+    }
+}
+
+/// Compares what exists with what is recorded: known and alive is adopted, alive without a row is destroyed,
+/// a row without an instance is lost.
+async fn reconcile(context: &Arc<Context>) -> Result<()> {
+    // Taken before the node is asked: what is placed afterwards cannot be missing from the answer.
+    let before: Vec<_> = context.table.all().into_iter().map(|entry| (entry.record(), entry)).collect();
+    let inventory = context.node().list().await?;
+    for (record, entry) in before {
+        let instance = inventory.instances.iter().find(|instance| instance.id == record.id);
+        let unchanged = entry.record().generation == record.generation;
+        match (instance, &record.phase) {
+            (Some(instance), _) if unchanged => entry.observe(observed(instance.state)),
+            (None, Phase::Booting(_) | Phase::Running(_)) if unchanged => entry.observe(Observed::Absent),
+            (Some(_) | None, _) => {}
+        }
+    }
+    for instance in inventory.instances {
+        // Looked up after the answer: a row is always written before its instance is placed.
+        if context.table.get(instance.id).is_none() {
+            halt_orphan(context, instance);
+        }
+    }
+    Ok(())
+}
+
+const fn observed(state: InstanceState) -> Observed {
+    match state {
+        InstanceState::Partial => Observed::Partial,
+        InstanceState::Running => Observed::AsRecorded,
+        InstanceState::Ended(reason) => Observed::Ended(reason),
+    }
+}
+
+/// Removes what nobody has a row for.
+fn halt_orphan(context: &Arc<Context>, instance: NodeInstance) {
+    let own = Arc::clone(context);
+    context.spawn(async move {
+        let generation = Generation(instance.generation.0.saturating_add(1));
+        match own.node().halt(instance.id, generation).await {
+            Ok(_) => tracing::info!(sandbox = %instance.id, "instance without a sandbox removed"),
+            Err(error) => tracing::warn!(sandbox = %instance.id, ?error, "instance without a sandbox not removed"),
+        }
+    });
+}

@@ -1,0 +1,193 @@
+//! Creating, looking at and ending sandboxes.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::rand;
+use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
+use sentinal_model::{Code, End, Error, Event, Generation, Phase, Placement, Result, SandboxId, Spec, TenantId};
+use sentinal_store::{NewEvent, Page, SandboxRecord, Write};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    api::Controller,
+    context::Context,
+    decide::Observed,
+    drive,
+    observe::describe,
+    place,
+    table::{Change, Entry},
+};
+
+/// How long a destroy waits for the end before it answers `stopping`.
+const DESTROY_WAIT: Duration = Duration::from_secs(20);
+
+impl Controller {
+    /// Acknowledges a sandbox durably and waits up to `wait` for it to run. Answers it as it is then: `running`,
+    /// or `pending` if it took longer. A boot that failed within `wait` is an error; so is a spec that nothing can serve.
+    pub async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord> {
+        let asked = Instant::now();
+        let entry = begin(&self.context, permit.tenant(), spec, Kind::Kept).await?;
+        let record = running(&entry, wait).await?;
+        if record.phase.state() == sentinal_model::State::Running {
+            self.context.metrics().sandbox_created(asked.elapsed());
+        }
+        Ok(SandboxRecord::clone(&record))
+    }
+
+    /// A sandbox as it is, or as it was until the end of the retention time.
+    pub async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        if let Some(entry) = self.entry(permit.tenant(), id) {
+            return Ok(SandboxRecord::clone(&entry.record()));
+        }
+        let stored = self.context.store().sandbox(id).await?;
+        stored.filter(|record| record.tenant == *permit.tenant()).ok_or_else(|| unknown(id))
+    }
+
+    /// Sandboxes, newest first.
+    pub async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+        self.context.store().sandboxes(permit.tenant(), page).await
+    }
+
+    /// Ends a sandbox and answers when nothing is left of it, or `stopping` if that takes long. `not_found` if it had
+    /// already ended.
+    pub async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        let asked = Instant::now();
+        let entry = self.entry(permit.tenant(), id).ok_or_else(|| unknown(id))?;
+        let event = drive::destroyed_event(&self.context, &entry.record(), End::Destroyed);
+        let change = Change { message: None, event: Some(event) };
+        let (context, stopping) = (Arc::clone(&self.context), Arc::clone(&entry));
+        let stop = async move { stopping.advance(&context, Event::Stop(End::Destroyed), change).await };
+        self.context.complete(stop).await?;
+        let mut records = entry.records();
+        let record = match timeout(DESTROY_WAIT, records.wait_for(|record| record.phase.is_finished())).await {
+            Ok(Ok(record)) => Arc::clone(&record),
+            Ok(Err(_)) | Err(_) => entry.record(),
+        };
+        self.context.metrics().sandbox_destroyed(asked.elapsed());
+        Ok(SandboxRecord::clone(&record))
+    }
+
+    /// A sandbox that is not finished and the tenant's own.
+    pub(crate) fn entry(&self, tenant: &TenantId, id: SandboxId) -> Option<Arc<Entry>> {
+        let entry = self.context.table.get(id).filter(|entry| entry.record().tenant == *tenant)?;
+        (!entry.record().phase.is_finished()).then_some(entry)
+    }
+}
+
+/// Whether a sandbox outlives the execution it is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Until its ttl or a destroy.
+    Kept,
+    /// Until its one execution has ended.
+    OneShot,
+}
+
+/// Places a sandbox, makes it durable, and starts driving it.
+pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec, kind: Kind) -> Result<Arc<Entry>> {
+    let view = match context.node_state.view() {
+        Ok(view) if place::check_image(&spec.image, &view).is_ok() => Some(view),
+        // What is known may be old: ask before refusing.
+        Ok(_) | Err(_) => Some(describe(context).await?),
+    };
+    if let Some(view) = &view {
+        place::check_image(&spec.image, view)?;
+    }
+    let own = Own { tenant: tenant.clone(), kind, token: token()? };
+    let asked = Instant::now();
+    let policy = context.parts.settings.policy;
+    let entry = context.table.insert_with(|promised| {
+        let placement = place::choose(&spec, view.as_deref(), promised.iter().map(Arc::as_ref), policy)?;
+        Ok(Entry::new(new_record(context, spec, placement, own)?, Observed::AsRecorded))
+    })?;
+    context.metrics().sandbox_placed(asked.elapsed());
+    let (own, new) = (Arc::clone(context), Arc::clone(&entry));
+    let acknowledged = async move {
+        acknowledge(&own, &new).await?;
+        own.spawn(drive::drive(Arc::clone(&own), new));
+        Ok(entry)
+    };
+    context.complete(acknowledged).await
+}
+
+/// Writes a new sandbox down; if the store does not take it, it never was.
+async fn acknowledge(context: &Arc<Context>, entry: &Arc<Entry>) -> Result<()> {
+    let record = entry.record();
+    let event = NewEvent {
+        tenant: record.tenant.clone(),
+        at: record.created_at,
+        name: "Sandbox Created".to_owned(),
+        kind: "audit".to_owned(),
+        sandbox: Some(record.id),
+        execution: None,
+        message: record.engine_reason.clone(),
+    };
+    let writes = vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record))), Write::Event(event)];
+    context.store().write(writes).await.inspect_err(|_| context.table.remove(record.id))?;
+    context.metrics().sandbox_entered(record.phase.state(), record.engine);
+    Ok(())
+}
+
+/// What makes a sandbox somebody's.
+struct Own {
+    tenant: TenantId,
+    kind: Kind,
+    token: [u8; 32],
+}
+
+/// What an agent proves itself with.
+fn token() -> Result<[u8; 32]> {
+    let mut token = [0; 32];
+    rand::fill(&mut token).map_err(|_| Error::new(Code::Internal, "the machine has no random numbers"))?;
+    Ok(token)
+}
+
+fn new_record(context: &Context, spec: Spec, placement: Placement, own: Own) -> Result<SandboxRecord> {
+    let created_at = context.now();
+    let phase = Phase::Pending.on(Event::Placed(placement.clone())).map_err(|rejected| Error::internal(&rejected))?;
+    Ok(SandboxRecord {
+        id: SandboxId::generate(),
+        tenant: own.tenant,
+        generation: Generation::FIRST,
+        phase,
+        expires_at: created_at.after(spec.ttl),
+        spec,
+        node: Some(placement.node),
+        engine: Some(placement.engine),
+        engine_reason: placement.reason,
+        message: String::new(),
+        token: own.token,
+        one_shot: own.kind == Kind::OneShot,
+        created_at,
+        finished_at: None,
+    })
+}
+
+/// Waits until the sandbox runs. `Ok` with a pending record when `wait` is over; an error when it ended instead.
+pub(crate) async fn running(entry: &Entry, wait: Duration) -> Result<Arc<SandboxRecord>> {
+    let mut records = entry.records();
+    let settled = records.wait_for(|record| !matches!(record.phase, Phase::Pending | Phase::Booting(_)));
+    let record = match timeout(wait, settled).await {
+        Ok(Ok(record)) => Arc::clone(&record),
+        Ok(Err(_)) | Err(_) => return Ok(entry.record()),
+    };
+    match &record.phase {
+        Phase::Stopping(_, end) | Phase::Finished(end) => Err(ended(&record, *end)),
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) => Ok(record),
+    }
+}
+
+fn ended(record: &SandboxRecord, end: End) -> Error {
+    let why = if record.message.is_empty() { end.as_str() } else { &record.message };
+    match end {
+        End::Failed(_) => Error::new(Code::Unavailable, format!("sandbox {} did not come up: {why}", record.id)),
+        End::Destroyed | End::Expired => {
+            Error::new(Code::Conflict, format!("sandbox {} ended before it was up: {}", record.id, end.as_str()))
+        }
+    }
+}
+
+/// What a call gets that names a sandbox which is not there, or not any more.
+pub(crate) fn unknown(id: SandboxId) -> Error {
+    Error::not_found(format!("sandbox {id} does not exist or has ended"))
+}

@@ -1,0 +1,212 @@
+//! What one stream of a running execution has written: in memory while it is small, then in a file. Readers
+//! take from any offset and never hold up the writer.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use sentinal_model::{ExecutionId, Stream, limits};
+use sentinal_store::{Output, OutputPlace};
+use tokio::{
+    fs::{File, OpenOptions},
+    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+};
+
+/// Where output that is too large for a row is kept.
+pub(crate) fn path(folder: &Path, id: ExecutionId, stream: Stream) -> PathBuf {
+    folder.join(format!("{id}.{}", stream.as_str()))
+}
+
+/// One stream's output so far.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// All of it, as long as `in_file` is false.
+    memory: Vec<u8>,
+    in_file: bool,
+    stored: u64,
+    total: u64,
+}
+
+impl Spool {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, state: Mutex::default() }
+    }
+
+    /// Goes on where an earlier server stopped: at the end of the file, or at the beginning if there is none.
+    pub(crate) async fn resume(path: PathBuf) -> io::Result<Self> {
+        let stored = match tokio::fs::metadata(&path).await {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        let state = State { memory: Vec::new(), in_file: stored > 0, stored, total: stored };
+        Ok(Self { path, state: Mutex::new(state) })
+    }
+
+    /// How many bytes the program has written.
+    pub(crate) fn total(&self) -> u64 {
+        self.lock().total
+    }
+
+    /// How many of them are stored.
+    pub(crate) fn stored(&self) -> u64 {
+        self.lock().stored
+    }
+
+    /// Up to where the agent may drop what it holds: what is in a file outlives this server.
+    pub(crate) fn safe(&self) -> u64 {
+        let state = self.lock();
+        if state.in_file { state.total } else { 0 }
+    }
+
+    /// Appends what the program wrote at `offset`. What is there already is passed over; a hole is refused unless
+    /// the limit was reached before it; what is over the limit is counted and dropped.
+    pub(crate) async fn append(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let (fresh, to_file) = {
+            let mut state = self.lock();
+            let full = state.stored >= limits::OUTPUT_STORED_BYTES_MAX;
+            if offset > state.total && !full {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the agent left a hole in the output"));
+            }
+            let known = usize::try_from(state.total.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
+            let end = offset.saturating_add(length(data));
+            let room =
+                usize::try_from(limits::OUTPUT_STORED_BYTES_MAX - state.stored.min(limits::OUTPUT_STORED_BYTES_MAX))
+                    .unwrap_or(usize::MAX);
+            let fresh = &data[known..];
+            let fresh = &fresh[..fresh.len().min(room)];
+            state.total = state.total.max(end);
+            if !state.in_file && state.memory.len() + fresh.len() <= limits::OUTPUT_ROW_BYTES_MAX {
+                state.memory.extend_from_slice(fresh);
+                state.stored += length(fresh);
+                return Ok(());
+            }
+            (fresh, if state.in_file { Vec::new() } else { state.memory.clone() })
+        };
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).await?;
+        file.write_all(&to_file).await?;
+        file.write_all(fresh).await?;
+        file.flush().await?;
+        let mut state = self.lock();
+        state.in_file = true;
+        state.memory = Vec::new();
+        state.stored += length(fresh);
+        Ok(())
+    }
+
+    /// Stored bytes from `offset`, at most `bytes_max`; empty when there are none yet.
+    pub(crate) async fn read(&self, offset: u64, bytes_max: u64) -> io::Result<Bytes> {
+        {
+            let state = self.lock();
+            if !state.in_file {
+                return Ok(Bytes::copy_from_slice(slice(&state.memory, offset, bytes_max)));
+            }
+        }
+        let left = self.stored().saturating_sub(offset);
+        read_file(&self.path, offset, bytes_max.min(left)).await
+    }
+
+    /// The output as its record keeps it, safe on the disk. `total`: what the agent says in the end.
+    pub(crate) async fn finish(&self, total: u64) -> io::Result<Output> {
+        let (in_file, stored, memory, known) = {
+            let state = self.lock();
+            (state.in_file, state.stored, state.memory.clone(), state.total)
+        };
+        let place = if in_file {
+            File::open(&self.path).await?.sync_data().await?;
+            OutputPlace::File
+        } else {
+            OutputPlace::Row(memory)
+        };
+        Ok(Output { bytes_total: total.max(known), bytes_stored: stored, place })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of a file from `offset`, at most `bytes_max`.
+pub(crate) async fn read_file(path: &Path, offset: u64, bytes_max: u64) -> io::Result<Bytes> {
+    let mut file = File::open(path).await?;
+    file.seek(io::SeekFrom::Start(offset)).await?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes).await?;
+    Ok(Bytes::from(bytes))
+}
+
+/// The part of `bytes` from `offset`, at most `bytes_max`.
+pub(crate) fn slice(bytes: &[u8], offset: u64, bytes_max: u64) -> &[u8] {
+    let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    let end = begin.saturating_add(usize::try_from(bytes_max).unwrap_or(usize::MAX)).min(bytes.len());
+    &bytes[begin..end]
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spool() -> (tempfile::TempDir, Spool) {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::new(path(folder.path(), ExecutionId::from_bytes([1; 16]), Stream::Stdout));
+        (folder, spool)
+    }
+
+    #[tokio::test]
+    async fn what_was_appended_is_read_back_from_memory_and_from_the_file() {
+        let (_folder, spool) = spool();
+        let bytes: Vec<u8> = (0..=255).cycle().take(50_000).collect();
+        for (index, chunk) in bytes.chunks(7_000).enumerate() {
+            spool.append(index as u64 * 7_000, chunk).await.unwrap();
+            let read = spool.read(5, u64::MAX).await.unwrap();
+            assert_eq!(read, bytes[5..bytes.len().min((index + 1) * 7_000)]);
+        }
+        let output = spool.finish(50_000).await.unwrap();
+        assert_eq!(output, Output { bytes_total: 50_000, bytes_stored: 50_000, place: OutputPlace::File });
+    }
+
+    #[tokio::test]
+    async fn a_repeated_chunk_is_taken_once() {
+        let (_folder, spool) = spool();
+        spool.append(0, b"hello").await.unwrap();
+        spool.append(0, b"hello").await.unwrap();
+        spool.append(3, b"lo world").await.unwrap();
+        assert_eq!(spool.read(0, u64::MAX).await.unwrap(), "hello world");
+        assert_eq!(spool.safe(), 0, "what is only in memory must stay with the agent");
+    }
+
+    #[tokio::test]
+    async fn a_hole_is_refused() {
+        let (_folder, spool) = spool();
+        spool.append(0, b"hello").await.unwrap();
+        assert!(spool.append(6, b"world").await.is_err());
+        assert_eq!(spool.total(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_resumes_goes_on_at_the_end_of_the_file() {
+        let (_folder, spool) = spool();
+        spool.append(0, &vec![7; 20_000]).await.unwrap();
+        assert_eq!(spool.safe(), 20_000);
+        let resumed = Spool::resume(spool.path.clone()).await.unwrap();
+        assert_eq!(resumed.total(), 20_000);
+        resumed.append(19_999, &[7, 8]).await.unwrap();
+        assert_eq!(resumed.read(19_999, 10).await.unwrap(), [7, 8][..]);
+    }
+}

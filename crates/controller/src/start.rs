@@ -1,0 +1,78 @@
+//! The start of a controller: everything not finished is taken up where an earlier server left it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sentinal_model::{Result, SandboxId};
+use sentinal_store::{ExecutionRecord, SandboxRecord};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    api::Controller,
+    context::{Context, Parts},
+    decide::Observed,
+    drive, executions,
+    live::LiveExecutions,
+    observe::{NodeState, observe},
+    retention,
+    table::{Entry, Table},
+};
+
+impl Controller {
+    /// Takes up what the store has and begins to drive it. Answers before the node has: what needs it waits.
+    pub async fn start(parts: Parts) -> Result<Self> {
+        let context = Arc::new(Context {
+            parts,
+            table: Table::default(),
+            live: LiveExecutions::default(),
+            node_state: NodeState::default(),
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        let mut running = by_sandbox(context.store().running_executions().await?);
+        for record in context.store().unfinished_sandboxes().await? {
+            let executions = running.remove(&record.id).unwrap_or_default();
+            take_up(&context, record, executions).await;
+        }
+        for (sandbox, executions) in running {
+            end_without_sandbox(&context, sandbox, executions).await?;
+        }
+        context.spawn(observe(Arc::clone(&context)));
+        context.spawn(retention::retain(Arc::clone(&context)));
+        Ok(Self { context })
+    }
+
+    /// Stops all tasks and leaves sandboxes and executions as they are; the next server goes on with them.
+    pub async fn stop(&self) {
+        self.context.shutdown.cancel();
+        self.context.tasks.close();
+        self.context.tasks.wait().await;
+    }
+}
+
+async fn take_up(context: &Arc<Context>, record: SandboxRecord, executions: Vec<ExecutionRecord>) {
+    context.metrics().sandbox_entered(record.phase.state(), record.engine);
+    let entry = Entry::new(record, Observed::Unknown);
+    context.table.insert(Arc::clone(&entry));
+    executions::resume(context, &entry, executions).await;
+    context.spawn(drive::drive(Arc::clone(context), entry));
+}
+
+/// Ends executions whose sandbox is finished: their server stopped between the two.
+async fn end_without_sandbox(
+    context: &Arc<Context>,
+    sandbox: SandboxId,
+    executions: Vec<ExecutionRecord>,
+) -> Result<()> {
+    let Some(record) = context.store().sandbox(sandbox).await? else { return Ok(()) };
+    let entry = Entry::new(record, Observed::Absent);
+    executions::resume(context, &entry, executions).await;
+    Ok(())
+}
+
+fn by_sandbox(executions: Vec<ExecutionRecord>) -> HashMap<SandboxId, Vec<ExecutionRecord>> {
+    let mut by_sandbox: HashMap<_, Vec<_>> = HashMap::new();
+    for execution in executions {
+        by_sandbox.entry(execution.sandbox).or_default().push(execution);
+    }
+    by_sandbox
+}

@@ -1,0 +1,175 @@
+//! The sandboxes that are not finished, in memory: their durable records and what was observed of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use sentinal_agent_client::Agent;
+use sentinal_model::{Error, Event, Result, SandboxId};
+use sentinal_store::{NewEvent, SandboxRecord, Write};
+use tokio::sync::watch;
+
+use crate::{context::Context, decide::Observed};
+
+/// One sandbox. Its record changes only through [`Entry::advance`], one change at a time, and only after the
+/// store has it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    record: watch::Sender<Arc<SandboxRecord>>,
+    observed: watch::Sender<Observed>,
+    abandoned: watch::Sender<bool>,
+    agent: watch::Sender<Option<Agent>>,
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Entry {
+    pub(crate) fn new(record: SandboxRecord, observed: Observed) -> Arc<Self> {
+        Arc::new(Self {
+            record: watch::Sender::new(Arc::new(record)),
+            observed: watch::Sender::new(observed),
+            abandoned: watch::Sender::new(false),
+            agent: watch::Sender::new(None),
+            changing: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// The record as the store has it.
+    pub(crate) fn record(&self) -> Arc<SandboxRecord> {
+        Arc::clone(&self.record.borrow())
+    }
+
+    /// Every change of the record from now on.
+    pub(crate) fn records(&self) -> watch::Receiver<Arc<SandboxRecord>> {
+        self.record.subscribe()
+    }
+
+    pub(crate) fn observed(&self) -> watch::Receiver<Observed> {
+        self.observed.subscribe()
+    }
+
+    /// What the node has said.
+    pub(crate) fn observe(&self, observed: Observed) {
+        self.observed.send_if_modified(|known| {
+            // An end, once seen, is not contradicted by an older answer that arrives later.
+            let news = *known != observed && !matches!(known, Observed::Ended(_));
+            if news {
+                *known = observed;
+            }
+            news
+        });
+    }
+
+    pub(crate) fn abandoned(&self) -> watch::Receiver<bool> {
+        self.abandoned.subscribe()
+    }
+
+    /// A one-shot's execution has ended or will never begin.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.send_replace(true);
+    }
+
+    /// This server listens for the sandbox's agent, and this is how to reach it.
+    pub(crate) fn reach(&self, agent: Agent) {
+        self.agent.send_replace(Some(agent));
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.agent.borrow().is_some()
+    }
+
+    /// The agent, as soon as this server listens for it; ask with a deadline.
+    pub(crate) async fn agent(&self) -> Option<Agent> {
+        let mut agent = self.agent.subscribe();
+        agent.wait_for(Option::is_some).await.ok().and_then(|agent| agent.clone())
+    }
+
+    /// Moves the sandbox through its life: the store first, then memory. Answers the record as it is after that.
+    pub(crate) async fn advance(&self, context: &Context, event: Event, change: Change) -> Result<Arc<SandboxRecord>> {
+        let _one_at_a_time = self.changing.lock().await;
+        let before = self.record();
+        let phase = before.phase.clone().on(event).map_err(|rejected| Error::internal(&rejected))?;
+        if phase == before.phase {
+            return Ok(before);
+        }
+        let mut after = SandboxRecord::clone(&before);
+        after.generation = before.generation.next();
+        after.phase = phase;
+        if let Some(message) = change.message {
+            after.message = message;
+        }
+        if after.phase.is_finished() {
+            after.finished_at = Some(context.now());
+        }
+        let mut writes = vec![Write::Sandbox(Box::new(after.clone()))];
+        writes.extend(change.event.map(Write::Event));
+        context.store().write(writes).await?;
+        let after = Arc::new(after);
+        context.metrics().sandbox_left(before.phase.state(), before.engine);
+        if !after.phase.is_finished() {
+            context.metrics().sandbox_entered(after.phase.state(), after.engine);
+        }
+        self.record.send_replace(Arc::clone(&after));
+        Ok(after)
+    }
+
+    /// Raises the generation without a change of phase, so that the node refuses what was asked before.
+    pub(crate) async fn renew(&self, context: &Context) -> Result<Arc<SandboxRecord>> {
+        let _one_at_a_time = self.changing.lock().await;
+        let mut after = SandboxRecord::clone(&self.record());
+        after.generation = after.generation.next().next();
+        context.store().write(vec![Write::Sandbox(Box::new(after.clone()))]).await?;
+        let after = Arc::new(after);
+        self.record.send_replace(Arc::clone(&after));
+        Ok(after)
+    }
+}
+
+/// What goes along with a change of phase.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    /// A sentence for the caller about what went wrong.
+    pub(crate) message: Option<String>,
+    /// Written in the same transaction.
+    pub(crate) event: Option<NewEvent>,
+}
+
+/// All entries by id.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: Mutex<HashMap<SandboxId, Arc<Entry>>>,
+}
+
+impl Table {
+    pub(crate) fn get(&self, id: SandboxId) -> Option<Arc<Entry>> {
+        self.lock().get(&id).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        self.lock().values().cloned().collect()
+    }
+
+    pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        self.lock().insert(entry.record().id, entry);
+    }
+
+    pub(crate) fn remove(&self, id: SandboxId) {
+        self.lock().remove(&id);
+    }
+
+    /// Inserts what `make` makes of the records that are there, with nobody in between: how room is promised once.
+    pub(crate) fn insert_with(
+        &self,
+        make: impl FnOnce(&[Arc<SandboxRecord>]) -> Result<Arc<Entry>>,
+    ) -> Result<Arc<Entry>> {
+        let mut entries = self.lock();
+        let records: Vec<_> = entries.values().map(|entry| entry.record()).collect();
+        let entry = make(&records)?;
+        entries.insert(entry.record().id, Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
