@@ -1,0 +1,94 @@
+//! The task behind one execution: moves its streams, minds its timeout, and settles its result.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+use super::{Execution, launch::Ours};
+
+pub(super) struct Supervisor {
+    execution: Arc<Execution>,
+    pipes: Ours,
+    /// None: there is none, or it has passed.
+    timeout: Option<Pin<Box<Sleep>>>,
+}
+
+impl Supervisor {
+    /// `timeout_ms` 0: none.
+    pub(super) fn new(execution: Arc<Execution>, pipes: Ours, timeout_ms: u64) -> Self {
+        let timeout = Duration::from_millis(timeout_ms);
+        let at = if timeout.is_zero() { None } else { execution.started.checked_add(timeout) };
+        Self { execution, pipes, timeout: at.map(|at: Instant| Box::pin(tokio::time::sleep_until(at))) }
+    }
+
+    pub(super) async fn run(mut self) {
+        poll_fn(|cx| self.poll_process(cx)).await;
+        self.pipes.stdin = None;
+        self.execution.abandon_stdin();
+        poll_fn(|cx| self.poll_drain(cx)).await;
+        self.execution.state().end();
+        // From here on the execution may be forgotten; what its pipes need is bounded by open files.
+        let Self { execution, mut pipes, .. } = self;
+        drop(execution);
+        if !(pipes.stdout.is_at_end() && pipes.stderr.is_at_end()) {
+            poll_fn(|cx| poll_discard(&mut pipes, cx)).await;
+        }
+    }
+
+    /// Until the process has ended.
+    fn poll_process(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_over(cx) {
+            return Poll::Ready(());
+        }
+        self.mind_timeout(cx);
+        if let Some(stdin) = &mut self.pipes.stdin
+            && stdin.poll_give(cx, &self.execution).is_ready()
+        {
+            self.pipes.stdin = None;
+            self.execution.abandon_stdin();
+        }
+        // Ready or not: the end of a stream is not the end of the program.
+        let _ = self.pipes.stdout.poll_fill(cx, &self.execution);
+        let _ = self.pipes.stderr.poll_fill(cx, &self.execution);
+        Poll::Pending
+    }
+
+    fn is_over(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.execution.state();
+        match &state.supervisor {
+            Some(known) if known.will_wake(cx.waker()) => {}
+            _ => state.supervisor = Some(cx.waker().clone()),
+        }
+        state.is_over()
+    }
+
+    fn mind_timeout(&mut self, cx: &mut Context<'_>) {
+        if let Some(timeout) = &mut self.timeout
+            && timeout.as_mut().poll(cx).is_ready()
+        {
+            self.timeout = None;
+            self.execution.state().is_timed_out = true;
+            self.execution.kill();
+        }
+    }
+
+    /// Until the output is complete. When it does not fit, an acknowledgement makes room and wakes us.
+    fn poll_drain(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.is_over(cx);
+        let stdout = self.pipes.stdout.poll_drain(&self.execution);
+        let stderr = self.pipes.stderr.poll_drain(&self.execution);
+        if stdout.is_ready() && stderr.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+fn poll_discard(pipes: &mut Ours, cx: &mut Context<'_>) -> Poll<()> {
+    let stdout = pipes.stdout.poll_discard(cx);
+    let stderr = pipes.stderr.poll_discard(cx);
+    if stdout.is_ready() && stderr.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+}

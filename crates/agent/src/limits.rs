@@ -1,0 +1,65 @@
+//! Every bound of the agent: name, unit in the name, and why it is what it is.
+
+use std::time::Duration;
+
+/// Executions that may run at once.
+pub(crate) const EXECUTIONS_RUNNING_MAX: usize = 256;
+/// Executions held in all, running or ended and not yet forgotten.
+pub(crate) const EXECUTIONS_HELD_MAX: usize = 1024;
+/// Longest id of an execution.
+pub(crate) const EXECUTION_ID_BYTES_MAX: usize = 128;
+/// Output of one stream that is held until it is acknowledged; then the program waits.
+pub(crate) const OUTPUT_HELD_BYTES: usize = 256 * 1024;
+/// What is read from a pipe at once: the size of a pipe.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+/// What is still read of a stream after its program ended: a pipe holds no more unless the system's own limit
+/// was raised. Whoever still writes then is not the program.
+pub(crate) const DRAIN_BYTES_MAX: usize = 1 << 20;
+/// Standard input that waits for the program, beyond what its pipe holds.
+pub(crate) const STDIN_QUEUE_BYTES: usize = 256 * 1024;
+/// Those who follow one execution at once.
+pub(crate) const FOLLOWERS_MAX: usize = 8;
+/// How long the first answer to an Execute waits for the end of the program, so that a short one is answered
+/// in one write.
+pub(crate) const FIRST_ANSWER_HOLD: Duration = Duration::from_millis(5);
+
+/// File transfers at once; more wait.
+pub(crate) const TRANSFERS_MAX: usize = 16;
+/// Stack of a thread that transfers a file.
+pub(crate) const TRANSFER_STACK_BYTES: usize = 128 * 1024;
+/// How long such a thread waits for more work.
+pub(crate) const TRANSFER_THREAD_IDLE: Duration = Duration::from_secs(10);
+/// Messages between the connection and a transfer's thread.
+pub(crate) const TRANSFER_QUEUE_MESSAGES: usize = 4;
+/// How long an upload may make no progress.
+pub(crate) const TRANSFER_IDLE: Duration = Duration::from_secs(60);
+/// Longest path (`PATH_MAX` of Linux, without the terminating NUL).
+pub(crate) const PATH_BYTES_MAX: usize = 4095;
+/// Symbolic links followed to an upload's place, as in Linux.
+pub(crate) const SYMLINKS_MAX: usize = 40;
+
+/// Largest `/etc/passwd` and `/etc/group` that are read.
+pub(crate) const ACCOUNTS_BYTES_MAX: u64 = 1 << 20;
+
+/// Requests under way on a connection.
+pub(crate) const STREAMS_MAX: u32 = 1024;
+/// What the server may send ahead on one stream, and in all.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Largest frame: one chunk of a file and its envelope.
+pub(crate) const FRAME_BYTES_MAX: u32 = 80 * 1024;
+/// Largest request head.
+pub(crate) const HEADERS_BYTES_MAX: u32 = 16 * 1024;
+/// What is queued for the server on one stream.
+pub(crate) const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// How long the server may take to answer the preamble.
+pub(crate) const WELCOME_DEADLINE: Duration = Duration::from_secs(5);
+/// Pause before dialling again: doubled each time, from the first to the last.
+pub(crate) const REDIAL_PAUSE_MIN: Duration = Duration::from_millis(1);
+pub(crate) const REDIAL_PAUSE_MAX: Duration = Duration::from_millis(250);
+/// A connection that lived this long was a good one: the next pause is the shortest again.
+pub(crate) const GOOD_CONNECTION: Duration = Duration::from_secs(1);
+
+/// Descriptors the agent itself may need: three pipes for each running execution, two for each ended one whose
+/// background processes still write, and the rest.
+pub(crate) const OPEN_FILES: u64 = 4096;

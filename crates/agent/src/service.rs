@@ -1,0 +1,105 @@
+//! What `proto/agent.proto` promises, call by call. Each is a few lines: the work is done elsewhere.
+
+use std::{sync::Arc, time::Duration};
+
+use sentinal_agent_protocol::v1::{self, agent_server::Agent};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    deadline::Deadline,
+    execution::Follower,
+    executions::Executions,
+    files::{self, Download, Transfers},
+    user::Users,
+};
+
+/// The same for every connection.
+#[derive(Clone)]
+pub(crate) struct Service {
+    executions: Arc<Executions>,
+    users: Arc<Users>,
+    deadline: Arc<Deadline>,
+    transfers: Transfers,
+}
+
+impl Service {
+    pub(crate) fn new(executions: Arc<Executions>, users: Arc<Users>, deadline: Arc<Deadline>) -> Self {
+        Self { executions, users, deadline, transfers: Transfers::new() }
+    }
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Agent for Service {
+    type ExecuteStream = Follower;
+    type AttachStream = Follower;
+    type ReadFileStream = Download;
+
+    async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Reply<Follower> {
+        let execution = self.executions.start(request.into_inner())?;
+        let follower = Follower::new(execution, 0, 0)?;
+        follower.hold().await;
+        Ok(Response::new(follower))
+    }
+
+    async fn attach(&self, request: Request<v1::AttachRequest>) -> Reply<Follower> {
+        let request = request.into_inner();
+        let execution = self.executions.find(&request.execution_id)?;
+        Ok(Response::new(Follower::new(execution, request.stdout_offset, request.stderr_offset)?))
+    }
+
+    async fn acknowledge(&self, request: Request<v1::AcknowledgeRequest>) -> Reply<v1::AcknowledgeResponse> {
+        let request = request.into_inner();
+        let execution = self.executions.find(&request.execution_id)?;
+        execution.acknowledge(request.stdout_offset, request.stderr_offset);
+        Ok(Response::new(v1::AcknowledgeResponse {}))
+    }
+
+    async fn stdin(&self, request: Request<Streaming<v1::StdinRequest>>) -> Reply<v1::StdinResponse> {
+        let mut chunks = request.into_inner();
+        let mut next = chunks.message().await?;
+        let id = next.as_ref().map_or("", |first| &first.execution_id);
+        let execution = self.executions.find(id)?;
+        while let Some(chunk) = next {
+            execution.feed(chunk.offset, &chunk.data).await?;
+            if chunk.end {
+                execution.end_stdin();
+                break;
+            }
+            next = chunks.message().await?;
+        }
+        Ok(Response::new(v1::StdinResponse { offset: execution.stdin_given().await }))
+    }
+
+    async fn signal(&self, request: Request<v1::SignalRequest>) -> Reply<v1::SignalResponse> {
+        let request = request.into_inner();
+        self.executions.find(&request.execution_id)?.signal(request.signal)?;
+        Ok(Response::new(v1::SignalResponse {}))
+    }
+
+    async fn list(&self, _request: Request<v1::ListRequest>) -> Reply<v1::ListResponse> {
+        Ok(Response::new(v1::ListResponse { executions: self.executions.list() }))
+    }
+
+    async fn forget(&self, request: Request<v1::ForgetRequest>) -> Reply<v1::ForgetResponse> {
+        self.executions.forget(&request.into_inner().execution_id)?;
+        Ok(Response::new(v1::ForgetResponse {}))
+    }
+
+    async fn write_file(&self, request: Request<Streaming<v1::WriteFileRequest>>) -> Reply<v1::WriteFileResponse> {
+        let size = files::upload(&self.transfers, &self.users, request.into_inner()).await?;
+        Ok(Response::new(v1::WriteFileResponse { size }))
+    }
+
+    async fn read_file(&self, request: Request<v1::ReadFileRequest>) -> Reply<Download> {
+        let request = request.into_inner();
+        let user = self.users.find(request.user.as_ref().map_or("", |user| &user.name))?;
+        Ok(Response::new(files::download(&self.transfers, user, request.path).await?))
+    }
+
+    async fn set_deadline(&self, request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {
+        self.deadline.set(Duration::from_millis(request.into_inner().remaining_ms));
+        Ok(Response::new(v1::SetDeadlineResponse {}))
+    }
+}

@@ -1,0 +1,126 @@
+//! Who a program runs as, and whose rights a file is touched with.
+
+mod accounts;
+
+use std::sync::Mutex;
+
+use tonic::Status;
+
+use self::accounts::Accounts;
+
+/// uid and gid of the sandbox's ordinary user.
+pub(crate) const ORDINARY_ID: u32 = 1000;
+/// The ordinary user's home where `/etc/passwd` names none.
+pub(crate) const HOME: &str = "/home/user";
+const ORDINARY_NAME: &str = "user";
+/// `(uid_t)-1`: to the kernel it means "leave as it is", that is, root.
+const NO_ID: u32 = u32::MAX;
+
+/// Someone that exists in the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) home: String,
+    pub(crate) identity: Identity,
+}
+
+/// What the kernel knows of someone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
+}
+
+/// Looks users up, and keeps what it read as long as the files stay as they are.
+pub(crate) struct Users {
+    accounts: Mutex<Accounts>,
+    /// What the agent itself is; unless root it can become nobody else.
+    own_uid: u32,
+}
+
+impl Users {
+    pub(crate) fn new() -> Self {
+        Self { accounts: Mutex::new(Accounts::default()), own_uid: rustix::process::geteuid().as_raw() }
+    }
+
+    /// Empty: the ordinary user. Otherwise a name or a decimal uid.
+    pub(crate) fn find(&self, name: &str) -> Result<User, Status> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        accounts.refresh();
+        let user = match self.wanted(name) {
+            Wanted::Id(uid) => accounts.by_id(uid).unwrap_or_else(|| without_account(uid)),
+            Wanted::Name(name) => accounts.by_name(name).ok_or_else(|| unknown(name))?,
+        };
+        if user.identity.uid == NO_ID || user.identity.gid == NO_ID {
+            return Err(unknown(name));
+        }
+        if self.own_uid != 0 && user.identity.uid != self.own_uid {
+            return Err(Status::permission_denied(format!(
+                "the agent does not run as root here and cannot act as uid {}",
+                user.identity.uid
+            )));
+        }
+        Ok(user)
+    }
+
+    fn wanted<'a>(&self, name: &'a str) -> Wanted<'a> {
+        if name.is_empty() {
+            return Wanted::Id(if self.own_uid == 0 { ORDINARY_ID } else { self.own_uid });
+        }
+        let is_decimal = name.bytes().all(|digit| digit.is_ascii_digit());
+        match name.parse() {
+            Ok(uid) if is_decimal => Wanted::Id(uid),
+            _ => Wanted::Name(name),
+        }
+    }
+}
+
+enum Wanted<'a> {
+    Id(u32),
+    Name(&'a str),
+}
+
+fn without_account(uid: u32) -> User {
+    let (name, home) = match uid {
+        0 => ("root".to_owned(), "/root".to_owned()),
+        ORDINARY_ID => (ORDINARY_NAME.to_owned(), HOME.to_owned()),
+        _ => (uid.to_string(), "/".to_owned()),
+    };
+    User { name, home, identity: Identity { uid, gid: uid, groups: vec![uid] } }
+}
+
+fn unknown(name: &str) -> Status {
+    let name: String = name.chars().take(64).collect();
+    Status::invalid_argument(format!("there is no user {name:?} in the sandbox"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users() -> Users {
+        Users { accounts: Mutex::new(Accounts::default()), own_uid: 0 }
+    }
+
+    #[test]
+    fn a_uid_needs_no_account() {
+        let user = users().find("54321").unwrap();
+        assert_eq!(user.identity, Identity { uid: 54321, gid: 54321, groups: vec![54321] });
+    }
+
+    #[test]
+    fn the_uid_that_means_no_change_is_nobody() {
+        assert!(users().find("4294967295").is_err());
+        assert!(users().find("4294967296").is_err());
+        assert!(users().find("-1").is_err());
+        assert!(users().find("+1").is_err());
+    }
+
+    #[test]
+    fn an_agent_that_is_not_root_becomes_nobody_else() {
+        let users = Users { own_uid: 54321, ..users() };
+        assert_eq!(users.find("").unwrap().identity.uid, 54321);
+        assert_eq!(users.find("0").unwrap_err().code(), tonic::Code::PermissionDenied);
+    }
+}
