@@ -1,2 +1,81 @@
-//! Placeholder.
-fn main() {}
+//! SENTINAL beside its peers, interleaved in one run: A B A B, so that whatever else the machine does falls on both.
+//!
+//! Every figure is a ratio of medians taken in the same run; absolute times say more about the machine than about us.
+//! It starts a server of its own and leaves nothing behind, also when it fails or is interrupted.
+//!
+//! Start at [`measure`]; one file per measurement in `cases/`, the peers in `bare.rs`.
+
+mod api;
+mod bare;
+mod cases;
+mod connection;
+mod machine;
+mod memory;
+mod options;
+mod process;
+mod report;
+mod samples;
+mod server;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use tempfile::TempDir;
+
+use crate::{bare::Bare, machine::Machine, options::Options, report::Report, server::Server};
+
+/// What every measurement works with.
+struct Bench {
+    server: Server,
+    bare: Bare,
+    options: Options,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    options.check()?;
+    let scratch = scratch()?;
+    let bench = Bench {
+        bare: Bare::new(&options, scratch.path())?,
+        server: Server::start(&options, scratch.path()).await?,
+        options,
+    };
+    let measured = tokio::select! {
+        measured = measure(&bench) => measured,
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into).and_then(|()| anyhow::bail!("interrupted")),
+    };
+    let report = measured.with_context(|| bench.server.end_of_log());
+    bench.bare.remove_all();
+    bench.server.stop().await?;
+    publish(&report?, &bench.options)
+}
+
+/// The measurements, the quiet ones first: what memory an idle server takes is asked before it did anything.
+async fn measure(bench: &Bench) -> Result<Report> {
+    let mut report = Report::new(Machine::now()?);
+    report.add(cases::memory::idle_server(bench).await?);
+    report.add(cases::execute::beside_runsc_exec(bench).await?);
+    report.extend(cases::cold::beside_runsc_run(bench).await?);
+    report.add(cases::memory::idle_sandboxes(bench).await?);
+    report.extend(cases::requests::beside_a_noop(bench).await?);
+    report.add(cases::memory::server_after_work(bench).await?);
+    Ok(report)
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+fn publish(report: &Report, options: &Options) -> Result<()> {
+    print!("{}", report.as_text());
+    if let Some(path) = &options.markdown {
+        std::fs::write(path, report.as_markdown()).with_context(|| format!("write {}", path.display()))?;
+    }
+    ensure!(options.smoke || !report.is_empty(), "nothing was measured");
+    Ok(())
+}
+
+/// A folder that the server's ordinary user can reach, on a disk rather than in memory.
+fn scratch() -> Result<TempDir> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::Builder::new().prefix("sentinal-bench-").tempdir_in("/var/tmp").context("make a folder")?;
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).context("open the folder")?;
+    Ok(folder)
+}

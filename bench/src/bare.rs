@@ -1,0 +1,149 @@
+//! The peer: `runsc` alone, on the same image and with the flags that the gvisor engine uses, as far as they make sense
+//! without a server.
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::options::Options;
+
+/// Bare sandboxes in a folder of their own.
+#[derive(Debug)]
+pub(crate) struct Bare {
+    image: PathBuf,
+    bundles: PathBuf,
+    state: PathBuf,
+}
+
+/// How long a program took from the start of its sandbox.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ran {
+    /// Until its first byte could be read.
+    pub(crate) first_output: Duration,
+    /// Until the sandbox was gone.
+    pub(crate) end: Duration,
+}
+
+/// What `runsc` says about itself.
+pub(crate) fn version() -> Result<String> {
+    let output = Command::new("runsc").arg("--version").output().context("start runsc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.split_whitespace().nth(2).context("runsc says its version")?;
+    Ok(if version == "VERSION_MISSING" { debian_version() } else { format!("runsc {version}") })
+}
+
+impl Bare {
+    /// None yet.
+    pub(crate) fn new(options: &Options, scratch: &Path) -> Result<Self> {
+        let (bundles, state) = (scratch.join("bare"), scratch.join("runsc"));
+        fs::create_dir(&bundles).context("make a folder for the bare sandboxes")?;
+        Ok(Self { image: options.image()?, bundles, state })
+    }
+
+    /// Runs a program in a sandbox of its own, to the end of both.
+    pub(crate) fn run(&self, name: &str, program: &[&str]) -> Result<Ran> {
+        let bundle = self.bundle(name, program)?;
+        let mut command = self.runsc(&["run", "--bundle"]);
+        command.arg(&bundle).arg(name).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let start = Instant::now();
+        let mut child = command.spawn().context("start runsc run")?;
+        let mut output = child.stdout.take().context("the output is piped")?;
+        output.read_exact(&mut [0]).context("runsc run ended without output")?;
+        let first_output = start.elapsed();
+        let status = child.wait()?;
+        let end = start.elapsed();
+        ensure!(status.success(), "runsc run: {status}");
+        fs::remove_dir_all(bundle)?;
+        Ok(Ran { first_output, end })
+    }
+
+    /// Starts a program in a sandbox that stays.
+    pub(crate) fn start(&self, name: &str, program: &[&str]) -> Result<()> {
+        let bundle = self.bundle(name, program)?;
+        let mut command = self.runsc(&["run", "--detach", "--bundle"]);
+        command.arg(&bundle).arg(name);
+        succeed(command)
+    }
+
+    /// Runs a program in a sandbox that is there.
+    pub(crate) fn exec(&self, name: &str, program: &[&str]) -> Result<Duration> {
+        let mut command = self.runsc(&["exec", "--user", "1000:1000", name]);
+        command.args(program);
+        let start = Instant::now();
+        succeed(command)?;
+        Ok(start.elapsed())
+    }
+
+    /// Ends a sandbox.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        succeed(self.runsc(&["delete", "--force", name]))?;
+        fs::remove_dir_all(self.bundles.join(name)).context("remove a bundle")
+    }
+
+    /// Ends all of them, as well as it goes.
+    pub(crate) fn remove_all(&self) {
+        for bundle in fs::read_dir(&self.bundles).into_iter().flatten().flatten() {
+            let _ = self.remove(&bundle.file_name().to_string_lossy());
+        }
+    }
+
+    fn runsc(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("runsc");
+        command.arg("--root").arg(&self.state).args(["--platform=systrap", "--network=none", "--ignore-cgroups"]);
+        command.args(arguments);
+        command
+    }
+
+    fn bundle(&self, name: &str, program: &[&str]) -> Result<PathBuf> {
+        let bundle = self.bundles.join(name);
+        for folder in ["rootfs", "layer"] {
+            fs::create_dir_all(bundle.join(folder)).context("make a bundle")?;
+        }
+        let namespaces = ["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
+        let config = json!({
+            "ociVersion": "1.0.2",
+            "annotations": {
+                "dev.gvisor.spec.rootfs.source": self.image,
+                "dev.gvisor.spec.rootfs.type": "erofs",
+                "dev.gvisor.spec.rootfs.overlay": format!("dir={}", bundle.join("layer").display()),
+            },
+            "process": {
+                "user": { "uid": 1000, "gid": 1000 },
+                "args": program,
+                "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+                "cwd": "/",
+                "noNewPrivileges": true,
+            },
+            "root": { "path": "rootfs", "readonly": false },
+            "mounts": [
+                { "destination": "/proc", "type": "proc", "source": "proc" },
+                { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
+                { "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"] },
+            ],
+            "linux": { "namespaces": namespaces },
+        });
+        fs::write(bundle.join("config.json"), config.to_string()).context("write a bundle's configuration")?;
+        Ok(bundle)
+    }
+}
+
+/// Without pipes: whatever stays behind would hold them open.
+fn succeed(mut command: Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = status.context("start runsc")?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+fn debian_version() -> String {
+    let output = Command::new("dpkg-query").args(["-W", "-f", "${Version}", "runsc"]).output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    format!("runsc {version}")
+}

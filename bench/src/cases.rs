@@ -1,0 +1,6 @@
+//! What is measured, a file per question.
+
+pub(crate) mod cold;
+pub(crate) mod execute;
+pub(crate) mod memory;
+pub(crate) mod requests;

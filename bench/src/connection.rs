@@ -1,0 +1,58 @@
+//! One keep-alive connection to the server, as any client has it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, client::conn::http1::SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, time::timeout};
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// An open connection. One request at a time.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    host: String,
+    authorization: String,
+}
+
+impl Connection {
+    /// Opens one; requests carry `key`.
+    pub(crate) async fn open(address: SocketAddr, key: &str) -> Result<Self> {
+        let stream = timeout(DEADLINE, TcpStream::connect(address)).await.context("no connection in time")??;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender, host: address.to_string(), authorization: format!("Bearer {key}") })
+    }
+
+    /// Sends a request and reads the whole answer. Any status but success is an error that quotes it.
+    pub(crate) async fn send(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Bytes> {
+        let request = Request::builder()
+            .method(&method)
+            .uri(path)
+            .header("host", &self.host)
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/json")
+            .body(Full::new(body.into()))?;
+        let answer = timeout(DEADLINE, self.answer(request)).await.context("no answer in time");
+        answer.flatten().with_context(|| format!("{method} {path}"))
+    }
+
+    /// Reads from a path.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Bytes> {
+        self.send(Method::GET, path, Bytes::new()).await
+    }
+
+    async fn answer(&mut self, request: Request<Full<Bytes>>) -> Result<Bytes> {
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+}

@@ -1,0 +1,122 @@
+//! A server of the bench's own: started as an operator starts it, with one command.
+
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+
+use crate::{
+    api::Api,
+    connection::Connection,
+    options::Options,
+    process::{self, Process, eventually},
+};
+
+const START_DEADLINE: Duration = Duration::from_secs(90);
+const STOP_DEADLINE: Duration = Duration::from_secs(40);
+
+/// A running server, and the node it started.
+#[derive(Debug)]
+pub(crate) struct Server {
+    _child: Child,
+    address: SocketAddr,
+    data_dir: PathBuf,
+    key: String,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts it with its data in `scratch`, and waits until it is healthy.
+    pub(crate) async fn start(options: &Options, scratch: &Path) -> Result<Self> {
+        let (data_dir, log) = (scratch.join("data"), scratch.join("serve.log"));
+        let address = free_address()?;
+        let mut command = Command::new(&options.sentinal);
+        command.arg("serve").arg("--listen").arg(address.to_string()).arg("--data-dir").arg(&data_dir);
+        let output = File::create(&log).context("make the server's log")?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("start {}", options.sentinal.display()))?;
+        let mut server = Self { _child: child, address, data_dir, key: String::new(), log };
+        match server.ready().await {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                let error = error.context(server.end_of_log());
+                server.end_processes().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// A connection of its own with the admin key.
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        Connection::open(self.address, &self.key).await
+    }
+
+    /// The API over a connection of its own.
+    pub(crate) async fn api(&self) -> Result<Api> {
+        self.connect().await.map(Api::over)
+    }
+
+    /// The processes of the product itself, not those of its sandboxes.
+    pub(crate) fn processes(&self) -> Result<Vec<Process>> {
+        let data_dir = self.data_dir.to_string_lossy();
+        let ours = |process: &Process| {
+            let role = process.command.split(' ').nth(1);
+            process.command.contains(&*data_dir) && (role == Some("serve") || role == Some("node"))
+        };
+        Ok(process::all()?.into_iter().filter(ours).collect())
+    }
+
+    /// Destroys what is left, and ends all processes.
+    pub(crate) async fn stop(self) -> Result<()> {
+        let mut api = self.api().await?;
+        for sandbox in api.sandboxes().await? {
+            api.destroy(&sandbox).await?;
+        }
+        self.end_processes().await
+    }
+
+    /// The last lines that the server said, for a failure's message.
+    pub(crate) fn end_of_log(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        format!("the server's last words:\n{}", lines[lines.len().saturating_sub(15)..].join("\n"))
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let address = self.address;
+        eventually("a healthy server", START_DEADLINE, async || is_healthy(address).await).await?;
+        let key = self.data_dir.join("admin.key");
+        let text = fs::read_to_string(&key).with_context(|| format!("read {}", key.display()))?;
+        text.trim().clone_into(&mut self.key);
+        Ok(())
+    }
+
+    async fn end_processes(&self) -> Result<()> {
+        for signal in [Signal::TERM, Signal::KILL] {
+            for process in self.processes()? {
+                process::signal(process.pid, signal)?;
+            }
+            let gone = async || self.processes().is_ok_and(|left| left.is_empty());
+            if eventually("the end of the server", STOP_DEADLINE, gone).await.is_ok() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn is_healthy(address: SocketAddr) -> bool {
+    let Ok(mut connection) = Connection::open(address, "").await else { return false };
+    connection.get("/health").await.is_ok()
+}
+
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
+    listener.local_addr().context("find a free port")
+}
