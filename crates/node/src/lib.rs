@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The privileged process: engines, images and instances on this host.
+//!
+//! It does what `serve` asks over a Unix socket, for no one but that server's user and root. It never decides
+//! what should exist: it writes down what it was asked, does it, and tells what is there. The one thing it
+//! ends by itself is a sandbox past its ttl. It trusts neither the server's words (all are checked) nor
+//! anything that the server or a guest may have put into a folder.
+//!
+//! `sentinal node` is two processes: [`keep`] starts the worker again when it dies and collects the children
+//! that engines leave behind; the worker is [`run`].
+//!
+//! Start at [`run`], then `host.rs`.
+
+mod config;
+mod door;
+mod engines;
+mod error;
+mod folder;
+mod host;
+mod idle;
+mod images;
+mod keeper;
+mod limits;
+mod record;
+mod room;
+mod run;
+mod service;
+mod socket;
+#[cfg(test)]
+mod testing;
+
+pub use config::{IDLE_EXIT, NodeConfig, NodeParts};
+pub use folder::Owner;
+pub use images::{Image, Images};
+pub use keeper::{KeeperError, keep};
+pub use run::{StartError, run, run_with, stop_signal};

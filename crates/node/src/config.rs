@@ -1,0 +1,45 @@
+//! What the node is told when it starts.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use sentinal_engine::Engine;
+use sentinal_model::{Clock, NodeId};
+use sentinal_node_protocol::HostBootId;
+
+use crate::{Images, Owner};
+
+/// How long a node that was started for one server waits without client and instance before it ends itself.
+pub const IDLE_EXIT: Duration = Duration::from_secs(30);
+
+/// Where everything is, and whom to obey.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// The node's name.
+    pub node_id: NodeId,
+    /// Where it keeps its records; made if missing. One node at a time can use it.
+    pub state_folder: PathBuf,
+    /// Where it listens. The folder must exist.
+    pub socket: PathBuf,
+    /// The user that `serve` runs as: with root the only one that is served, and whom the agents' socket
+    /// folders belong to.
+    pub server: Owner,
+    /// The image store.
+    pub images: PathBuf,
+    /// The agent's static binary.
+    pub agent: PathBuf,
+    /// Ends the node by itself after that long without client and instance.
+    pub exit_when_idle: Option<Duration>,
+}
+
+/// What the node works with. [`crate::run`] takes this machine's, tests and simulations others.
+#[derive(Debug, Clone)]
+pub struct NodeParts {
+    /// The engines of this build.
+    pub engines: Vec<Arc<dyn Engine>>,
+    /// The images.
+    pub images: Arc<dyn Images>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Which start of the host this is.
+    pub host_boot_id: HostBootId,
+}

@@ -1,0 +1,140 @@
+//! Everything sandboxes have on this host, and the verbs that change it.
+//!
+//! Per sandbox there is one [`entry::Entry`] with a lock that the verbs take in turn; a halt breaks into a
+//! boot under way instead of waiting for it. Each verb writes down what it is about to do, does it, and
+//! writes down that it is done, so that after a crash at any line the record says what may exist.
+
+mod adopt;
+mod boot;
+mod end;
+mod entry;
+mod expire;
+mod halt;
+mod hold;
+mod place;
+mod table;
+mod tombstones;
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use sentinal_engine::{Engine, InstanceUsage};
+use sentinal_model::{Clock, EngineName, SandboxId};
+use sentinal_node_protocol::{HostBootId, HostUsage, NodeEvent, NodeInstance};
+use tokio::sync::{Semaphore, broadcast};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    config::NodeParts,
+    engines::{Engines, ProbedEngine},
+    error::NodeError,
+    folder::StateFolder,
+    images::Images,
+    limits,
+    record::Stage,
+};
+use table::Table;
+
+/// What this host has, and what it has it with.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) folder: StateFolder,
+    pub(crate) engines: Engines,
+    pub(crate) images: Arc<dyn Images>,
+    pub(crate) agent: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) boot_id: HostBootId,
+    pub(crate) events: broadcast::Sender<NodeEvent>,
+    table: Table,
+    boots: Semaphore,
+    work: TaskTracker,
+}
+
+impl Host {
+    pub(crate) fn new(folder: StateFolder, agent: PathBuf, parts: NodeParts) -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (events, _) = broadcast::channel(limits::EVENTS_BEHIND_MAX);
+        Arc::new(Self {
+            folder,
+            engines: Engines::new(parts.engines),
+            images: parts.images,
+            agent,
+            clock: parts.clock,
+            boot_id: parts.host_boot_id,
+            events,
+            table: Table::default(),
+            boots: Semaphore::new(cores * limits::BOOTS_PER_CORE),
+            work: TaskTracker::new(),
+        })
+    }
+
+    /// Every sandbox that has anything here. Waits for nobody.
+    pub(crate) fn list(&self) -> Vec<NodeInstance> {
+        self.table.all().iter().filter_map(|entry| entry.shown()).collect()
+    }
+
+    /// What the host counts for an instance.
+    pub(crate) async fn stats(&self, id: SandboxId) -> Result<HostUsage, NodeError> {
+        let shown = self.table.get(&id).and_then(|entry| entry.shown()).ok_or(NodeError::NotFound { id })?;
+        let engine = self.engine(shown.engine)?;
+        let usage = tokio::time::timeout(limits::LIST_DEADLINE, engine.stats(&id)).await;
+        let usage =
+            usage.map_err(|_| NodeError::Late { what: "the engine's figures", deadline: limits::LIST_DEADLINE })?;
+        usage.map(host_usage).map_err(NodeError::engine(shown.engine, "measure"))
+    }
+
+    /// Runs a verb to its end, whatever becomes of the request that asked for it: no verb is left half-way
+    /// because a connection closed.
+    pub(crate) async fn finish<T, F>(&self, verb: F) -> Result<T, NodeError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, NodeError>> + Send + 'static,
+    {
+        self.work.spawn(verb).await.unwrap_or(Err(NodeError::Lost))
+    }
+
+    /// Returns when no verb is under way.
+    pub(crate) async fn idle(&self) {
+        self.work.close();
+        self.work.wait().await;
+    }
+
+    fn engine(&self, name: EngineName) -> Result<&Arc<dyn Engine>, NodeError> {
+        self.probed(name).map(ProbedEngine::engine)
+    }
+
+    fn probed(&self, name: EngineName) -> Result<&ProbedEngine, NodeError> {
+        self.engines.get(name).ok_or(NodeError::NoSuchEngine(name))
+    }
+
+    /// Tells whoever watches. Nobody watching is fine: `list` says the same.
+    pub(crate) fn tell(&self, event: NodeEvent) {
+        let _ = self.events.send(event);
+    }
+}
+
+/// Runs what blocks on a thread that may.
+pub(crate) async fn on_disk<T, F>(job: F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+{
+    tokio::task::spawn_blocking(job).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+const fn host_usage(usage: InstanceUsage) -> HostUsage {
+    HostUsage {
+        cpu_us: usage.cpu_us,
+        memory_bytes: usage.memory_bytes,
+        memory_peak_bytes: usage.memory_peak_bytes,
+        disk_bytes: usage.disk_bytes,
+        processes: usage.processes,
+    }
+}
+
+/// The refusal of a verb that has no meaning at this stage.
+const fn wrong_state(id: SandboxId, stage: Stage) -> NodeError {
+    NodeError::WrongState { id, state: stage.as_str(), remedy: "halt it first" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Booting what was placed.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use sentinal_agent_protocol::{ENV_DEADLINE_MS, ENV_EPOCH, ENV_TOKEN};
+use sentinal_engine::BootSpec;
+use sentinal_model::limits::BOOT_DEADLINE;
+use sentinal_node_protocol::{AgentToken, Boot};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Host, hold::Held, wrong_state};
+use crate::{
+    error::NodeError,
+    record::{Record, Stage},
+};
+
+impl Host {
+    /// Boots a placed sandbox; one that is up stays as it is. A halt meanwhile ends it at once.
+    pub(crate) async fn boot(self: Arc<Self>, boot: Boot) -> Result<(), NodeError> {
+        let until = Instant::now() + BOOT_DEADLINE;
+        let not_here = NodeError::NotFound { id: boot.id };
+        let entry = self.table.find(boot.id, boot.generation)?.ok_or(not_here)?;
+        let mut held = timeout_at(until, Held::of(entry)).await.map_err(|_| late())?;
+        held.still_asked(boot.generation)?;
+        let record = held.record().cloned().ok_or(NodeError::NotFound { id: boot.id })?;
+        match record.stage {
+            Stage::Up => return Ok(()),
+            Stage::Placed => {}
+            stage @ (Stage::Booting | Stage::Ended(_) | Stage::Halting) => return Err(wrong_state(boot.id, stage)),
+        }
+        let halting = held.entry.halting.clone();
+        let turn = tokio::select! {
+            biased;
+            () = halting.cancelled() => return Err(NodeError::Halted { id: boot.id }),
+            turn = timeout_at(until, self.boots.acquire()) => turn.map_err(|_| late())?,
+        };
+        let booted = self.boot_in_turn(&mut held, &record, &boot, until).await;
+        drop(turn);
+        booted
+    }
+
+    async fn boot_in_turn(
+        self: &Arc<Self>,
+        held: &mut Held,
+        record: &Record,
+        boot: &Boot,
+        until: Instant,
+    ) -> Result<(), NodeError> {
+        let began = Instant::now();
+        let record =
+            Record { generation: boot.generation, host_boot_id: self.boot_id.clone(), ..record.at(Stage::Booting) };
+        self.write(held, record.clone()).await?;
+        self.call_engine(held, &self.spec(&record, boot), until).await?;
+        self.write(held, record.at(Stage::Up)).await?;
+        self.start_watcher(held);
+        let boot_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(sandbox = %boot.id, engine = %record.engine, boot_ms, "sandbox booted");
+        Ok(())
+    }
+
+    async fn call_engine(&self, held: &Held, spec: &BootSpec, until: Instant) -> Result<(), NodeError> {
+        let record = held.record().ok_or(NodeError::NotFound { id: spec.id })?;
+        let probed = self.probed(record.engine)?;
+        let failed = tokio::select! {
+            biased;
+            () = held.entry.halting.cancelled() => return Err(NodeError::Halted { id: spec.id }),
+            booted = timeout_at(until, probed.engine().boot(spec)) => match booted {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => NodeError::engine(record.engine, "boot")(error),
+                Err(_) => late(),
+            },
+        };
+        if !matches!(failed, NodeError::NoSpace { .. }) {
+            probed.suspect();
+        }
+        Err(failed)
+    }
+
+    fn spec(&self, record: &Record, boot: &Boot) -> BootSpec {
+        let folder = self.folder.instance(&record.id);
+        BootSpec {
+            id: record.id,
+            folder: folder.engine(),
+            image: record.image.path.clone(),
+            agent: self.agent.clone(),
+            socket_folder: folder.host(),
+            agent_env: agent_env(boot),
+            cpu: record.cpu,
+            memory: record.memory,
+            disk: record.disk,
+        }
+    }
+}
+
+fn agent_env(boot: &Boot) -> Vec<(String, String)> {
+    vec![
+        (ENV_TOKEN.to_owned(), hex(&boot.token)),
+        (ENV_EPOCH.to_owned(), boot.epoch.to_string()),
+        (ENV_DEADLINE_MS.to_owned(), boot.agent_deadline.as_millis().to_string()),
+    ]
+}
+
+fn hex(token: &AgentToken) -> String {
+    token.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing into a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+const fn late() -> NodeError {
+    NodeError::Late { what: "the boot of the sandbox", deadline: BOOT_DEADLINE }
+}

@@ -1,0 +1,70 @@
+//! Noticing that an instance has ended by itself.
+
+use std::sync::Arc;
+
+use sentinal_engine::EngineError;
+use sentinal_model::{EngineName, SandboxId};
+use sentinal_node_protocol::{EndReason, NodeEvent};
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Host,
+    entry::{Entry, Slot},
+    hold::Held,
+};
+use crate::{limits, record::Stage};
+
+impl Host {
+    /// Waits for the end of an instance that is up, beside all verbs.
+    pub(super) fn start_watcher(self: &Arc<Self>, held: &mut Held) {
+        let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
+        if let Slot::Placed(placed) = &mut *held.slot {
+            let engine = placed.record.engine;
+            let watcher = tokio::spawn(async move { host.watch(engine, entry).await });
+            placed.watcher = Some(AbortOnDropHandle::new(watcher));
+        }
+    }
+
+    async fn watch(self: Arc<Self>, engine: EngineName, entry: Arc<Entry>) {
+        let reason = self.end_of(engine, &entry.id()).await;
+        let mut held = Held::of(entry).await;
+        if held.stage() == Some(Stage::Up) && !held.entry.halting.is_cancelled() {
+            self.ended(&mut held, reason).await;
+        }
+    }
+
+    async fn end_of(&self, name: EngineName, id: &SandboxId) -> EndReason {
+        let mut backoff = limits::BACKOFF_MIN;
+        loop {
+            let ended = match self.engine(name) {
+                Ok(engine) => engine.ended(id).await,
+                Err(_) => Err(EngineError::NotFound(*id)),
+            };
+            match ended {
+                Ok(reason) => return end_reason(reason),
+                Err(EngineError::NotFound(_)) => return EndReason::Exited,
+                Err(error) => tracing::warn!(sandbox = %id, %error, "end of the instance cannot be watched"),
+            }
+            sleep(backoff).await;
+            backoff = (backoff * 2).min(limits::BACKOFF_MAX);
+        }
+    }
+
+    /// Writes the end down, then tells whoever watches.
+    pub(super) async fn ended(&self, held: &mut Held, reason: EndReason) {
+        let Some(record) = held.record().map(|record| record.at(Stage::Ended(reason))) else { return };
+        let (id, generation) = (record.id, held.entry.seen());
+        self.note(held, record).await;
+        tracing::info!(sandbox = %id, ?reason, "instance ended");
+        self.tell(NodeEvent::InstanceEnded { id, generation, reason });
+    }
+}
+
+/// The engine's reason in the protocol's words.
+pub(super) const fn end_reason(reason: sentinal_engine::EndReason) -> EndReason {
+    match reason {
+        sentinal_engine::EndReason::Exited => EndReason::Exited,
+        sentinal_engine::EndReason::Oom => EndReason::Oom,
+    }
+}

@@ -1,0 +1,100 @@
+//! The ttl, enforced by the node itself: nobody else has to be alive for it.
+//!
+//! The end is a moment of the wall clock, which may step; what is waited for is a duration on the monotonic
+//! clock, taken when the sandbox was placed or found, and never longer than any ttl.
+
+use std::{sync::Arc, time::Duration};
+
+use sentinal_model::{
+    Millis,
+    limits::{NODE_TTL_GRACE, TTL_MAX},
+};
+use sentinal_node_protocol::EndReason;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Host,
+    entry::{Entry, Slot},
+    hold::Held,
+    on_disk,
+};
+use crate::{error::NodeError, limits, record::Stage};
+
+/// What became of an attempt to end an expired sandbox.
+enum Attempt {
+    Done,
+    TryAgain,
+}
+
+impl Host {
+    /// How long from now until the node ends a sandbox by itself.
+    pub(super) fn time_left(&self, expires_at: Millis) -> Duration {
+        expires_at.since(self.clock.now()).min(TTL_MAX) + NODE_TTL_GRACE
+    }
+
+    /// (Re)starts the sandbox's timer. One that nothing is known of has the longest ttl.
+    pub(super) fn start_timer(self: &Arc<Self>, held: &mut Held) {
+        let left = held.record().map_or(TTL_MAX + NODE_TTL_GRACE, |record| self.time_left(record.expires_at));
+        let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
+        let started = AbortOnDropHandle::new(tokio::spawn(host.expire(entry, Instant::now() + left)));
+        match &mut *held.slot {
+            Slot::Placed(placed) => placed.timer = Some(started),
+            Slot::Orphan { timer, .. } => *timer = Some(started),
+            Slot::Empty | Slot::Gone => {}
+        }
+    }
+
+    async fn expire(self: Arc<Self>, entry: Arc<Entry>, at: Instant) {
+        sleep_until(at).await;
+        entry.halting.cancel();
+        let mut backoff = limits::BACKOFF_MIN;
+        while let Attempt::TryAgain = self.end_expired(&entry).await {
+            sleep(backoff).await;
+            backoff = (backoff * 2).min(limits::BACKOFF_MAX);
+        }
+    }
+
+    async fn end_expired(self: &Arc<Self>, entry: &Arc<Entry>) -> Attempt {
+        let mut held = Held::of(Arc::clone(entry)).await;
+        let engine = match &*held.slot {
+            Slot::Placed(placed) => placed.record.engine,
+            Slot::Orphan { engine, .. } => *engine,
+            Slot::Empty | Slot::Gone => return Attempt::Done,
+        };
+        match self.halt_engine(engine, &entry.id()).await {
+            Ok(usage) => {
+                if let Slot::Placed(placed) = &mut *held.slot {
+                    placed.usage = usage;
+                }
+                self.note_expired(&mut held).await;
+                Attempt::Done
+            }
+            Err(error) => {
+                tracing::error!(sandbox = %entry.id(), %error, "expired sandbox cannot be ended yet");
+                Attempt::TryAgain
+            }
+        }
+    }
+
+    /// Nothing runs any more. The record stays until the server has asked for the halt, so that it learns why.
+    async fn note_expired(self: &Arc<Self>, held: &mut Held) {
+        let folder = self.folder.instance(&held.entry.id());
+        if let Err(error) = on_disk(move || folder.clear()).await.map_err(NodeError::files("clear its folder")) {
+            tracing::warn!(sandbox = %held.entry.id(), %error, "files of an expired sandbox stay until its halt");
+        }
+        match held.stage() {
+            Some(Stage::Placed | Stage::Booting | Stage::Up) => self.ended(held, EndReason::Expired).await,
+            Some(Stage::Ended(_) | Stage::Halting) => {}
+            None => self.forget_orphan(held),
+        }
+    }
+
+    fn forget_orphan(&self, held: &mut Held) {
+        // The timer is this very task; it ends by itself.
+        if let Slot::Orphan { timer: Some(timer), .. } = std::mem::replace(&mut *held.slot, Slot::Gone) {
+            drop(timer.detach());
+        }
+        self.table.forget(&held.entry);
+    }
+}

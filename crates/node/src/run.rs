@@ -1,0 +1,127 @@
+//! From configuration to a node that serves, and to its end.
+
+use std::{io, sync::Arc, time::Duration};
+
+use sentinal_engine::Engine;
+use sentinal_image::{ImageError, ImageStore};
+use sentinal_model::SystemClock;
+use sentinal_node_protocol::{HostBootId, NodeEvent};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::{
+    config::{NodeConfig, NodeParts},
+    door::Door,
+    error::NodeError,
+    folder::{FolderError, StateFolder},
+    host::Host,
+    idle, limits, service,
+    socket::{self, SocketError},
+};
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the node cannot start")]
+pub struct StartError {
+    #[from]
+    source: Cause,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Adopt(#[from] NodeError),
+    #[error(transparent)]
+    Images(#[from] ImageError),
+    #[error("cannot tell which start of the host this is")]
+    HostBootId(#[source] io::Error),
+}
+
+/// Runs a node with the engines and images of this machine until `shutdown`, or until it has been idle for
+/// as long as it is told to wait. Instances go on without it and are taken over by the next one.
+pub async fn run(config: NodeConfig, shutdown: impl Future<Output = ()> + Send) -> Result<(), StartError> {
+    let parts = NodeParts {
+        engines: of_this_build(&config),
+        images: Arc::new(ImageStore::open(&config.images).map_err(Cause::from)?),
+        clock: Arc::new(SystemClock),
+        host_boot_id: host_boot_id().map_err(Cause::HostBootId)?,
+    };
+    run_with(config, parts, shutdown).await
+}
+
+/// As [`run`], with other things than this machine's.
+pub async fn run_with(
+    config: NodeConfig,
+    parts: NodeParts,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), StartError> {
+    let folder = StateFolder::hold(&config.state_folder, config.server).map_err(Cause::from)?;
+    let host = Host::new(folder, config.agent.clone(), parts);
+    host.adopt().await.map_err(Cause::from)?;
+    let (listener, _file) = socket::listen(&config.socket, config.server).map_err(Cause::from)?;
+    let _probing = start_probing(&host);
+    tracing::info!(node = %config.node_id, socket = %config.socket.display(), "node started");
+
+    let stop = CancellationToken::new();
+    let door = Door::new(config.server, stop.clone());
+    let service = service::server(Arc::clone(&host), config.node_id, stop.clone());
+    let serving = AbortOnDropHandle::new(tokio::spawn(door.clone().serve(listener, service)));
+    tokio::select! {
+        () = shutdown => tracing::info!("node told to stop; instances go on"),
+        () = idle(config.exit_when_idle, &door, &host) => tracing::info!("node had nothing to do; it ends"),
+    }
+    stop.cancel();
+    let finished = async {
+        // Its end is what matters, not how.
+        let _ = serving.await;
+        host.idle().await;
+    };
+    if timeout(limits::STOP_DEADLINE, finished).await.is_err() {
+        tracing::warn!("node stopped with requests under way; the next one finds them half done");
+    }
+    Ok(())
+}
+
+/// Returns when this process is asked to end.
+pub async fn stop_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn start_probing(host: &Arc<Host>) -> Vec<AbortOnDropHandle<()>> {
+    let probing = host.engines.all().map(|engine| {
+        let host = Arc::clone(host);
+        let changed = move || host.tell(NodeEvent::EnginesChanged);
+        AbortOnDropHandle::new(tokio::spawn(Arc::clone(engine).keep_probing(changed)))
+    });
+    probing.collect()
+}
+
+async fn idle(patience: Option<Duration>, door: &Door, host: &Host) {
+    match patience {
+        Some(patience) => idle::idle_for(patience, door, host).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The engines that this build has, whether or not this machine can run them.
+fn of_this_build(_config: &NodeConfig) -> Vec<Arc<dyn Engine>> {
+    Vec::new()
+}
+
+fn host_boot_id() -> io::Result<HostBootId> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(HostBootId(text.trim().to_owned()))
+}

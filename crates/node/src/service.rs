@@ -1,0 +1,126 @@
+//! The protocol's methods: check the words, call the verb, answer. Decides nothing.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, stream::BoxStream};
+use sentinal_model::{Error, NodeId, SandboxId};
+use sentinal_node_protocol::{MESSAGE_BYTES_MAX, VERSION_MAX, VERSION_MIN, v1};
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::NodeError,
+    host::{Host, on_disk},
+    room,
+};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// One host behind the protocol.
+#[derive(Debug)]
+pub(crate) struct Service {
+    host: Arc<Host>,
+    node_id: NodeId,
+    /// Ends what would otherwise never end.
+    stop: CancellationToken,
+}
+
+/// The service with bounded messages.
+pub(crate) fn server(
+    host: Arc<Host>,
+    node_id: NodeId,
+    stop: CancellationToken,
+) -> v1::node_server::NodeServer<Service> {
+    v1::node_server::NodeServer::new(Service { host, node_id, stop })
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+#[tonic::async_trait]
+impl v1::node_server::Node for Service {
+    type WatchStream = BoxStream<'static, Result<v1::WatchEvent, Status>>;
+
+    async fn hello(&self, request: Request<v1::HelloRequest>) -> Answer<v1::HelloResponse> {
+        let asked = request.into_inner();
+        let version = asked.version_max.min(VERSION_MAX);
+        if version < asked.version_min.max(VERSION_MIN) {
+            let message = format!("this node speaks the protocol's versions {VERSION_MIN} to {VERSION_MAX}");
+            return Err(Status::failed_precondition(message));
+        }
+        let host_boot_id = self.host.boot_id.0.clone();
+        Ok(Response::new(v1::HelloResponse { version, node_id: self.node_id.to_string(), host_boot_id }))
+    }
+
+    async fn describe(&self, _: Request<v1::DescribeRequest>) -> Answer<v1::DescribeResponse> {
+        let folder = self.host.folder.path().to_owned();
+        let room = on_disk(move || room::measure(&folder)).await.map_err(NodeError::files("measure its room"))?;
+        Ok(Response::new(v1::DescribeResponse {
+            room: Some(room.into()),
+            engines: self.host.engines.describe().into_iter().map(Into::into).collect(),
+            images: self.images().await,
+        }))
+    }
+
+    async fn place(&self, request: Request<v1::PlaceRequest>) -> Answer<v1::PlaceResponse> {
+        let place = request.into_inner().try_into().map_err(invalid)?;
+        let folder = self.host.finish(Arc::clone(&self.host).place(place)).await?;
+        let socket_folder = folder.to_string_lossy().into_owned();
+        Ok(Response::new(v1::PlaceResponse { socket_folder }))
+    }
+
+    async fn boot(&self, request: Request<v1::BootRequest>) -> Answer<v1::BootResponse> {
+        let boot = request.into_inner().try_into().map_err(invalid)?;
+        self.host.finish(Arc::clone(&self.host).boot(boot)).await?;
+        Ok(Response::new(v1::BootResponse {}))
+    }
+
+    async fn halt(&self, request: Request<v1::HaltRequest>) -> Answer<v1::HaltResponse> {
+        let halt = request.into_inner().try_into().map_err(invalid)?;
+        let usage = self.host.finish(Arc::clone(&self.host).halt(halt)).await?;
+        Ok(Response::new(v1::HaltResponse { usage: Some(usage.into()) }))
+    }
+
+    async fn list(&self, _: Request<v1::ListRequest>) -> Answer<v1::ListResponse> {
+        let instances = self.host.list().into_iter().map(Into::into).collect();
+        Ok(Response::new(v1::ListResponse { instances }))
+    }
+
+    async fn stats(&self, request: Request<v1::StatsRequest>) -> Answer<v1::StatsResponse> {
+        let id: SandboxId = request.into_inner().try_into().map_err(invalid)?;
+        let usage = self.host.stats(id).await?;
+        Ok(Response::new(v1::StatsResponse { usage: Some(usage.into()) }))
+    }
+
+    async fn watch(&self, _: Request<v1::WatchRequest>) -> Answer<Self::WatchStream> {
+        let events = BroadcastStream::new(self.host.events.subscribe());
+        let stop = self.stop.clone();
+        let events = events.map(|event| event.map(Into::into).map_err(|_| behind()));
+        // An error ends the stream; the one who watches lists and watches again.
+        let events = events.scan(false, |over, event| {
+            let yielded = (!*over).then_some(event);
+            *over = matches!(yielded, Some(Err(_)));
+            std::future::ready(yielded)
+        });
+        Ok(Response::new(events.take_until(stop.cancelled_owned()).boxed()))
+    }
+}
+
+impl Service {
+    /// A store that cannot be read is as good as empty, and logged.
+    async fn images(&self) -> Vec<v1::Image> {
+        let images = Arc::clone(&self.host.images);
+        let listed = tokio::task::spawn_blocking(move || images.list()).await;
+        let listed = listed.unwrap_or_else(|error| Err(Error::internal(&error)));
+        let images = listed.inspect_err(|error| tracing::error!(?error, "images cannot be listed")).unwrap_or_default();
+        images.into_iter().map(Into::into).collect()
+    }
+}
+
+fn invalid(error: Error) -> Status {
+    NodeError::Invalid(error).into()
+}
+
+fn behind() -> Status {
+    Status::data_loss("events were missed; watch again, then list")
+}
