@@ -1,1 +1,40 @@
-fn main() {}
+//! The `sentinal` binary: server, node and command line.
+//!
+//! `main` only picks the command. [`serve`] tells how the server starts, [`node`] how the privileged process
+//! does, [`image`] builds the default image.
+
+mod cli;
+mod image;
+mod node;
+mod privilege;
+mod serve;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// Exit status for a configuration that cannot work (`EX_CONFIG` of sysexits.h).
+const EX_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Node(options) => node::run(&options),
+        Command::Image(options) => image::run(&options),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(EX_CONFIG)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a command, whether or not logging has begun")]
+fn report(error: &anyhow::Error) {
+    eprintln!("sentinal: {error:#}");
+}

@@ -1,0 +1,134 @@
+//! The command line, with every default in one place.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use sentinal_model::Isolation;
+
+/// Runs code that nobody trusts, and gives back its results.
+#[derive(Debug, Parser)]
+#[command(name = "sentinal", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: gateway, controller, scheduler and store
+    Serve(ServeOptions),
+    /// Run the privileged process that holds engines, images and instances (needs root)
+    Node(NodeOptions),
+    /// Work with images
+    Image(ImageOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LogOptions {
+    /// What log lines look like: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", env = "SENTINAL_LOG_FORMAT")]
+    pub(crate) log_format: String,
+    /// Which log lines there are, for example "info" or "info,sentinal_node=debug"
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "SENTINAL_LOG")]
+    pub(crate) log: String,
+}
+
+/// Where the parts are that a node needs, whoever starts it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PartOptions {
+    /// The ordinary user that the server runs as
+    #[arg(long, value_name = "USER", default_value = "sentinal")]
+    pub(crate) server_user: String,
+    /// The agent's static binary [default: sentinal-agent beside this program]
+    #[arg(long, value_name = "FILE", env = "SENTINAL_AGENT")]
+    pub(crate) agent: Option<PathBuf>,
+    /// The image store
+    #[arg(long, value_name = "DIR", default_value = ImageOptions::STORE, env = "SENTINAL_IMAGES")]
+    pub(crate) images: PathBuf,
+    /// gVisor's program
+    #[arg(long, value_name = "FILE", default_value = "runsc")]
+    pub(crate) runsc: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeOptions {
+    /// Where to listen; other addresses than loopback need --plain-http-trusted-network
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "SENTINAL_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Where the server keeps its data; made if missing
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/sentinal", env = "SENTINAL_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Where the node listens [default: node/node.sock in the data folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) node_socket: Option<PathBuf>,
+    /// Do not start a node where none runs
+    #[arg(long)]
+    pub(crate) no_node: bool,
+    /// Never use an engine that isolates less: shared-kernel, userspace-kernel or microvm
+    #[arg(long, value_name = "TIER", default_value = "userspace-kernel")]
+    pub(crate) minimum_isolation: Isolation,
+    /// Serve plain HTTP on any address: the network in front of the server is trusted
+    #[arg(long)]
+    pub(crate) plain_http_trusted_network: bool,
+    #[command(flatten)]
+    pub(crate) parts: PartOptions,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeOptions {
+    /// Where the node keeps its records and the sandboxes' disks; made if missing
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/sentinal/node")]
+    pub(crate) state_dir: PathBuf,
+    /// Where the node listens [default: node.sock in the state folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) socket: Option<PathBuf>,
+    /// End by itself when there is neither a client nor a sandbox for a while
+    #[arg(long)]
+    pub(crate) exit_when_idle: bool,
+    /// Be the worker that the keeper starts
+    #[arg(long, hide = true)]
+    pub(crate) worker: bool,
+    #[command(flatten)]
+    pub(crate) parts: PartOptions,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageOptions {
+    #[command(subcommand)]
+    pub(crate) command: ImageCommand,
+}
+
+impl ImageOptions {
+    /// Where images are kept, outside every data folder.
+    pub(crate) const STORE: &'static str = "/var/cache/sentinal/images";
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Build the default image from Debian packages, unless it is there (needs root)
+    Build {
+        /// The image store
+        #[arg(long, value_name = "DIR", default_value = ImageOptions::STORE, env = "SENTINAL_IMAGES")]
+        images: PathBuf,
+        /// Build even if the image is there, for example to take newer packages
+        #[arg(long)]
+        force: bool,
+    },
+    /// List the images
+    Ls {
+        /// The image store
+        #[arg(long, value_name = "DIR", default_value = ImageOptions::STORE, env = "SENTINAL_IMAGES")]
+        images: PathBuf,
+    },
+}
+
+impl LogOptions {
+    /// The same options as arguments for a child.
+    pub(crate) fn arguments(&self) -> [String; 4] {
+        ["--log-format".to_owned(), self.log_format.clone(), "--log".to_owned(), self.log.clone()]
+    }
+}

@@ -1,0 +1,83 @@
+//! How the privileged process starts: a keeper that restarts a worker.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use sentinal_model::NodeId;
+use sentinal_node::{IDLE_EXIT, NodeConfig};
+
+use crate::{
+    cli::{NodeOptions, PartOptions},
+    privilege, serve, user,
+};
+
+/// `sentinal node`.
+pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
+    ensure!(
+        privilege::is_root(),
+        "the node needs root: sudo sentinal node --state-dir {}",
+        options.state_dir.display()
+    );
+    serve::start_logging(&options.log)?;
+    if options.worker {
+        return work(options);
+    }
+    let status = sentinal_node::keep(worker(options)?)?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The command line that makes the worker out of ours.
+fn worker(options: &NodeOptions) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("cannot tell where this program is")?);
+    command.args(["node", "--worker"]).args(arguments(&options.state_dir, &socket(options), &options.parts));
+    command.args(options.log.arguments());
+    if options.exit_when_idle {
+        command.arg("--exit-when-idle");
+    }
+    Ok(command)
+}
+
+/// What a node is told, as arguments.
+pub(crate) fn arguments(state: &Path, socket: &Path, parts: &PartOptions) -> Vec<std::ffi::OsString> {
+    let mut arguments = vec!["--state-dir".into(), state.into(), "--socket".into(), socket.into()];
+    arguments.extend(["--server-user".into(), parts.server_user.clone().into()]);
+    arguments.extend(["--images".into(), parts.images.clone().into(), "--runsc".into(), parts.runsc.clone().into()]);
+    if let Some(agent) = &parts.agent {
+        arguments.extend(["--agent".into(), agent.into()]);
+    }
+    arguments
+}
+
+fn socket(options: &NodeOptions) -> PathBuf {
+    options.socket.clone().unwrap_or_else(|| options.state_dir.join("node.sock"))
+}
+
+fn work(options: &NodeOptions) -> Result<ExitCode> {
+    let config = NodeConfig {
+        node_id: NodeId::local(),
+        state_folder: options.state_dir.clone(),
+        socket: socket(options),
+        server: user::find(&options.parts.server_user)?,
+        images: options.parts.images.clone(),
+        agent: agent(&options.parts)?,
+        runsc: options.parts.runsc.clone(),
+        exit_when_idle: options.exit_when_idle.then_some(IDLE_EXIT),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let stopped = async { drop(sentinal_node::stop_signal().await) };
+    runtime.context("cannot start the runtime")?.block_on(sentinal_node::run(config, stopped))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the agent is: as told, or beside this program.
+fn agent(parts: &PartOptions) -> Result<PathBuf> {
+    let beside = || std::env::current_exe().map(|program| program.with_file_name("sentinal-agent"));
+    let agent = parts.agent.clone().map_or_else(beside, Ok).context("cannot tell where this program is")?;
+    if !agent.is_file() {
+        bail!("the agent is not at {}; build it with `make build`, or name it with --agent", agent.display());
+    }
+    agent.canonicalize().with_context(|| format!("cannot tell where {} is", agent.display()))
+}

@@ -1,0 +1,179 @@
+//! How the server starts: folders and node as root, then an ordinary user, then everything else.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use sentinal_agent_client::Agents;
+use sentinal_auth::Keys;
+use sentinal_controller::{Controller, Parts, Settings};
+use sentinal_gateway::App;
+use sentinal_model::{Clock, SystemClock};
+use sentinal_node_protocol::UnixNode;
+use sentinal_scheduler::Policy;
+use sentinal_store::{SqliteStore, Store};
+use sentinal_telemetry::{LogFormat, Metrics};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{LogOptions, ServeOptions},
+    node, privilege, user,
+};
+
+/// How long a stop may take before it is an error.
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Where the parts of a data folder are.
+struct Layout {
+    data: PathBuf,
+    node_state: PathBuf,
+    node_socket: PathBuf,
+}
+
+/// `sentinal serve`.
+pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
+    start_logging(&options.log)?;
+    ensure!(
+        options.listen.ip().is_loopback() || options.plain_http_trusted_network,
+        "{} is not a loopback address and the server speaks plain HTTP; put it behind a proxy with TLS, and say that the \
+         network between them is trusted with --plain-http-trusted-network",
+        options.listen
+    );
+    let layout = layout(options)?;
+    let listener = TcpListener::bind(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
+    if privilege::is_root() {
+        as_root(options, &layout)?;
+    } else {
+        std::fs::create_dir_all(&layout.data).with_context(|| format!("cannot make {}", layout.data.display()))?;
+        privilege::make_server_folder(&output_folder(&layout), None)?;
+        warn_without_node(&layout);
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(serve(options, layout, listener))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What needs root: the folders, and a node where none runs. Afterwards this process is an ordinary user's.
+fn as_root(options: &ServeOptions, layout: &Layout) -> Result<()> {
+    let server = user::find(&options.parts.server_user)?;
+    privilege::make_data_folder(&layout.data, server)?;
+    privilege::make_server_folder(&output_folder(layout), Some(server))?;
+    if !options.no_node && !answers(&layout.node_socket) {
+        start_node(options, layout)?;
+    }
+    privilege::become_user(server)
+}
+
+/// Starts a node that outlives this server, and ends by itself when it is not needed any more.
+fn start_node(options: &ServeOptions, layout: &Layout) -> Result<()> {
+    let mut node = Command::new(std::env::current_exe().context("cannot tell where this program is")?);
+    node.arg("node").arg("--exit-when-idle");
+    node.args(node::arguments(&layout.node_state, &layout.node_socket, &options.parts)).args(options.log.arguments());
+    // In a group of its own: what interrupts the server at a terminal leaves the node alone.
+    let node = node.stdin(Stdio::null()).process_group(0).spawn().context("cannot start the node")?;
+    tracing::info!(pid = node.id(), "node started");
+    Ok(())
+}
+
+/// Everything else, as an ordinary user.
+async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Metrics::new();
+    let database = layout.data.join("sentinal.db");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database).await?);
+    let admin_key = layout.data.join("admin.key");
+    let keys = Keys::load(Arc::clone(&store), Arc::clone(&clock)).await?;
+    keys.ensure_admin_key(&admin_key).await?;
+    let parts = Parts {
+        store: Arc::clone(&store),
+        node: Arc::new(UnixNode::new(layout.node_socket.clone())),
+        agents: Agents::default(),
+        clock,
+        metrics: metrics.clone(),
+        settings: Settings {
+            policy: Policy { minimum_isolation: options.minimum_isolation },
+            output_folder: output_folder(&layout),
+        },
+    };
+    let controller = Controller::start(parts).await?;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    announce(listener.local_addr()?, &admin_key);
+    let stop = CancellationToken::new();
+    let app = App::new(controller.clone(), keys, metrics);
+    let serving = sentinal_gateway::serve(listener, app, stop.clone());
+    let mut serving = std::pin::pin!(serving);
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        () = &mut serving => {}
+        () = signals.next() => tracing::info!("server told to stop; sandboxes go on"),
+    }
+    stop.cancel();
+    tokio::select! {
+        stopped = tokio::time::timeout(STOP_DEADLINE, async { serving.await; controller.stop().await }) => {
+            stopped.context("the server did not stop in time")
+        }
+        () = signals.next() => Ok(()),
+    }
+}
+
+/// Both signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let receive = |kind| signal(kind).context("cannot receive signals");
+        Ok(Self { terminate: receive(SignalKind::terminate())?, interrupt: receive(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn announce(address: SocketAddr, admin_key: &Path) {
+    tracing::info!(%address, url = format!("http://{address}"), admin_key = %admin_key.display(), "server listening");
+}
+
+fn layout(options: &ServeOptions) -> Result<Layout> {
+    let data = std::path::absolute(&options.data_dir).context("cannot tell where the data folder is")?;
+    let node_state = data.join("node");
+    let node_socket = options.node_socket.clone().unwrap_or_else(|| node_state.join("node.sock"));
+    Ok(Layout { data, node_state, node_socket })
+}
+
+fn output_folder(layout: &Layout) -> PathBuf {
+    layout.data.join("output")
+}
+
+/// Whether somebody listens on the socket.
+fn answers(socket: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(socket).is_ok()
+}
+
+fn warn_without_node(layout: &Layout) {
+    if !answers(&layout.node_socket) {
+        let command = format!("sudo sentinal node --state-dir {} --server-user $(id -un)", layout.node_state.display());
+        tracing::warn!(command, "no node is running and only root can start one; run the command");
+    }
+}
+
+/// Sends log lines to standard error.
+pub(crate) fn start_logging(options: &LogOptions) -> Result<()> {
+    let format: LogFormat = options.log_format.parse()?;
+    sentinal_telemetry::init_logging(format, &options.log).context("cannot begin logging")
+}
