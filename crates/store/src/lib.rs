@@ -4,18 +4,30 @@
 //! of the process or of the host does not take it back. All writes go through one writer that commits many
 //! of them at once; an answer that says "stored" is never given earlier.
 //!
-//! Start at [`Store`], then the records.
+//! Start at [`Store`], then the records, then [`SqliteStore`].
 
+mod check;
+mod limits;
+#[cfg(feature = "memory")]
+mod memory;
 mod record;
+mod row;
+mod sqlite;
 
+#[cfg(feature = "memory")]
+pub use memory::MemoryStore;
 pub use record::{
     EventRecord, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, Page, SandboxRecord, Write,
 };
+pub use sqlite::{OpenError, SqliteStore};
 
 use async_trait::async_trait;
 use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
 
 /// What must survive, whatever holds it.
+///
+/// `conflict` is final. `no_capacity` (the disk is full) and `unavailable` mean that the batch is not known to be
+/// stored: perhaps it is, never a part of it. Writing the same sandboxes and executions again is harmless.
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Applies all of `writes` in one transaction, durably, in order. A write that finds a newer generation of
@@ -35,7 +47,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>>;
 
     /// Executions of a tenant, newest first, of one sandbox if named.
-    async fn executions(&self, tenant: &TenantId, sandbox: Option<SandboxId>, page: Page<ExecutionId>) -> Result<Vec<ExecutionRecord>>;
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        sandbox: Option<SandboxId>,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<ExecutionRecord>>;
 
     /// Every execution that is recorded as running: what a start has to reconcile.
     async fn running_executions(&self) -> Result<Vec<ExecutionRecord>>;
@@ -44,13 +61,20 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn keys(&self) -> Result<Vec<KeyRecord>>;
 
     /// Events of a tenant after a cursor, oldest first, of one sandbox if named.
-    async fn events(&self, tenant: &TenantId, sandbox: Option<SandboxId>, after: i64, rows_max: u32) -> Result<Vec<EventRecord>>;
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        sandbox: Option<SandboxId>,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<EventRecord>>;
 
     /// Removes finished sandboxes, their executions and events that ended before `before`, at most
-    /// `rows_max` sandboxes; answers the executions whose output files may go.
+    /// `rows_max` sandboxes, and events of no sandbox from before then; answers the executions whose output
+    /// files may go. Takes several transactions: what it did before a failure is answered, not the failure.
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>>;
 
-    /// Whether a write would be taken now; for health checks.
+    /// Whether a write would be taken now; for health checks. It writes, so it costs what a write costs.
     async fn ping(&self) -> Result<()>;
 
     /// When a key was last used; best effort, for operators.

@@ -1,11 +1,14 @@
 //! The records: model types with what only the store adds.
 
+use std::fmt;
+
 use sentinal_model::{
     Command, Ended, EngineName, ExecutionId, Generation, KeyId, Millis, NodeId, Phase, SandboxId, Spec, TenantId,
 };
 
-/// A sandbox and all that is known of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A sandbox and all that is known of it. While its phase has a placement, that is what is stored as node, engine
+/// and reason. `finished_at` is there if and only if the phase is finished. `Debug` does not show the token.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SandboxRecord {
     /// Its id.
     pub id: SandboxId,
@@ -35,6 +38,27 @@ pub struct SandboxRecord {
     pub expires_at: Millis,
     /// When nothing was left of it.
     pub finished_at: Option<Millis>,
+}
+
+impl fmt::Debug for SandboxRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SandboxRecord")
+            .field("id", &self.id)
+            .field("tenant", &self.tenant)
+            .field("generation", &self.generation)
+            .field("phase", &self.phase)
+            .field("spec", &self.spec)
+            .field("node", &self.node)
+            .field("engine", &self.engine)
+            .field("engine_reason", &self.engine_reason)
+            .field("message", &self.message)
+            .field("token", &"[redacted]")
+            .field("one_shot", &self.one_shot)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .field("finished_at", &self.finished_at)
+            .finish()
+    }
 }
 
 /// An execution and all that is known of it.
@@ -148,12 +172,21 @@ pub struct EventRecord {
 /// One change. A batch of them is one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Inserts or replaces a sandbox, unless the store has a newer generation.
+    /// Inserts or replaces a sandbox, unless the store has a newer generation or has it finished and this is not:
+    /// then `conflict`.
     Sandbox(Box<SandboxRecord>),
-    /// Inserts or replaces an execution; one that is finished in the store stays as it is.
+    /// Inserts or replaces an execution; one that is finished in the store stays as it is. `conflict` if the store
+    /// does not know its sandbox (any more).
     Execution(Box<ExecutionRecord>),
-    /// Inserts a key; one with that id must not exist.
+    /// Inserts a key; `conflict` if one with that id exists or ever existed.
     Key(KeyRecord),
+    /// Revokes a key for good; one that is revoked or unknown stays so.
+    RevokeKey {
+        /// Which.
+        id: KeyId,
+        /// When.
+        at: Millis,
+    },
     /// Appends an event.
     Event(NewEvent),
 }

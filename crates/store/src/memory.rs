@@ -1,0 +1,133 @@
+//! A store that forgets everything with its process: for tests and simulations.
+//!
+//! It keeps rows, not records, so what goes through it is converted as in a database, and it passes the same
+//! conformance suite. Nothing in it waits, so a simulation that is seeded stays so.
+
+mod tables;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
+
+use self::tables::Tables;
+use crate::{EventRecord, ExecutionRecord, KeyRecord, Page, SandboxRecord, Store, Write, check, row::CorruptRow};
+
+/// A store in memory. It survives a simulated crash for as long as somebody holds it.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+}
+
+impl MemoryStore {
+    /// A store with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Nothing under the lock panics.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn write(&self, writes: Vec<Write>) -> Result<()> {
+        check::batch(&writes)?;
+        self.tables().write(&writes)
+    }
+
+    async fn sandbox(&self, id: SandboxId) -> Result<Option<SandboxRecord>> {
+        let row = self.tables().sandboxes.get(&id.to_string()).cloned();
+        Ok(row.map(SandboxRecord::try_from).transpose()?)
+    }
+
+    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+        let tables = self.tables();
+        let after = page.after.map(|id| id.to_string());
+        let newest_first = tables.sandboxes.values().rev();
+        let of_page =
+            newest_first.filter(|row| row.tenant_id == tenant.as_str() && is_after(&row.id, after.as_deref()));
+        records(of_page.take(rows(page.rows_max)))
+    }
+
+    async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {
+        records(self.tables().sandboxes.values().filter(|row| !row.is_finished()))
+    }
+
+    async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>> {
+        let row = self.tables().executions.get(&id.to_string()).cloned();
+        Ok(row.map(ExecutionRecord::try_from).transpose()?)
+    }
+
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        sandbox: Option<SandboxId>,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<ExecutionRecord>> {
+        let tables = self.tables();
+        let (sandbox, after) = (sandbox.map(|id| id.to_string()), page.after.map(|id| id.to_string()));
+        let newest_first = tables.executions.values().rev();
+        let of_page = newest_first
+            .filter(|row| row.tenant_id == tenant.as_str() && is_after(&row.id, after.as_deref()))
+            .filter(|row| sandbox.as_ref().is_none_or(|id| row.sandbox_id == *id));
+        records(of_page.take(rows(page.rows_max)))
+    }
+
+    async fn running_executions(&self) -> Result<Vec<ExecutionRecord>> {
+        records(self.tables().executions.values().filter(|row| !row.is_finished()))
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>> {
+        let tables = self.tables();
+        records(tables.keys.values().filter(|row| !tables.revoked.contains(&row.id)))
+    }
+
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        sandbox: Option<SandboxId>,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<EventRecord>> {
+        let tables = self.tables();
+        let sandbox = sandbox.map(|id| id.to_string());
+        let of_page = tables
+            .events
+            .values()
+            .filter(|row| row.tenant_id == tenant.as_str() && after < row.cursor)
+            .filter(|row| sandbox.is_none() || row.sandbox_id == sandbox);
+        records(of_page.take(rows(rows_max)))
+    }
+
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+        Ok(self.tables().remove_finished(before, rows_max))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn touch_key(&self, _id: KeyId, _at: Millis) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether an id comes after a cursor in a list that begins with the newest.
+fn is_after(id: &str, after: Option<&str>) -> bool {
+    after.is_none_or(|after| id < after)
+}
+
+fn rows(rows_max: u32) -> usize {
+    usize::try_from(rows_max.min(PAGE_ROWS_MAX)).unwrap_or(usize::MAX)
+}
+
+fn records<'a, Row, Record>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<Record>>
+where
+    Row: Clone + 'a,
+    Record: TryFrom<Row, Error = CorruptRow>,
+{
+    Ok(rows.cloned().map(Record::try_from).collect::<std::result::Result<_, _>>()?)
+}

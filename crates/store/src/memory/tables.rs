@@ -1,0 +1,134 @@
+//! The tables of a store in memory, and what a write does to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sentinal_model::{ExecutionId, Generation, Millis, Result};
+
+use crate::{
+    ExecutionRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
+    row::{EventRow, ExecutionRow, KeyRow, SandboxRow},
+};
+
+/// Every table by its primary key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tables {
+    pub(super) sandboxes: BTreeMap<String, SandboxRow>,
+    pub(super) executions: BTreeMap<String, ExecutionRow>,
+    pub(super) keys: BTreeMap<String, KeyRow>,
+    pub(super) revoked: BTreeSet<String>,
+    pub(super) events: BTreeMap<i64, EventRow>,
+    last_cursor: i64,
+}
+
+/// What a row was before a batch, to put it back.
+enum Before {
+    Sandbox(String, Option<SandboxRow>),
+    Execution(String, Option<ExecutionRow>),
+    Key(String),
+    Revoked(String),
+    Event(i64),
+}
+
+impl Tables {
+    /// Applies all of `writes`, or none.
+    pub(super) fn write(&mut self, writes: &[Write]) -> Result<()> {
+        let mut undo = Vec::with_capacity(writes.len());
+        let outcome = writes.iter().try_for_each(|write| self.apply(write, &mut undo));
+        if outcome.is_err() {
+            undo.into_iter().rev().for_each(|before| self.put_back(before));
+        }
+        outcome
+    }
+
+    fn apply(&mut self, write: &Write, undo: &mut Vec<Before>) -> Result<()> {
+        match write {
+            Write::Sandbox(record) => self.sandbox(record, undo),
+            Write::Execution(record) => self.execution(record, undo),
+            Write::Key(record) => self.key(record, undo),
+            Write::RevokeKey { id, .. } => {
+                let id = id.to_string();
+                if self.keys.contains_key(&id) && self.revoked.insert(id.clone()) {
+                    undo.push(Before::Revoked(id));
+                }
+                Ok(())
+            }
+            Write::Event(event) => {
+                self.event(event, undo);
+                Ok(())
+            }
+        }
+    }
+
+    fn sandbox(&mut self, record: &SandboxRecord, undo: &mut Vec<Before>) -> Result<()> {
+        let row = SandboxRow::from(record);
+        if let Some(stored) = self.sandboxes.get(&row.id)
+            && !row.may_replace(stored)
+        {
+            let generation = Generation(u64::try_from(stored.generation).unwrap_or(0));
+            return Err(check::stale_sandbox(record.id, record.generation, generation, &stored.phase));
+        }
+        undo.push(Before::Sandbox(row.id.clone(), self.sandboxes.insert(row.id.clone(), row)));
+        Ok(())
+    }
+
+    fn execution(&mut self, record: &ExecutionRecord, undo: &mut Vec<Before>) -> Result<()> {
+        let row = ExecutionRow::from(record);
+        if self.executions.get(&row.id).is_some_and(ExecutionRow::is_finished) {
+            return Ok(());
+        }
+        if !self.sandboxes.contains_key(&row.sandbox_id) {
+            return Err(check::orphan_execution(record.id, record.sandbox));
+        }
+        undo.push(Before::Execution(row.id.clone(), self.executions.insert(row.id.clone(), row)));
+        Ok(())
+    }
+
+    fn key(&mut self, record: &KeyRecord, undo: &mut Vec<Before>) -> Result<()> {
+        let row = KeyRow::from(record);
+        if self.keys.contains_key(&row.id) {
+            return Err(check::known_key(record.id));
+        }
+        undo.push(Before::Key(row.id.clone()));
+        self.keys.insert(row.id.clone(), row);
+        Ok(())
+    }
+
+    fn event(&mut self, event: &NewEvent, undo: &mut Vec<Before>) {
+        self.last_cursor += 1;
+        undo.push(Before::Event(self.last_cursor));
+        self.events.insert(self.last_cursor, EventRow::new(self.last_cursor, event));
+    }
+
+    fn put_back(&mut self, before: Before) {
+        match before {
+            Before::Sandbox(id, row) => put_back(&mut self.sandboxes, id, row),
+            Before::Execution(id, row) => put_back(&mut self.executions, id, row),
+            Before::Key(id) => put_back(&mut self.keys, id, None),
+            Before::Revoked(id) => drop(self.revoked.remove(&id)),
+            Before::Event(cursor) => put_back(&mut self.events, cursor, None),
+        }
+    }
+
+    /// As [`crate::Store::remove_finished`].
+    pub(super) fn remove_finished(&mut self, before: Millis, rows_max: u32) -> Vec<ExecutionId> {
+        let ended = |row: &SandboxRow| row.finished_at.filter(|at| *at < before.0).map(|at| (at, row.id.clone()));
+        let mut oldest: Vec<_> = self.sandboxes.values().filter_map(ended).collect();
+        oldest.sort_unstable();
+        oldest.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
+        let gone: BTreeSet<String> = oldest.into_iter().map(|(_, id)| id).collect();
+        self.sandboxes.retain(|id, _| !gone.contains(id));
+        self.events.retain(|_, row| match &row.sandbox_id {
+            Some(id) => !gone.contains(id),
+            None => before.0 <= row.created_at,
+        });
+        let executions = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id));
+        executions.filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok()).collect()
+    }
+}
+
+fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => drop(table.insert(key, value)),
+        None => drop(table.remove(&key)),
+    }
+}

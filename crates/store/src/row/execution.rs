@@ -1,0 +1,240 @@
+//! The table `execution`.
+
+use std::time::Duration;
+
+use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, TenantId, Usage};
+use serde::{Deserialize, Serialize};
+
+use super::{CorruptRow, Reader, micros, stored};
+use crate::{ExecutionRecord, ExecutionState, Output, OutputPlace};
+
+/// A row of the table `execution`. All that only an end brings is there if and only if the state is `finished`.
+#[derive(Debug, Clone, Default, sqlx::FromRow)]
+pub(crate) struct ExecutionRow {
+    pub(crate) id: String,
+    pub(crate) sandbox_id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) command: String,
+    pub(crate) state: String,
+    pub(crate) outcome: Option<String>,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) signal: Option<i64>,
+    pub(crate) duration_us: Option<i64>,
+    pub(crate) cpu_us: Option<i64>,
+    pub(crate) memory_peak_bytes: Option<i64>,
+    pub(crate) stdout_place: Option<String>,
+    pub(crate) stdout_total: Option<i64>,
+    pub(crate) stdout_stored: Option<i64>,
+    pub(crate) stdout: Option<Vec<u8>>,
+    pub(crate) stderr_place: Option<String>,
+    pub(crate) stderr_total: Option<i64>,
+    pub(crate) stderr_stored: Option<i64>,
+    pub(crate) stderr: Option<Vec<u8>>,
+    pub(crate) created_at: i64,
+    pub(crate) expires_at: i64,
+    pub(crate) finished_at: Option<i64>,
+}
+
+/// The column `command`. Standard input is not kept.
+#[derive(Serialize, Deserialize)]
+struct CommandJson {
+    argv: Vec<String>,
+    env: Vec<(String, String)>,
+    cwd: Option<String>,
+    user: Option<String>,
+    timeout_us: u64,
+}
+
+impl From<&ExecutionRecord> for ExecutionRow {
+    fn from(record: &ExecutionRecord) -> Self {
+        let row = Self {
+            id: record.id.to_string(),
+            sandbox_id: record.sandbox.to_string(),
+            tenant_id: record.tenant.to_string(),
+            command: command_column(&record.command),
+            state: Self::RUNNING.to_owned(),
+            created_at: record.created_at.0,
+            expires_at: record.created_at.after(record.command.timeout).0,
+            ..Self::default()
+        };
+        match &record.state {
+            ExecutionState::Running => row,
+            ExecutionState::Finished { ended, finished_at, stdout, stderr } => {
+                row.finished(ended, *finished_at).with_output(stdout, stderr)
+            }
+        }
+    }
+}
+
+fn command_column(command: &Command) -> String {
+    let json = CommandJson {
+        argv: command.argv.clone(),
+        env: command.env.clone(),
+        cwd: command.cwd.as_ref().map(ToString::to_string),
+        user: command.user.clone(),
+        timeout_us: micros(command.timeout),
+    };
+    serde_json::to_string(&json).expect("strings and numbers are always JSON")
+}
+
+impl ExecutionRow {
+    /// What the column `state` says until the end.
+    const RUNNING: &'static str = "running";
+    /// What the column `state` says from the end on.
+    const FINISHED: &'static str = "finished";
+    /// What a column of an output's place says when a file holds it.
+    pub(crate) const FILE: &'static str = "file";
+    const ROW: &'static str = "row";
+
+    /// Whether it has ended.
+    #[cfg(feature = "memory")]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state == Self::FINISHED
+    }
+
+    /// Whether a file holds some of its output.
+    #[cfg(feature = "memory")]
+    pub(crate) fn has_file(&self) -> bool {
+        [&self.stdout_place, &self.stderr_place].into_iter().any(|place| place.as_deref() == Some(Self::FILE))
+    }
+
+    fn finished(self, ended: &Ended, at: Millis) -> Self {
+        Self {
+            state: Self::FINISHED.to_owned(),
+            outcome: Some(ended.outcome.as_str().to_owned()),
+            exit_code: ended.outcome.exit_code().map(i64::from),
+            signal: ended.outcome.signal().map(i64::from),
+            duration_us: Some(stored(ended.duration_us)),
+            cpu_us: Some(stored(ended.usage.cpu_us)),
+            memory_peak_bytes: Some(stored(ended.usage.memory_peak_bytes)),
+            finished_at: Some(at.0),
+            ..self
+        }
+    }
+
+    fn with_output(self, stdout: &Output, stderr: &Output) -> Self {
+        Self {
+            stdout_place: Some(place_column(&stdout.place).to_owned()),
+            stdout_total: Some(stored(stdout.bytes_total)),
+            stdout_stored: Some(stored(stdout.bytes_stored)),
+            stdout: bytes_column(&stdout.place),
+            stderr_place: Some(place_column(&stderr.place).to_owned()),
+            stderr_total: Some(stored(stderr.bytes_total)),
+            stderr_stored: Some(stored(stderr.bytes_stored)),
+            stderr: bytes_column(&stderr.place),
+            ..self
+        }
+    }
+}
+
+const fn place_column(place: &OutputPlace) -> &'static str {
+    match place {
+        OutputPlace::Row(_) => ExecutionRow::ROW,
+        OutputPlace::File => ExecutionRow::FILE,
+    }
+}
+
+fn bytes_column(place: &OutputPlace) -> Option<Vec<u8>> {
+    match place {
+        OutputPlace::Row(bytes) => Some(bytes.clone()),
+        OutputPlace::File => None,
+    }
+}
+
+impl TryFrom<ExecutionRow> for ExecutionRecord {
+    type Error = CorruptRow;
+
+    fn try_from(mut row: ExecutionRow) -> Result<Self, CorruptRow> {
+        let id = std::mem::take(&mut row.id);
+        let reader = Reader { table: "execution", id: &id };
+        Ok(Self {
+            id: reader.parsed("id", id.parse())?,
+            sandbox: reader.parsed("sandbox_id", row.sandbox_id.parse())?,
+            tenant: TenantId::from_stored(&row.tenant_id),
+            command: row.command(&reader)?,
+            created_at: Millis(row.created_at),
+            state: row.into_state(&reader)?,
+        })
+    }
+}
+
+impl ExecutionRow {
+    fn command(&self, reader: &Reader<'_>) -> Result<Command, CorruptRow> {
+        let json: CommandJson = reader.parsed("command", serde_json::from_str(&self.command))?;
+        Ok(Command {
+            argv: json.argv,
+            env: json.env,
+            cwd: reader.parsed("command.cwd", json.cwd.map(|path| path.parse()).transpose())?,
+            user: json.user,
+            stdin: Vec::new(),
+            timeout: Duration::from_micros(json.timeout_us),
+        })
+    }
+
+    fn into_state(self, reader: &Reader<'_>) -> Result<ExecutionState, CorruptRow> {
+        match self.state.as_str() {
+            Self::RUNNING => Ok(ExecutionState::Running),
+            Self::FINISHED => Ok(ExecutionState::Finished {
+                ended: self.ended(reader)?,
+                finished_at: Millis(reader.some("finished_at", self.finished_at)?),
+                stdout: OutputRow {
+                    place: self.stdout_place,
+                    total: self.stdout_total,
+                    stored: self.stdout_stored,
+                    bytes: self.stdout,
+                }
+                .into_output(reader, "stdout")?,
+                stderr: OutputRow {
+                    place: self.stderr_place,
+                    total: self.stderr_total,
+                    stored: self.stderr_stored,
+                    bytes: self.stderr,
+                }
+                .into_output(reader, "stderr")?,
+            }),
+            _ => Err(reader.corrupt("state")),
+        }
+    }
+
+    fn ended(&self, reader: &Reader<'_>) -> Result<Ended, CorruptRow> {
+        let narrow = |column, value: Option<i64>| reader.parsed(column, value.map(i32::try_from).transpose());
+        let exit_code = narrow("exit_code", self.exit_code)?;
+        let signal = narrow("signal", self.signal)?;
+        let name = reader.some("outcome", self.outcome.as_deref())?;
+        Ok(Ended {
+            outcome: reader.some("outcome", ExecutionOutcome::from_stored(name, exit_code, signal))?,
+            duration_us: amount(reader, "duration_us", self.duration_us)?,
+            usage: Usage {
+                cpu_us: amount(reader, "cpu_us", self.cpu_us)?,
+                memory_peak_bytes: amount(reader, "memory_peak_bytes", self.memory_peak_bytes)?,
+            },
+        })
+    }
+}
+
+fn amount(reader: &Reader<'_>, column: &'static str, value: Option<i64>) -> Result<u64, CorruptRow> {
+    reader.some(column, value.and_then(|value| u64::try_from(value).ok()))
+}
+
+/// The columns of one stream.
+struct OutputRow {
+    place: Option<String>,
+    total: Option<i64>,
+    stored: Option<i64>,
+    bytes: Option<Vec<u8>>,
+}
+
+impl OutputRow {
+    fn into_output(self, reader: &Reader<'_>, stream: &'static str) -> Result<Output, CorruptRow> {
+        let place = match self.place.as_deref() {
+            Some(ExecutionRow::ROW) => OutputPlace::Row(reader.some(stream, self.bytes)?),
+            Some(ExecutionRow::FILE) => OutputPlace::File,
+            _ => return Err(reader.corrupt(stream)),
+        };
+        Ok(Output {
+            bytes_total: amount(reader, stream, self.total)?,
+            bytes_stored: amount(reader, stream, self.stored)?,
+            place,
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! The table `api_key`.
+
+use sentinal_model::{Millis, TenantId};
+
+use super::{CorruptRow, Reader};
+use crate::KeyRecord;
+
+/// A row of the table `api_key`, without what only operators read.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct KeyRow {
+    pub(crate) id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) secret_hash: Vec<u8>,
+    pub(crate) created_at: i64,
+    pub(crate) expires_at: Option<i64>,
+}
+
+impl From<&KeyRecord> for KeyRow {
+    fn from(record: &KeyRecord) -> Self {
+        Self {
+            id: record.id.to_string(),
+            tenant_id: record.tenant.to_string(),
+            name: record.name.clone(),
+            role: record.role.clone(),
+            secret_hash: record.secret_hash.to_vec(),
+            created_at: record.created_at.0,
+            expires_at: record.expires_at.map(|at| at.0),
+        }
+    }
+}
+
+impl TryFrom<KeyRow> for KeyRecord {
+    type Error = CorruptRow;
+
+    fn try_from(row: KeyRow) -> Result<Self, CorruptRow> {
+        let reader = Reader { table: "api_key", id: &row.id };
+        Ok(Self {
+            id: reader.parsed("id", row.id.parse())?,
+            tenant: TenantId::from_stored(&row.tenant_id),
+            secret_hash: reader.parsed("secret_hash", row.secret_hash.as_slice().try_into())?,
+            created_at: Millis(row.created_at),
+            expires_at: row.expires_at.map(Millis),
+            name: row.name,
+            role: row.role,
+        })
+    }
+}

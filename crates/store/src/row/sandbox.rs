@@ -1,0 +1,174 @@
+//! The table `sandbox`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sentinal_model::{
+    Cpu, Disk, End, EngineName, Generation, Labels, Memory, Millis, NodeId, Phase, Placement, Spec, TenantId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{CorruptRow, Reader, micros, stored};
+use crate::SandboxRecord;
+
+/// A row of the table `sandbox`.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct SandboxRow {
+    pub(crate) id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) node_id: Option<String>,
+    pub(crate) generation: i64,
+    pub(crate) phase: String,
+    pub(crate) ending: Option<String>,
+    pub(crate) engine: Option<String>,
+    pub(crate) engine_reason: String,
+    pub(crate) spec: String,
+    pub(crate) message: String,
+    pub(crate) token: Vec<u8>,
+    pub(crate) one_shot: i64,
+    pub(crate) created_at: i64,
+    pub(crate) expires_at: i64,
+    pub(crate) finished_at: Option<i64>,
+}
+
+/// The column `spec`.
+#[derive(Serialize, Deserialize)]
+struct SpecJson {
+    engine: String,
+    cpu_milli: u32,
+    memory_bytes: u64,
+    disk_bytes: u64,
+    image: String,
+    ttl_us: u64,
+    labels: BTreeMap<String, String>,
+}
+
+impl From<&SandboxRecord> for SandboxRow {
+    fn from(record: &SandboxRecord) -> Self {
+        let placement = record.phase.placement();
+        let (phase, ending) = phase_columns(&record.phase);
+        Self {
+            id: record.id.to_string(),
+            tenant_id: record.tenant.to_string(),
+            node_id: placement.map(|p| &p.node).or(record.node.as_ref()).map(ToString::to_string),
+            generation: stored(record.generation.0),
+            phase: phase.to_owned(),
+            ending: ending.map(|end| end.as_str().to_owned()),
+            engine: placement.map(|p| p.engine).or(record.engine).map(|engine| engine.as_str().to_owned()),
+            engine_reason: placement.map_or(&record.engine_reason, |p| &p.reason).clone(),
+            spec: spec_column(&record.spec),
+            message: record.message.clone(),
+            token: record.token.to_vec(),
+            one_shot: i64::from(record.one_shot),
+            created_at: record.created_at.0,
+            expires_at: record.expires_at.0,
+            finished_at: record.finished_at.map(|at| at.0),
+        }
+    }
+}
+
+const fn phase_columns(phase: &Phase) -> (&'static str, Option<End>) {
+    match phase {
+        Phase::Pending => ("pending", None),
+        Phase::Booting(_) => ("booting", None),
+        Phase::Running(_) => ("running", None),
+        Phase::Stopping(_, end) => ("stopping", Some(*end)),
+        Phase::Finished(end) => (SandboxRow::FINISHED, Some(*end)),
+    }
+}
+
+fn spec_column(spec: &Spec) -> String {
+    let json = SpecJson {
+        engine: spec.engine.to_string(),
+        cpu_milli: spec.cpu.milli(),
+        memory_bytes: spec.memory.bytes(),
+        disk_bytes: spec.disk.bytes(),
+        image: spec.image.to_string(),
+        ttl_us: micros(spec.ttl),
+        labels: spec.labels.as_map().clone(),
+    };
+    serde_json::to_string(&json).expect("strings and numbers are always JSON")
+}
+
+impl TryFrom<SandboxRow> for SandboxRecord {
+    type Error = CorruptRow;
+
+    fn try_from(row: SandboxRow) -> Result<Self, CorruptRow> {
+        let reader = Reader { table: "sandbox", id: &row.id };
+        let engine = row.engine.as_deref().map(str::parse::<EngineName>).transpose();
+        let engine = reader.parsed("engine", engine)?;
+        let node = row.node_id.as_deref().map(NodeId::from_stored);
+        Ok(Self {
+            id: reader.parsed("id", row.id.parse())?,
+            tenant: TenantId::from_stored(&row.tenant_id),
+            generation: row.generation(&reader)?,
+            phase: row.phase(&reader, node.as_ref(), engine)?,
+            spec: row.spec(&reader)?,
+            node,
+            engine,
+            token: reader.parsed("token", row.token.as_slice().try_into())?,
+            one_shot: row.one_shot != 0,
+            created_at: Millis(row.created_at),
+            expires_at: Millis(row.expires_at),
+            finished_at: row.finished_at.map(Millis),
+            engine_reason: row.engine_reason,
+            message: row.message,
+        })
+    }
+}
+
+impl SandboxRow {
+    /// What the column `phase` says when nothing can happen to it any more.
+    const FINISHED: &'static str = "finished";
+
+    /// Whether nothing can happen to it any more.
+    #[cfg(feature = "memory")]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.phase == Self::FINISHED
+    }
+
+    /// What the upsert of a database says in SQL.
+    #[cfg(feature = "memory")]
+    pub(crate) fn may_replace(&self, stored: &Self) -> bool {
+        stored.generation <= self.generation
+            && stored.tenant_id == self.tenant_id
+            && (!stored.is_finished() || self.is_finished())
+    }
+
+    fn generation(&self, reader: &Reader<'_>) -> Result<Generation, CorruptRow> {
+        reader.parsed("generation", u64::try_from(self.generation)).map(Generation)
+    }
+
+    fn phase(
+        &self,
+        reader: &Reader<'_>,
+        node: Option<&NodeId>,
+        engine: Option<EngineName>,
+    ) -> Result<Phase, CorruptRow> {
+        let placement = || {
+            let node = reader.some("node_id", node)?.clone();
+            Ok(Placement { node, engine: reader.some("engine", engine)?, reason: self.engine_reason.clone() })
+        };
+        let ending = || reader.some("ending", self.ending.as_deref().and_then(End::from_stored));
+        match self.phase.as_str() {
+            "pending" => Ok(Phase::Pending),
+            "booting" => Ok(Phase::Booting(placement()?)),
+            "running" => Ok(Phase::Running(placement()?)),
+            "stopping" => Ok(Phase::Stopping(placement()?, ending()?)),
+            Self::FINISHED => Ok(Phase::Finished(ending()?)),
+            _ => Err(reader.corrupt("phase")),
+        }
+    }
+
+    fn spec(&self, reader: &Reader<'_>) -> Result<Spec, CorruptRow> {
+        let json: SpecJson = reader.parsed("spec", serde_json::from_str(&self.spec))?;
+        Ok(Spec {
+            engine: reader.parsed("spec.engine", json.engine.parse())?,
+            cpu: reader.parsed("spec.cpu_milli", Cpu::try_from_cores(f64::from(json.cpu_milli) / 1000.0))?,
+            memory: reader.parsed("spec.memory_bytes", Memory::try_from_bytes(json.memory_bytes))?,
+            disk: reader.parsed("spec.disk_bytes", Disk::try_from_bytes(json.disk_bytes))?,
+            image: reader.parsed("spec.image", json.image.parse())?,
+            ttl: Duration::from_micros(json.ttl_us),
+            labels: reader.parsed("spec.labels", Labels::try_from(json.labels))?,
+        })
+    }
+}

@@ -1,0 +1,300 @@
+//! What every store does, as one suite that runs over each of them.
+
+use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Millis, Phase};
+use sentinal_store::{MemoryStore, OutputPlace, Page, SqliteStore, Store, Write};
+
+use crate::records::{
+    ended, event, execution, finished, key, running, sandbox, sandbox_id, tenant, write, write_execution,
+};
+
+macro_rules! conformance {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                let store = super::SqliteStore::open(&folder.path().join("store.db")).await.unwrap();
+                super::$name(&store).await;
+                store.close().await;
+            })+
+        }
+
+        mod memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::MemoryStore::new()).await;
+            })+
+        }
+    };
+}
+
+conformance!(
+    what_was_written_is_read,
+    an_unknown_id_is_no_row,
+    an_older_generation_is_a_conflict,
+    the_same_generation_may_be_written_again,
+    a_finished_sandbox_is_never_unfinished,
+    another_tenant_cannot_take_a_sandbox_over,
+    a_batch_is_applied_as_a_whole_or_not_at_all,
+    a_batch_is_applied_in_order,
+    a_finished_sandbox_without_a_time_is_refused,
+    a_finished_execution_stays_as_it_is,
+    an_execution_needs_its_sandbox,
+    lists_are_newest_first_in_pages_of_one_tenant,
+    executions_are_listed_by_sandbox,
+    the_unfinished_are_found,
+    a_revoked_key_is_gone_for_good,
+    events_come_by_cursor,
+    retention_takes_what_ended_before,
+    retention_takes_the_oldest_first,
+    retention_takes_more_than_one_transaction_holds,
+    a_ping_and_a_touch_are_taken,
+);
+
+const FROM_THE_NEWEST: Page<sentinal_model::SandboxId> = Page { after: None, rows_max: 100 };
+
+async fn check_conflict(store: &dyn Store, writes: Vec<Write>) {
+    let error = store.write(writes).await.unwrap_err();
+    assert_eq!(error.code(), Code::Conflict, "{error:?}");
+}
+
+async fn what_was_written_is_read(store: &dyn Store) {
+    let stopping = {
+        let running = running(2);
+        let placement = running.phase.placement().unwrap().clone();
+        let phase = Phase::Stopping(placement, End::Failed(Failure::Oom));
+        sentinal_store::SandboxRecord { phase, message: "out of memory".to_owned(), one_shot: true, ..running }
+    };
+    for record in [sandbox(1), stopping, running(3), finished(4, 5000)] {
+        store.write(vec![write(&record)]).await.unwrap();
+        assert_eq!(store.sandbox(record.id).await.unwrap(), Some(record));
+    }
+    let started = execution(1, &running(3));
+    for record in [started.clone(), ended(&started, 3, OutputPlace::Row(b"hello\n".to_vec()))] {
+        store.write(vec![write_execution(&record)]).await.unwrap();
+        assert_eq!(store.execution(record.id).await.unwrap(), Some(record));
+    }
+    store.write(vec![Write::Key(key(1))]).await.unwrap();
+    assert_eq!(store.keys().await.unwrap(), [key(1)]);
+}
+
+async fn an_unknown_id_is_no_row(store: &dyn Store) {
+    assert_eq!(store.sandbox(sandbox_id(1)).await.unwrap(), None);
+    assert_eq!(store.execution(ExecutionId::generate()).await.unwrap(), None);
+    assert!(store.events(&tenant("default"), None, 0, 10).await.unwrap().is_empty());
+}
+
+async fn an_older_generation_is_a_conflict(store: &dyn Store) {
+    let newer = running(1);
+    store.write(vec![write(&newer)]).await.unwrap();
+    check_conflict(store, vec![write(&sandbox(1))]).await;
+    assert_eq!(store.sandbox(newer.id).await.unwrap(), Some(newer));
+}
+
+async fn the_same_generation_may_be_written_again(store: &dyn Store) {
+    let mut record = sandbox(1);
+    store.write(vec![write(&record)]).await.unwrap();
+    record.message.push_str("still waiting for room");
+    store.write(vec![write(&record)]).await.unwrap();
+    assert_eq!(store.sandbox(record.id).await.unwrap(), Some(record));
+}
+
+async fn a_finished_sandbox_is_never_unfinished(store: &dyn Store) {
+    let end = finished(1, 5000);
+    store.write(vec![write(&end)]).await.unwrap();
+    for generation in [end.generation, end.generation.next()] {
+        let mut late = running(1);
+        late.generation = generation;
+        check_conflict(store, vec![write(&late)]).await;
+    }
+    store.write(vec![write(&end)]).await.unwrap();
+    assert_eq!(store.sandbox(end.id).await.unwrap(), Some(end));
+}
+
+async fn another_tenant_cannot_take_a_sandbox_over(store: &dyn Store) {
+    let mut record = sandbox(1);
+    store.write(vec![write(&record)]).await.unwrap();
+    record.tenant = tenant("other");
+    record.generation = Generation(9);
+    check_conflict(store, vec![write(&record)]).await;
+}
+
+async fn a_batch_is_applied_as_a_whole_or_not_at_all(store: &dyn Store) {
+    store.write(vec![write(&running(1)), Write::Key(key(1))]).await.unwrap();
+    let revoke = Write::RevokeKey { id: key(1).id, at: Millis(1) };
+    let other = sandbox(2);
+    let batch = vec![
+        write(&other),
+        write_execution(&execution(1, &other)),
+        Write::Event(event(Some(other.id), 1)),
+        Write::Key(key(2)),
+        revoke,
+        write(&finished(1, 5000)),
+        write(&sandbox(1)),
+    ];
+    check_conflict(store, batch).await;
+    assert_eq!(store.sandboxes(&tenant("default"), FROM_THE_NEWEST).await.unwrap(), [running(1)]);
+    assert_eq!(store.running_executions().await.unwrap(), []);
+    assert_eq!(store.events(&tenant("default"), None, 0, 10).await.unwrap(), []);
+    assert_eq!(store.keys().await.unwrap(), [key(1)]);
+}
+
+async fn a_batch_is_applied_in_order(store: &dyn Store) {
+    let started = execution(1, &running(1));
+    let done = ended(&started, 0, OutputPlace::default());
+    let batch = vec![write(&sandbox(1)), write(&running(1)), write_execution(&started), write_execution(&done)];
+    store.write(batch).await.unwrap();
+    assert_eq!(store.sandbox(sandbox_id(1)).await.unwrap(), Some(running(1)));
+    assert_eq!(store.execution(done.id).await.unwrap(), Some(done));
+}
+
+async fn a_finished_sandbox_without_a_time_is_refused(store: &dyn Store) {
+    let mut record = finished(1, 5000);
+    record.finished_at = None;
+    assert_eq!(store.write(vec![write(&record)]).await.unwrap_err().code(), Code::Internal);
+    let mut record = running(1);
+    record.finished_at = Some(Millis(1));
+    assert_eq!(store.write(vec![write(&record)]).await.unwrap_err().code(), Code::Internal);
+}
+
+async fn a_finished_execution_stays_as_it_is(store: &dyn Store) {
+    let started = execution(1, &running(1));
+    let done = ended(&started, 3, OutputPlace::default());
+    store.write(vec![write(&running(1)), write_execution(&done)]).await.unwrap();
+    let again = ended(&started, 9, OutputPlace::File);
+    store.write(vec![write_execution(&started), write_execution(&again)]).await.unwrap();
+    assert_eq!(store.execution(done.id).await.unwrap(), Some(done));
+}
+
+async fn an_execution_needs_its_sandbox(store: &dyn Store) {
+    check_conflict(store, vec![write_execution(&execution(1, &sandbox(1)))]).await;
+}
+
+async fn lists_are_newest_first_in_pages_of_one_tenant(store: &dyn Store) {
+    let mut batch: Vec<_> = (1..=5).map(|number| write(&sandbox(number))).collect();
+    let mut others = sandbox(6);
+    others.tenant = tenant("other");
+    batch.push(write(&others));
+    store.write(batch).await.unwrap();
+    let mut page = Page { after: None, rows_max: 2 };
+    let mut seen = Vec::new();
+    loop {
+        let rows = store.sandboxes(&tenant("default"), page).await.unwrap();
+        assert!(rows.len() <= 2);
+        let Some(last) = rows.last() else { break };
+        page.after = Some(last.id);
+        seen.extend(rows.into_iter().map(|row| row.id));
+    }
+    assert_eq!(seen, [5, 4, 3, 2, 1].map(sandbox_id));
+    assert_eq!(store.sandboxes(&tenant("other"), FROM_THE_NEWEST).await.unwrap(), [others]);
+    let of_nobody = store.sandboxes(&tenant("nobody"), FROM_THE_NEWEST).await.unwrap();
+    assert!(of_nobody.is_empty());
+}
+
+async fn executions_are_listed_by_sandbox(store: &dyn Store) {
+    let (first, second) = (running(1), running(2));
+    let of_first = [execution(1, &first), execution(3, &first)];
+    let of_second = execution(2, &second);
+    let mut batch = vec![write(&first), write(&second), write_execution(&of_second)];
+    batch.extend(of_first.iter().map(write_execution));
+    store.write(batch).await.unwrap();
+    let page = Page { after: None, rows_max: 10 };
+    let listed = |sandbox| store.executions(&first.tenant, sandbox, page);
+    assert_eq!(listed(Some(first.id)).await.unwrap(), [of_first[1].clone(), of_first[0].clone()]);
+    assert_eq!(listed(None).await.unwrap(), [of_first[1].clone(), of_second.clone(), of_first[0].clone()]);
+    let after_newest = Page { after: Some(of_first[1].id), rows_max: 1 };
+    assert_eq!(store.executions(&first.tenant, None, after_newest).await.unwrap(), [of_second]);
+    assert!(store.executions(&tenant("other"), Some(first.id), page).await.unwrap().is_empty());
+}
+
+async fn the_unfinished_are_found(store: &dyn Store) {
+    let started = execution(1, &running(2));
+    let done = ended(&execution(2, &running(2)), 0, OutputPlace::default());
+    let records = [sandbox(1), running(2), finished(3, 5000)];
+    let mut batch: Vec<_> = records.iter().map(write).collect();
+    batch.extend([write_execution(&started), write_execution(&done)]);
+    store.write(batch).await.unwrap();
+    assert_eq!(store.unfinished_sandboxes().await.unwrap(), [sandbox(1), running(2)]);
+    assert_eq!(store.running_executions().await.unwrap(), [started]);
+}
+
+async fn a_revoked_key_is_gone_for_good(store: &dyn Store) {
+    store.write(vec![Write::Key(key(1)), Write::Key(key(2))]).await.unwrap();
+    check_conflict(store, vec![Write::Key(key(2))]).await;
+    for id in [key(1).id, key(1).id, KeyId::generate()] {
+        store.write(vec![Write::RevokeKey { id, at: Millis(9) }]).await.unwrap();
+    }
+    assert_eq!(store.keys().await.unwrap(), [key(2)]);
+    check_conflict(store, vec![Write::Key(key(1))]).await;
+}
+
+async fn events_come_by_cursor(store: &dyn Store) {
+    let mut others = event(None, 4);
+    others.tenant = tenant("other");
+    let written = [event(Some(sandbox_id(1)), 1), event(None, 2), event(Some(sandbox_id(1)), 3)];
+    store.write(written.iter().chain([&others]).cloned().map(Write::Event).collect()).await.unwrap();
+    let tenant = tenant("default");
+    let all = store.events(&tenant, None, 0, 10).await.unwrap();
+    assert_eq!(all.iter().map(|row| row.event.clone()).collect::<Vec<_>>(), written);
+    assert!(all.is_sorted_by(|a, b| a.cursor < b.cursor));
+    assert_eq!(store.events(&tenant, None, all[0].cursor, 1).await.unwrap(), [all[1].clone()]);
+    let of_sandbox = store.events(&tenant, Some(sandbox_id(1)), all[0].cursor, 10).await.unwrap();
+    assert_eq!(of_sandbox, [all[2].clone()]);
+}
+
+async fn retention_takes_what_ended_before(store: &dyn Store) {
+    let (old, young, alive) = (finished(1, 5000), finished(2, 6000), running(3));
+    let of_old = [
+        ended(&execution(1, &old), 0, OutputPlace::default()),
+        ended(&execution(2, &old), 0, OutputPlace::File),
+        execution(3, &old),
+    ];
+    let of_young = ended(&execution(4, &young), 0, OutputPlace::File);
+    let mut batch = vec![write(&old), write(&young), write(&alive), write_execution(&of_young)];
+    batch.extend(of_old.iter().map(write_execution));
+    let events = [(Some(old.id), 5500), (Some(alive.id), 10), (None, 4999), (None, 6000)];
+    batch.extend(events.map(|(id, at)| Write::Event(event(id, at))));
+    store.write(batch).await.unwrap();
+
+    assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap(), [of_old[1].id]);
+    assert_eq!(store.sandboxes(&old.tenant, FROM_THE_NEWEST).await.unwrap(), [alive, young.clone()]);
+    let page = Page { after: None, rows_max: 10 };
+    assert_eq!(store.executions(&old.tenant, None, page).await.unwrap(), [of_young]);
+    let left = store.events(&old.tenant, None, 0, 10).await.unwrap();
+    assert_eq!(left.iter().map(|row| row.event.at.0).collect::<Vec<_>>(), [10, 6000]);
+    assert!(store.remove_finished(Millis(6000), 100).await.unwrap().is_empty());
+
+    // The cursor of a removed event does not come back.
+    let last = left.last().unwrap().cursor;
+    store.remove_finished(Millis(9000), 100).await.unwrap();
+    store.write(vec![Write::Event(event(None, 9999))]).await.unwrap();
+    let newest = store.events(&old.tenant, None, 0, 10).await.unwrap().pop().unwrap();
+    assert!(last < newest.cursor);
+}
+
+async fn retention_takes_the_oldest_first(store: &dyn Store) {
+    let records = [finished(1, 3000), finished(2, 1000), finished(3, 2000)];
+    store.write(records.iter().map(write).collect()).await.unwrap();
+    store.remove_finished(Millis(9000), 2).await.unwrap();
+    assert_eq!(store.sandboxes(&records[0].tenant, FROM_THE_NEWEST).await.unwrap(), [records[0].clone()]);
+}
+
+async fn retention_takes_more_than_one_transaction_holds(store: &dyn Store) {
+    let old = finished(1, 5000);
+    store.write(vec![write(&old)]).await.unwrap();
+    let executions: Vec<_> = (1..=700).map(|number| ended(&execution(number, &old), 0, OutputPlace::File)).collect();
+    store.write(executions.iter().map(write_execution).collect()).await.unwrap();
+    store.write((0..700).map(|at| Write::Event(event(Some(old.id), at))).collect()).await.unwrap();
+    let mut removed = store.remove_finished(Millis(6000), 1).await.unwrap();
+    removed.sort_unstable();
+    assert_eq!(removed, executions.iter().map(|record| record.id).collect::<Vec<_>>());
+    assert_eq!(store.sandbox(old.id).await.unwrap(), None);
+    assert!(store.events(&old.tenant, None, 0, 1).await.unwrap().is_empty());
+}
+
+async fn a_ping_and_a_touch_are_taken(store: &dyn Store) {
+    store.write(vec![Write::Key(key(1))]).await.unwrap();
+    store.ping().await.unwrap();
+    store.touch_key(key(1).id, Millis(5)).await.unwrap();
+    store.touch_key(KeyId::generate(), Millis(5)).await.unwrap();
+}
