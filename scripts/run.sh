@@ -11,7 +11,8 @@ readonly LISTEN=${SENTINAL_LISTEN:-127.0.0.1:8080}
 readonly DATA_DIR=${SENTINAL_DATA_DIR:-/var/lib/sentinal}
 readonly URL="http://$LISTEN"
 readonly BINARY="$TARGET_DIR/release/sentinal"
-readonly LOG="$DATA_DIR/serve.log"
+# Not in the data folder, where the server's user may put what it likes in the way of root.
+readonly LOG="$TARGET_DIR/serve-${LISTEN##*:}.log"
 readonly START_SECONDS=90 STOP_SECONDS=40
 server=''
 
@@ -26,6 +27,7 @@ main() {
     trap 'stop_server; exit 130' INT
     trap 'stop_server; exit 143' TERM HUP
     trap stop_server EXIT
+    retire_outdated_node
     start_server
     wait_until_healthy
     demo "$mode"
@@ -55,9 +57,26 @@ with_running_server() {
     run_demo
 }
 
+# A node outlives its server, so that sandboxes go on. One of a binary that was built anew meanwhile makes room; the
+# next one takes its sandboxes over.
+retire_outdated_node() {
+    local exe pid deadline=$((SECONDS + STOP_SECONDS))
+    for exe in /proc/[0-9]*/exe; do
+        pid=$(basename "${exe%/exe}")
+        if ! is_outdated_node "$pid"; then continue; fi
+        say "stopping the node of an older build (process $pid)"
+        kill -TERM "$pid"
+        while is_outdated_node "$pid" && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
+    done
+}
+
+is_outdated_node() {
+    [ "$(readlink "/proc/$1/exe")" = "$BINARY (deleted)" ] &&
+        tr '\0' ' ' <"/proc/$1/cmdline" | grep -qF -- "--state-dir $DATA_DIR/node"
+}
+
 # In a session of its own: Ctrl-C reaches this script alone, which then asks the server once.
 start_server() {
-    mkdir -p "$DATA_DIR"
     say "starting the server at $URL (data in $DATA_DIR, log in $LOG)"
     setsid "$BINARY" serve --listen "$LISTEN" --data-dir "$DATA_DIR" </dev/null >"$LOG" 2>&1 &
     server=$!

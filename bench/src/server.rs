@@ -38,6 +38,7 @@ impl Server {
         let address = free_address()?;
         let mut command = Command::new(&options.sentinal);
         command.arg("serve").arg("--listen").arg(address.to_string()).arg("--data-dir").arg(&data_dir);
+        command.arg("--images").arg(&options.images);
         let output = File::create(&log).context("make the server's log")?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("start {}", options.sentinal.display()))?;
