@@ -21,7 +21,10 @@ use sentinal_engine::{Engine, InstanceUsage};
 use sentinal_model::{Clock, EngineName, SandboxId};
 use sentinal_node_protocol::{HostBootId, HostUsage, NodeEvent, NodeInstance};
 use tokio::sync::{Semaphore, broadcast};
-use tokio_util::task::TaskTracker;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::{
     config::NodeParts,
@@ -47,6 +50,8 @@ pub(crate) struct Host {
     table: Table,
     boots: Semaphore,
     work: TaskTracker,
+    /// Ends every task of this host at whatever line it is, as the end of the process would.
+    life: CancellationToken,
 }
 
 impl Host {
@@ -64,6 +69,7 @@ impl Host {
             table: Table::default(),
             boots: Semaphore::new(cores * limits::BOOTS_PER_CORE),
             work: TaskTracker::new(),
+            life: CancellationToken::new(),
         })
     }
 
@@ -89,13 +95,27 @@ impl Host {
         T: Send + 'static,
         F: Future<Output = Result<T, NodeError>> + Send + 'static,
     {
-        self.work.spawn(verb).await.unwrap_or(Err(NodeError::Lost))
+        let verb = self.life.clone().run_until_cancelled_owned(verb);
+        self.work.spawn(verb).await.ok().flatten().unwrap_or(Err(NodeError::Lost))
     }
 
     /// Returns when no verb is under way.
     pub(crate) async fn idle(&self) {
         self.work.close();
         self.work.wait().await;
+    }
+
+    /// All tasks end when this is dropped.
+    pub(crate) fn guard(&self) -> DropGuard {
+        self.life.clone().drop_guard()
+    }
+
+    /// Runs something beside the verbs, for as long as the answer is kept.
+    pub(crate) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+        let task = self.life.clone().run_until_cancelled_owned(task);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            task.await;
+        }))
     }
 
     fn engine(&self, name: EngineName) -> Result<&Arc<dyn Engine>, NodeError> {

@@ -64,6 +64,7 @@ pub async fn run_with(
 ) -> Result<(), StartError> {
     let folder = StateFolder::hold(&config.state_folder, config.server).map_err(Cause::from)?;
     let host = Host::new(folder, config.agent.clone(), parts);
+    let _guard = host.guard();
     host.adopt().await.map_err(Cause::from)?;
     let (listener, _file) = socket::listen(&config.socket, config.server).map_err(Cause::from)?;
     let _probing = start_probing(&host);
@@ -102,9 +103,9 @@ pub async fn stop_signal() -> io::Result<()> {
 
 fn start_probing(host: &Arc<Host>) -> Vec<AbortOnDropHandle<()>> {
     let probing = host.engines.all().map(|engine| {
-        let host = Arc::clone(host);
-        let changed = move || host.tell(NodeEvent::EnginesChanged);
-        AbortOnDropHandle::new(tokio::spawn(Arc::clone(engine).keep_probing(changed)))
+        let telling = Arc::clone(host);
+        let changed = move || telling.tell(NodeEvent::EnginesChanged);
+        host.beside(Arc::clone(engine).keep_probing(changed))
     });
     probing.collect()
 }
@@ -125,3 +126,6 @@ fn host_boot_id() -> io::Result<HostBootId> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     Ok(HostBootId(text.trim().to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,52 @@ fn invalid(error: Error) -> Status {
 fn behind() -> Status {
     Status::data_loss("events were missed; watch again, then list")
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinal_node_protocol::NodeEvent;
+
+    use super::*;
+    use crate::{folder::StateFolder, limits::EVENTS_BEHIND_MAX, testing::Machine};
+    use v1::node_server::Node as _;
+
+    fn service(machine: &Machine) -> Service {
+        let config = machine.config();
+        let folder = StateFolder::hold(&config.state_folder, config.server).unwrap();
+        let host = Host::new(folder, config.agent, machine.parts());
+        Service { host, node_id: NodeId::local(), stop: CancellationToken::new() }
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_is_too_far_behind_is_told_to_list_again() {
+        let service = service(&Machine::new());
+        let mut events = service.watch(Request::new(v1::WatchRequest {})).await.unwrap().into_inner();
+        for _ in 0..EVENTS_BEHIND_MAX {
+            service.host.tell(NodeEvent::EnginesChanged);
+        }
+        assert!(events.next().await.unwrap().is_ok());
+        for _ in 0..2 {
+            service.host.tell(NodeEvent::EnginesChanged);
+        }
+        let behind = events.next().await.unwrap().unwrap_err();
+        assert_eq!(behind.code(), tonic::Code::DataLoss);
+        assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_watch_ends_with_the_node() {
+        let service = service(&Machine::new());
+        let mut events = service.watch(Request::new(v1::WatchRequest {})).await.unwrap().into_inner();
+        service.stop.cancel();
+        assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn only_a_version_that_both_speak_is_agreed_on() {
+        let service = service(&Machine::new());
+        for (version_min, version_max, agreed) in [(1, 1, true), (1, 9, true), (2, 9, false), (0, 0, false)] {
+            let answer = service.hello(Request::new(v1::HelloRequest { version_min, version_max })).await;
+            assert_eq!(answer.is_ok(), agreed, "{version_min} to {version_max}");
+        }
+    }
+}

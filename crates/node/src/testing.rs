@@ -1,12 +1,114 @@
-//! What tests of this crate share: a host on a temporary folder with an engine in memory.
+//! What tests of this crate share: a node's parts with an engine in memory, on a temporary folder.
 
-use sentinal_model::{Cpu, Disk, EngineName, Generation, ImageName, Memory, Millis, SandboxId};
-use sentinal_node_protocol::Place;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use sentinal_engine::fake::FakeEngine;
+use sentinal_model::{
+    Clock, Cpu, Disk, EngineName, Error, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
+};
+use sentinal_node_protocol::{AgentToken, Boot, Halt, HostBootId, ImageView, Place};
+use tempfile::TempDir;
+
+use crate::{Image, Images, NodeConfig, NodeParts, Owner};
 
 /// When tests begin, on the wall clock.
 pub(crate) const NOW: Millis = Millis(1_700_000_000_000);
+/// How long a placed sandbox may live.
+pub(crate) const TTL: Duration = Duration::from_secs(300);
 
-/// A request as any other, for five minutes.
+/// A machine that outlives its nodes.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) engine: FakeEngine,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) folder: TempDir,
+    pub(crate) boot_id: HostBootId,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        Self {
+            engine: FakeEngine::new(EngineName::Gvisor),
+            clock: Arc::new(TestClock(AtomicI64::new(NOW.0))),
+            folder: tempfile::tempdir().unwrap(),
+            boot_id: HostBootId("first".to_owned()),
+        }
+    }
+
+    /// All instances are gone, the disk stays.
+    pub(crate) fn restart(&mut self) {
+        self.engine = FakeEngine::new(EngineName::Gvisor);
+        self.boot_id = HostBootId("second".to_owned());
+    }
+
+    pub(crate) fn parts(&self) -> NodeParts {
+        NodeParts {
+            engines: vec![Arc::new(self.engine.clone())],
+            images: Arc::new(OneImage),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            host_boot_id: self.boot_id.clone(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> NodeConfig {
+        NodeConfig {
+            node_id: NodeId::local(),
+            state_folder: self.folder.path().join("node"),
+            socket: self.folder.path().join("node.sock"),
+            server: Owner::of_this_process(),
+            images: self.folder.path().join("images"),
+            agent: PathBuf::from("/agent"),
+            exit_when_idle: None,
+        }
+    }
+}
+
+/// A wall clock that moves when it is told to.
+#[derive(Debug)]
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn step(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Millis {
+        Millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A store that has the default image and no other.
+#[derive(Debug)]
+struct OneImage;
+
+impl Images for OneImage {
+    fn resolve(&self, name: &ImageName) -> Result<Image> {
+        if *name != ImageName::default() {
+            return Err(Error::not_found(format!("there is no image {name}; the store has default")));
+        }
+        Ok(Image { digest: "sha256:00".to_owned(), path: PathBuf::from("/images/default.erofs") })
+    }
+
+    fn list(&self) -> Result<Vec<ImageView>> {
+        Ok(vec![ImageView { name: ImageName::default(), digest: "sha256:00".to_owned(), size_bytes: 1 }])
+    }
+}
+
+/// The sandbox with this number.
+pub(crate) fn id(number: u8) -> SandboxId {
+    SandboxId::from_bytes([number; 16])
+}
+
+/// A request as any other.
 pub(crate) fn place(id: SandboxId, generation: Generation) -> Place {
     Place {
         id,
@@ -16,6 +118,16 @@ pub(crate) fn place(id: SandboxId, generation: Generation) -> Place {
         cpu: Cpu::try_from_cores(1.0).unwrap(),
         memory: Memory::try_from_bytes(512 << 20).unwrap(),
         disk: Disk::try_from_bytes(1 << 30).unwrap(),
-        expires_at: Millis(NOW.0 + 300_000),
+        expires_at: NOW.after(TTL),
     }
+}
+
+/// A request as any other.
+pub(crate) fn boot(id: SandboxId, generation: Generation) -> Boot {
+    Boot { id, generation, token: AgentToken([0xab; 32]), epoch: 1, agent_deadline: TTL + Duration::from_secs(4) }
+}
+
+/// A request as any other.
+pub(crate) fn halt(id: SandboxId, generation: Generation) -> Halt {
+    Halt { id, generation }
 }

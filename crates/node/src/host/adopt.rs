@@ -55,8 +55,6 @@ impl Host {
         for name in self.engines.names() {
             listed.insert(name, self.ask(name).await);
         }
-        let folder = self.folder.path().to_owned();
-        tracing::debug!(folder = %folder.display(), "looking for instances");
         let ids = self.folder.all().map_err(NodeError::files("list its instances"))?;
         for id in ids {
             self.adopt_folder(id, &listed).await?;
@@ -87,7 +85,7 @@ impl Host {
 
     fn ask_again(self: &Arc<Self>, name: EngineName) {
         let host = Arc::clone(self);
-        tokio::spawn(async move {
+        let asking = self.beside(async move {
             loop {
                 sleep(limits::LIST_INTERVAL).await;
                 if let Some(found) = host.ask(name).await {
@@ -95,6 +93,7 @@ impl Host {
                 }
             }
         });
+        drop(asking.detach());
     }
 
     async fn adopt_folder(
@@ -146,12 +145,13 @@ impl Host {
     /// Removes in the background what an engine left from before the host's restart; the record stays.
     fn tidy(self: &Arc<Self>, held: Held, engine: EngineName) {
         let host = Arc::clone(self);
-        self.work.spawn(async move {
+        let tidying = self.beside(async move {
             if let Err(error) = host.halt_engine(engine, &held.entry.id()).await {
                 tracing::warn!(sandbox = %held.entry.id(), %error, "remains from before the host's restart stay");
             }
             drop(held);
         });
+        drop(tidying.detach());
     }
 
     /// Nothing was begun that was not undone.

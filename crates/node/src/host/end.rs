@@ -6,7 +6,6 @@ use sentinal_engine::EngineError;
 use sentinal_model::{EngineName, SandboxId};
 use sentinal_node_protocol::{EndReason, NodeEvent};
 use tokio::time::sleep;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Host,
@@ -21,8 +20,7 @@ impl Host {
         let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
         if let Slot::Placed(placed) = &mut *held.slot {
             let engine = placed.record.engine;
-            let watcher = tokio::spawn(async move { host.watch(engine, entry).await });
-            placed.watcher = Some(AbortOnDropHandle::new(watcher));
+            placed.watcher = Some(self.beside(host.watch(engine, entry)));
         }
     }
 

@@ -11,7 +11,6 @@ use sentinal_model::{
 };
 use sentinal_node_protocol::EndReason;
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Host,
@@ -37,7 +36,7 @@ impl Host {
     pub(super) fn start_timer(self: &Arc<Self>, held: &mut Held) {
         let left = held.record().map_or(TTL_MAX + NODE_TTL_GRACE, |record| self.time_left(record.expires_at));
         let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
-        let started = AbortOnDropHandle::new(tokio::spawn(host.expire(entry, Instant::now() + left)));
+        let started = self.beside(host.expire(entry, Instant::now() + left));
         match &mut *held.slot {
             Slot::Placed(placed) => placed.timer = Some(started),
             Slot::Orphan { timer, .. } => *timer = Some(started),
