@@ -39,7 +39,7 @@ pub struct Execution {
     pub state: String,
     pub outcome: Option<String>,
     pub exit_code: Option<i32>,
-    pub signal: Option<Value>,
+    pub signal: Option<i32>,
     pub stdout: Option<String>,
     pub stderr: Option<String>,
     pub stdout_encoding: Option<String>,

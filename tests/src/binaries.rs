@@ -40,7 +40,7 @@ impl Binaries {
         let found = Self {
             sentinal: named("SENTINAL_BIN", profile_dir().join("sentinal")),
             agent: named("SENTINAL_AGENT", target.join("x86_64-unknown-linux-musl/agent/sentinal-agent")),
-            images: named("SENTINAL_IMAGES", target.join("images")),
+            images: named("SENTINAL_IMAGES", PathBuf::from(commands::IMAGES)),
         };
         if !found.sentinal.exists() || !found.agent.exists() {
             for command in commands::cargo_build(workspace()) {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{Method, Response, body::Frame, body::Incoming, header::HeaderMap};
@@ -146,17 +146,36 @@ impl Request {
             .with_context(|| what)
     }
 
-    /// The answer's events, each with a deadline of its own. An answer other than 200 is an error.
-    pub async fn events(self) -> Result<EventStream> {
+    /// Appends the answer's body as it comes; what had come before it was cut off stays.
+    pub async fn read_into(self, bytes: &mut Vec<u8>) -> Result<()> {
         let deadline = self.deadline;
-        let answer =
-            timeout(deadline, self.header("accept", "text/event-stream").start()).await.context("no events")??;
-        let status = answer.status();
-        if status != 200 {
-            let body = answer.into_body().collect().await?.to_bytes();
-            anyhow::bail!("events: {status}: {}", String::from_utf8_lossy(&body));
+        let answer = timeout(deadline, self.start()).await.context("no answer in time")??;
+        ensure!(answer.status() == 200, "{}", answer.status());
+        let mut body = answer.into_body();
+        while let Some(frame) = timeout(deadline, body.frame()).await.context("no bytes in time")? {
+            if let Ok(data) = frame.context("the answer was cut off")?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
         }
-        Ok(EventStream::new(answer.into_body(), deadline))
+        Ok(())
+    }
+
+    /// The answer's events, each with a deadline of its own; any other answer than those is an error.
+    pub async fn events(self) -> Result<EventStream> {
+        let opened = self.open_events().await?;
+        opened.map_err(|answer| anyhow!("no events but {}: {}", answer.status, answer.text()))
+    }
+
+    /// The answer's events, or the answer that came instead.
+    pub async fn open_events(self) -> Result<std::result::Result<EventStream, Answer>> {
+        let deadline = self.deadline;
+        let opening = self.header("accept", "text/event-stream").start();
+        let (parts, body) = timeout(deadline, opening).await.context("no events in time")??.into_parts();
+        if parts.status == 200 {
+            return Ok(Ok(EventStream::new(body, deadline)));
+        }
+        let body = body.collect().await.context("the answer was cut off")?.to_bytes();
+        Ok(Err(Answer { status: parts.status.as_u16(), headers: parts.headers, body }))
     }
 
     async fn start(self) -> Result<Response<Incoming>> {

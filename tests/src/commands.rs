@@ -7,6 +7,9 @@ use crate::Place;
 /// The user that `serve` becomes when it is started as root.
 pub const SERVER_USER: &str = "sentinal";
 
+/// Where the product keeps images unless told.
+pub const IMAGES: &str = "/var/cache/sentinal/images";
+
 /// `sentinal serve`, without a node of its own.
 pub fn serve(sentinal: &Path, place: &Place, listen: SocketAddr) -> Command {
     let mut command = Command::new(sentinal);

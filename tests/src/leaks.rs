@@ -38,7 +38,7 @@ impl Leaks {
     /// Clean only when every sandbox has been destroyed. `serve` must be up: its database is read beside it.
     pub fn of_place(place: &Place) -> Result<Self> {
         let mut leaks = Self::default();
-        let known = query(place, "select id from sandboxes")?;
+        let known = query(place, "select id from sandbox")?;
         let dir = place.data_dir().to_string_lossy().into_owned();
         leaks.processes_that_name(place, &dir);
         leaks.cgroups(|name| known.iter().any(|id| name.contains(id.as_str())));
@@ -132,7 +132,7 @@ impl Leaks {
     }
 
     fn output_files(&mut self, place: &Place) -> Result<()> {
-        let known = query(place, "select id from executions")?;
+        let known = query(place, "select id from execution")?;
         let mut files = Self::default();
         files.paths(place, |name| name.contains("exe_"));
         self.0.extend(files.0.into_iter().filter(|file| !known.iter().any(|id| file.contains(id.as_str()))));
@@ -140,8 +140,8 @@ impl Leaks {
     }
 
     fn rows(&mut self, place: &Place) -> Result<()> {
-        let sandboxes = query(place, "select id || ' ' || phase from sandboxes where phase <> 'finished'")?;
-        let executions = query(place, "select id || ' ' || state from executions where state <> 'finished'")?;
+        let sandboxes = query(place, "select id || ' ' || phase from sandbox where phase <> 'finished'")?;
+        let executions = query(place, "select id || ' ' || state from execution where state <> 'finished'")?;
         sandboxes.into_iter().chain(executions).for_each(|row| self.found("row", row));
         Ok(())
     }

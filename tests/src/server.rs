@@ -147,7 +147,6 @@ fn spawn(mut command: Command, log: &std::path::Path) -> Result<Child> {
     use std::os::unix::process::CommandExt;
     let log = File::options().append(true).open(log).context("open the log")?;
     command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.env("RUST_LOG", std::env::var("SENTINAL_TEST_LOG").unwrap_or_else(|_| "info".to_owned()));
     let line = format!("{command:?}");
     command.spawn().with_context(|| format!("start {line}"))
 }

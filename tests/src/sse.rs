@@ -119,11 +119,11 @@ impl Followed {
         match event.name.as_str() {
             "stdout" => self.append("stdout", event)?,
             "stderr" => self.append("stderr", event)?,
-            "started" | "execution" => {
+            "execution" => {
                 let started: Value = serde_json::from_str(&event.data)?;
                 self.execution = started["id"].as_str().map(str::to_owned);
             }
-            "finished" => {
+            "result" => {
                 self.finished = Some(serde_json::from_str(&event.data).context(event.data.clone())?);
                 return Ok(true);
             }

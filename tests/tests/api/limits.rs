@@ -1,0 +1,67 @@
+//! The bounds of a sandbox, tried from inside; its neighbour does not notice.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use sentinal_tests::{Fact, NewExecution, eventually, guest};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_inside_and_the_sandbox_survives() -> Fact {
+    let Some(guest) = guest(json!({"disk": "64Mi"})).await? else { return Ok(()) };
+    let fill = guest.shell("head -c 200000000 /dev/zero > big; echo status $?; wc -c < big").await?;
+    ensure!(fill.stderr.as_ref().is_some_and(|said| said.contains("No space left on device")), "{fill:?}");
+    let written: u64 = fill.stdout.unwrap_or_default().lines().last().unwrap_or_default().parse()?;
+    ensure!(30_000_000 < written && written < 67_108_864, "{written} bytes went on a disk of 64Mi");
+    guest.works().await?;
+    let upload = guest.client().upload(guest.id(), "/home/user/more", vec![1; 8 << 20]).await?;
+    ensure!(400 <= upload.status && upload.status != 500, "{}: {}", upload.status, upload.text());
+    guest.shell("rm big && echo fits > small && cat small").await?.ok()?;
+    guest.client().upload(guest.id(), "/home/user/more", vec![1; 1 << 20]).await?.expect(200)?;
+    guest.gone().await
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_bounded_and_a_neighbour_unharmed() -> Fact {
+    let Some(guest) = guest(json!({})).await? else { return Ok(()) };
+    let Some(neighbour) = sentinal_tests::guest(json!({})).await? else { return Ok(()) };
+    let bomb = "bomb() { bomb | bomb & }; bomb; sleep 1000";
+    let bomb = NewExecution::code("bash", bomb).within(guest.id()).with("timeout", 4);
+    let bomb = guest.client().execute_in_background(bomb).await?;
+    neighbour.works().await?;
+    let ended = || async {
+        let bomb = guest.client().execution(&bomb.id).await?;
+        ensure!(bomb.state == "finished", "still {}", bomb.state);
+        Ok(bomb)
+    };
+    let ended = eventually("the end of a fork bomb", Duration::from_secs(60), ended).await?;
+    ensure!(ended.outcome.as_deref() != Some("killed"), "the bomb took the sandbox with it: {ended:?}");
+    neighbour.works().await?;
+    let works = || async { guest.works().await };
+    eventually("a sandbox that works again", Duration::from_secs(30), works).await?;
+    neighbour.gone().await?;
+    guest.gone().await
+}
+
+#[tokio::test]
+async fn processes_and_open_files_are_bounded() -> Fact {
+    let Some(guest) = guest(json!({})).await? else { return Ok(()) };
+    let limits =
+        guest.execute(NewExecution::code("bash", "ulimit -u; ulimit -n; ulimit -Hu; ulimit -Hn")).await?.ok()?;
+    ensure!(limits == "512\n4096\n512\n4096\n", "{limits:?}");
+    let greedy = "import sys\nfiles = []\ntry:\n  while True: files.append(open('/dev/null'))\nexcept OSError as e: print(e.errno, len(files) < 4096)";
+    ensure!(guest.execute(NewExecution::code("python", greedy)).await?.ok()? == "24 True\n", "EMFILE below the limit");
+    guest.gone().await
+}
+
+#[tokio::test]
+async fn a_sandbox_has_the_cpu_and_memory_it_asked_for() -> Fact {
+    let Some(guest) = guest(json!({"cpu": 0.5, "memory": "128Mi"})).await? else { return Ok(()) };
+    // Half a core burns one second of cpu in two seconds; a whole one in one.
+    let burn = "import time\nbegun = time.monotonic()\nwhile time.process_time() < 1: pass\nprint(time.monotonic() - begun > 1.5)";
+    ensure!(
+        guest.execute(NewExecution::code("python", burn)).await?.ok()? == "True\n",
+        "it got more cpu than it asked for"
+    );
+    guest.gone().await
+}

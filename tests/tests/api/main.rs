@@ -1,0 +1,15 @@
+//! The public API as a caller meets it, on a real engine. All tests of this binary share one server; each has a sandbox
+//! of its own and looks afterwards whether anything of it is left on the host.
+
+mod bad_fields;
+mod bad_moments;
+mod bad_requests;
+mod bad_uploads;
+mod endings;
+mod execute;
+mod files;
+mod five_calls;
+mod inside;
+mod limits;
+mod output;
+mod stream;

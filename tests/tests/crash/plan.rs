@@ -1,0 +1,115 @@
+//! What happens in one round, decided by its seed alone.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use sentinal_tests::Role;
+
+use crate::program::{Kind, Program};
+
+const CLIENTS: usize = 4;
+
+/// One round.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) clients: Vec<Vec<Step>>,
+    pub(crate) kills: Vec<Kill>,
+}
+
+/// What a client does next with its newest sandbox.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// A new sandbox; `wait` is how long the answer may wait for it to run.
+    Create { wait: f64 },
+    /// A file of random bytes.
+    Upload { seed: u64, size: usize },
+    /// A program, to its end.
+    Run(Program),
+    /// A program, left to itself.
+    Background(Program),
+    /// A program whose events are read, also over a broken connection.
+    Follow(Program),
+    /// A program in a sandbox of its own.
+    OneShot(Program),
+    /// The end of the sandbox.
+    Delete,
+}
+
+/// One SIGKILL and the start after it.
+#[derive(Debug, Clone)]
+pub(crate) struct Kill {
+    pub(crate) trigger: Trigger,
+    pub(crate) targets: &'static [Role],
+    /// How long it stays dead.
+    pub(crate) pause: Duration,
+}
+
+/// What a kill waits for, counted from the kill before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trigger {
+    /// Time.
+    After(Duration),
+    /// Another acknowledgement.
+    Ack,
+    /// A create on its way, and so long after it: during the boot.
+    Create(Duration),
+    /// A delete on its way, and so long after it: during the halt.
+    Delete(Duration),
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let clients = (0..CLIENTS).map(|_| steps(&mut rng)).collect();
+        let kills = (0..rng.random_range(2..=4)).map(|_| kill(&mut rng)).collect();
+        Self { clients, kills }
+    }
+}
+
+fn steps(rng: &mut StdRng) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..rng.random_range(1..=2) {
+        steps.push(Step::Create { wait: if rng.random_bool(0.25) { 0.0 } else { 30.0 } });
+        for _ in 0..rng.random_range(2..=4) {
+            steps.push(work(rng));
+        }
+        if rng.random_bool(0.4) {
+            steps.push(Step::Delete);
+        }
+    }
+    steps
+}
+
+fn work(rng: &mut StdRng) -> Step {
+    match rng.random_range(0..100) {
+        0..20 => Step::Upload { seed: rng.random(), size: rng.random_range(0..3_000_000) },
+        20..35 => Step::Run(Program::random(rng, Kind::Quick)),
+        35..40 => Step::Run(Program::random(rng, Kind::Flood)),
+        40..55 => Step::Background(Program::random(rng, Kind::Slow)),
+        55..62 => Step::Background(Program::random(rng, Kind::Flood)),
+        62..68 => Step::Background(Program::random(rng, Kind::Endless)),
+        68..74 => Step::Background(Program::random(rng, Kind::Binary)),
+        74..84 => Step::Follow(Program::random(rng, Kind::Slow)),
+        84..90 => Step::Follow(Program::random(rng, Kind::Flood)),
+        90..95 => Step::OneShot(Program::random(rng, Kind::Quick)),
+        _ => Step::OneShot(Program::random(rng, Kind::Slow)),
+    }
+}
+
+fn kill(rng: &mut StdRng) -> Kill {
+    let after = |rng: &mut StdRng, ms_max| Duration::from_millis(rng.random_range(0..ms_max));
+    let trigger = match rng.random_range(0..100) {
+        0..40 => Trigger::After(after(rng, 2000)),
+        40..60 => Trigger::Ack,
+        60..85 => Trigger::Create(after(rng, 600)),
+        _ => Trigger::Delete(after(rng, 300)),
+    };
+    let targets: &[Role] = match rng.random_range(0..100) {
+        0..40 => &[Role::Serve],
+        40..70 => &[Role::Node],
+        70..85 => &[Role::Serve, Role::Node],
+        _ => &[Role::Node, Role::Serve],
+    };
+    Kill { trigger, targets, pause: after(rng, 500) }
+}
