@@ -3,11 +3,18 @@
 //! Everything a program sees - executions, files, terminals - is the agent's and the same on every engine.
 //! An engine only boots the agent as the init of something isolated, and removes it again.
 //!
+//! [`cgroup`], [`layer`], [`child`] and [`mounts`] are what engines on a host share: limits, a bounded disk,
+//! children with deadlines.
+//!
 //! Start at [`Engine`].
 
+pub mod cgroup;
+pub mod child;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod instance;
+pub mod layer;
+pub mod mounts;
 
 pub use instance::{
     BootSpec, EndReason, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport,

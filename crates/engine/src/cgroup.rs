@@ -1,0 +1,208 @@
+//! One cgroup per sandbox, on cgroup v1, v2, and machines that have both.
+//!
+//! A controller lives in exactly one hierarchy of a machine; which one is read from
+//! `/proc/self/mountinfo`. A sandbox's cgroup is a folder of its id in each hierarchy that holds a
+//! controller we use.
+//!
+//! Start at [`Cgroups::detect`], then [`Cgroup`].
+
+mod hierarchy;
+mod kill;
+mod usage;
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sentinal_model::{Cpu, Memory, SandboxId};
+use tokio::time::{Instant, sleep};
+
+use crate::EngineError;
+use hierarchy::{Hierarchies, Hierarchy, Version, hand_down};
+
+pub use hierarchy::CgroupError;
+
+/// Period of the cpu limit, in microseconds.
+const CPU_PERIOD_US: u64 = 100_000;
+/// How long an emptied cgroup may stay busy.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(5);
+/// Between two looks at something that is about to happen.
+pub(crate) const POLL: Duration = Duration::from_millis(2);
+
+/// Where the sandboxes' cgroups are.
+#[derive(Debug, Clone)]
+pub struct Cgroups {
+    hierarchies: Hierarchies,
+    /// The folder in each hierarchy that holds ours and nobody else's.
+    parent: String,
+}
+
+/// What a sandbox may use, enforced by the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory, the engine's own part included; no swap.
+    pub memory: Memory,
+    /// Host tasks: a backstop, since meeting it may end the sandbox.
+    pub tasks: u32,
+}
+
+/// The cgroup of one sandbox, whether it exists or not.
+#[derive(Debug, Clone)]
+pub struct Cgroup {
+    hierarchies: Hierarchies,
+    /// `<parent>/<id>`.
+    path: PathBuf,
+}
+
+impl Cgroups {
+    /// Finds this machine's controllers. `parent` must be a name of its own for each node on the machine:
+    /// [`Cgroups::list`] takes everything beneath for ours.
+    pub fn detect(parent: &str) -> Result<Self, CgroupError> {
+        Ok(Self { hierarchies: Hierarchies::detect()?, parent: parent.to_owned() })
+    }
+
+    /// The cgroup of a sandbox.
+    pub fn of(&self, id: &SandboxId) -> Cgroup {
+        Cgroup { hierarchies: self.hierarchies.clone(), path: Path::new(&self.parent).join(id.to_string()) }
+    }
+
+    /// Every sandbox that has a cgroup in any hierarchy.
+    pub fn list(&self) -> Result<BTreeSet<SandboxId>, EngineError> {
+        let mut ids = BTreeSet::new();
+        for root in self.hierarchies.roots() {
+            let folder = root.join(&self.parent);
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(failed("list", &folder)(source)),
+            };
+            ids.extend(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<SandboxId>().ok()));
+        }
+        Ok(ids)
+    }
+
+    /// Removes the empty parent; for a node that is done with this machine.
+    pub fn remove_parent(&self) {
+        for root in self.hierarchies.roots() {
+            // Not an error: sandboxes may be there, or another hierarchy may have been first.
+            let _ = fs::remove_dir(root.join(&self.parent));
+        }
+    }
+}
+
+impl Cgroup {
+    /// Makes it with its limits, all but the cpu's: see [`Cgroup::limit_cpu`]. Does nothing twice.
+    pub fn create(&self, limits: Limits) -> Result<(), EngineError> {
+        for hierarchy in self.hierarchies.distinct() {
+            self.create_in(hierarchy)?;
+        }
+        let Hierarchies { memory, pids, .. } = &self.hierarchies;
+        let bytes = limits.memory.bytes().to_string();
+        match memory.version {
+            Version::V1 => {
+                self.write(memory, "memory.limit_in_bytes", &bytes)?;
+                self.write_if_there(memory, "memory.memsw.limit_in_bytes", &bytes)?;
+                self.write_if_there(memory, "memory.swappiness", "0")?;
+            }
+            Version::V2 => {
+                self.write(memory, "memory.max", &bytes)?;
+                self.write_if_there(memory, "memory.swap.max", "0")?;
+                // Half a sandbox is of no use to anybody.
+                self.write_if_there(memory, "memory.oom.group", "1")?;
+            }
+        }
+        self.write(pids, "pids.max", &limits.tasks.to_string())
+    }
+
+    /// Limits the cpu. Apart from [`Cgroup::create`], so that a boot is not slowed down by a small limit.
+    pub fn limit_cpu(&self, cpu: Cpu) -> Result<(), EngineError> {
+        let quota_us = u64::from(cpu.milli()) * CPU_PERIOD_US / 1000;
+        let hierarchy = &self.hierarchies.cpu;
+        match hierarchy.version {
+            Version::V1 => {
+                self.write(hierarchy, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+                self.write(hierarchy, "cpu.cfs_quota_us", &quota_us.to_string())
+            }
+            Version::V2 => self.write(hierarchy, "cpu.max", &format!("{quota_us} {CPU_PERIOD_US}")),
+        }
+    }
+
+    /// The files into which a process writes `0` to enter.
+    pub fn entrances(&self) -> Vec<PathBuf> {
+        self.folders().map(|folder| folder.join("cgroup.procs")).collect()
+    }
+
+    /// Whether any of it exists.
+    pub fn exists(&self) -> bool {
+        self.folders().any(|folder| folder.exists())
+    }
+
+    /// Removes it, with all beneath it. It must hold no process. Succeeds when there is nothing.
+    pub async fn remove(&self) -> Result<(), EngineError> {
+        let deadline = Instant::now() + REMOVE_DEADLINE;
+        for folder in self.folders() {
+            loop {
+                match remove_tree(&folder) {
+                    Ok(()) => break,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                    // The kernel lets go of a cgroup a little after its last process.
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
+                        sleep(POLL).await;
+                    }
+                    Err(source) => return Err(failed("remove", &folder)(source)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn create_in(&self, hierarchy: &Hierarchy) -> Result<(), EngineError> {
+        let folder = hierarchy.root.join(&self.path);
+        if hierarchy.version == Version::V2 {
+            hand_down(&hierarchy.root)?;
+            let parent = folder.parent().unwrap_or(&hierarchy.root);
+            fs::create_dir_all(parent).map_err(failed("make", parent))?;
+            hand_down(parent)?;
+        }
+        fs::create_dir_all(&folder).map_err(failed("make", &folder))
+    }
+
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        self.hierarchies.roots().into_iter().map(|root| root.join(&self.path))
+    }
+
+    fn file(&self, hierarchy: &Hierarchy, name: &str) -> PathBuf {
+        hierarchy.root.join(&self.path).join(name)
+    }
+
+    fn write(&self, hierarchy: &Hierarchy, name: &str, value: &str) -> Result<(), EngineError> {
+        let path = self.file(hierarchy, name);
+        fs::write(&path, value).map_err(failed("write", &path))
+    }
+
+    fn write_if_there(&self, hierarchy: &Hierarchy, name: &str, value: &str) -> Result<(), EngineError> {
+        if self.file(hierarchy, name).exists() { self.write(hierarchy, name, value) } else { Ok(()) }
+    }
+}
+
+fn failed(verb: &str, path: &Path) -> impl Fn(io::Error) -> EngineError {
+    let what = format!("{verb} {}", path.display());
+    move |source| EngineError::Io { what: what.clone(), source }
+}
+
+/// Only folders can be removed in a cgroup tree; their files go with them.
+fn remove_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    fs::remove_dir(folder)
+}
+
+#[cfg(test)]
+mod tests;

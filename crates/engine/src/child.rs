@@ -1,0 +1,196 @@
+//! Child processes: every one has a deadline, and what it says is bounded and cleaned.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::Command,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::EngineError;
+
+/// How much of a child's output is kept: the end of it, where the reason is.
+const SAID_BYTES_MAX: usize = 2048;
+/// Read and kept at once from a pipe.
+const CHUNK_BYTES: usize = 4096;
+/// How long a killed child may take to be gone; longer only when the kernel holds it.
+const KILLED_DEADLINE: Duration = Duration::from_secs(5);
+/// Where programs are looked for, whatever the caller's environment says.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program about to be started.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    command: Command,
+    deadline: Duration,
+    output: Output,
+}
+
+#[derive(Debug)]
+enum Output {
+    Pipes,
+    /// Both streams go here; for children whose descendants keep their streams.
+    File(PathBuf),
+}
+
+impl Child {
+    /// `program` with an empty environment but for `PATH`, and nothing to read.
+    pub fn new(program: impl AsRef<Path>, deadline: Duration) -> Self {
+        let program = program.as_ref();
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", PATH).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
+        Self { name, command, deadline, output: Output::Pipes }
+    }
+
+    /// Appends arguments.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item: AsRef<std::ffi::OsStr>>>(mut self, args: I) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// The name used in errors.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Sends both output streams to the end of a file, which is read again only for an error.
+    #[must_use]
+    pub fn output_to(mut self, path: PathBuf) -> Self {
+        self.output = Output::File(path);
+        self
+    }
+
+    /// Runs it to its end and answers the end of its standard output. At the deadline and when `stop` is
+    /// cancelled it is killed, and this returns only when it is gone: what comes after never races it.
+    pub async fn finish(mut self, stop: &CancellationToken) -> Result<String, EngineError> {
+        let failed = |what: &str, source| EngineError::Io { what: format!("{what} {}", self.name), source };
+        match &self.output {
+            Output::Pipes => self.command.stdout(Stdio::piped()).stderr(Stdio::piped()),
+            Output::File(path) => {
+                let file = File::options().create(true).append(true).open(path);
+                let file = file.map_err(|source| failed("make the output file of", source))?;
+                let second = file.try_clone().map_err(|source| failed("share the output file of", source))?;
+                self.command.stdout(file).stderr(second)
+            }
+        };
+        let mut child = self.command.spawn().map_err(|source| failed("start", source))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ended = tokio::select! {
+            ended = async { tokio::join!(child.wait(), tail(stdout), tail(stderr)) } => Some(ended),
+            () = sleep(self.deadline) => None,
+            () = stop.cancelled() => None,
+        };
+        let Some((status, stdout, stderr)) = ended else {
+            // Not an error: it may have ended this instant.
+            let _ = child.start_kill();
+            let _ = timeout(KILLED_DEADLINE, child.wait()).await;
+            return Err(EngineError::Deadline { what: self.name, deadline: self.deadline });
+        };
+        let status = status.map_err(|source| failed("wait for", source))?;
+        if status.success() {
+            return Ok(clean(&stdout));
+        }
+        let said = match &self.output {
+            Output::Pipes => stderr,
+            Output::File(path) => tail_of_file(path).unwrap_or_default(),
+        };
+        Err(EngineError::Child { program: self.name, status: ended_with(status), stderr: clean(&said) })
+    }
+}
+
+fn ended_with(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no status".to_owned(),
+    }
+}
+
+/// Reads to the end and keeps the last bytes.
+async fn tail(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut stream) = stream else { return kept };
+    let mut chunk = [0; CHUNK_BYTES];
+    while let Ok(length @ 1..) = stream.read(&mut chunk).await {
+        kept.extend_from_slice(&chunk[..length]);
+        kept.drain(..kept.len().saturating_sub(SAID_BYTES_MAX));
+    }
+    kept
+}
+
+fn tail_of_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let kept = u64::try_from(SAID_BYTES_MAX).unwrap_or(u64::MAX);
+    let start = file.metadata()?.len().saturating_sub(kept);
+    file.seek(SeekFrom::Start(start))?;
+    let mut said = Vec::new();
+    file.take(kept).read_to_end(&mut said)?;
+    Ok(said)
+}
+
+/// One line, and nothing in it that a terminal or a log would obey.
+pub fn clean(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(script: &str, deadline: Duration) -> Result<String, EngineError> {
+        Child::new("/bin/sh", deadline).args(["-c", script]).finish(&CancellationToken::new()).await
+    }
+
+    #[tokio::test]
+    async fn a_child_answers_what_it_said() {
+        assert_eq!(check("echo a; echo b", Duration::from_secs(10)).await.unwrap(), "a b");
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_the_end_of_its_words_without_control_characters() {
+        let error =
+            check("yes x | head -c 100000 >&2; printf '\\033[2Jend\\n' >&2; exit 3", Duration::from_secs(10)).await;
+        let EngineError::Child { program, status, stderr } = error.unwrap_err() else { panic!("another error") };
+        assert_eq!((program.as_str(), status.as_str()), ("sh", "exit status 3"));
+        assert!(stderr.ends_with("[2Jend") && stderr.len() <= SAID_BYTES_MAX, "{stderr}");
+    }
+
+    #[tokio::test]
+    async fn a_hanging_child_is_killed_at_its_deadline() {
+        let error = check("sleep 1000", Duration::from_millis(50)).await.unwrap_err();
+        assert!(matches!(error, EngineError::Deadline { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_stopped_child_is_killed() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let child = Child::new("/bin/sleep", Duration::from_secs(1000)).args(["1000"]);
+        assert!(child.finish(&stop).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn output_in_a_file_is_read_back_for_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let child = Child::new("/bin/sh", Duration::from_secs(10)).args(["-c", "echo why; exit 1"]);
+        let child = child.output_to(folder.path().join("out")).named("thing");
+        let error = child.finish(&CancellationToken::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "thing failed with exit status 1: why");
+    }
+}
