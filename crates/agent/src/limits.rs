@@ -43,9 +43,11 @@ pub(crate) const ACCOUNTS_BYTES_MAX: u64 = 1 << 20;
 
 /// Requests under way on a connection.
 pub(crate) const STREAMS_MAX: u32 = 1024;
-/// What the server may send ahead on one stream, and in all.
-pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What the server may send ahead on one stream.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// What it may send ahead in all: enough for every stream, so that those which wait (input for a program that
+/// does not read, an upload before its turn) never hold up the others.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 /// Largest frame: one chunk of a file and its envelope.
 pub(crate) const FRAME_BYTES_MAX: u32 = 80 * 1024;
 /// Largest request head.

@@ -27,6 +27,7 @@ pub(crate) struct Host {
 
 /// Call it before there is a second thread.
 pub(crate) fn prepare() -> io::Result<Host> {
+    sys::close_inherited();
     let child_signals = sys::child_signals()?;
     sys::survive_broken_pipes();
     rustix::process::umask(Mode::from_raw_mode(0o022));

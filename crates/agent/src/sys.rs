@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "STYLE: unsafe lives in files named sys.rs")]
 
 use std::{
-    ffi::{CStr, c_char, c_int},
+    ffi::{CStr, c_char, c_int, c_uint},
     io,
     os::fd::{FromRawFd, OwnedFd},
     time::Duration,
@@ -97,6 +97,24 @@ pub(crate) fn child_signals() -> io::Result<OwnedFd> {
     // SAFETY: the kernel has just given this descriptor to us alone.
     // WHY: it has no safe constructor.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Closes what the agent was started with beyond the standard streams, so that no program inherits it. Call it
+/// before anything is opened.
+pub(crate) fn close_inherited() {
+    let (first, last) = (3_u32, c_uint::MAX);
+    // SAFETY: nothing of ours is open but the standard streams.
+    // WHY: nobody else in this process can own these descriptors, or could close them.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if closed == 0 {
+        return;
+    }
+    // A kernel without close_range: as many as are likely.
+    for descriptor in 3..1024 {
+        // SAFETY: see above.
+        // WHY: see above.
+        unsafe { libc::close(descriptor) };
+    }
 }
 
 extern "C" fn nothing(_signal: c_int) {}

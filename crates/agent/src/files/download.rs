@@ -94,6 +94,9 @@ fn check(path: &str, mode: rustix::fs::RawMode) -> Result<(), Status> {
 /// The next chunk; empty at the end.
 fn read(file: &OwnedFd, left: u64) -> Result<Vec<u8>, Errno> {
     let most = usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+    if most == 0 {
+        return Ok(Vec::new());
+    }
     let mut data = Vec::with_capacity(most);
     loop {
         match rustix::io::read(file, rustix::buffer::spare_capacity(&mut data)) {

@@ -244,11 +244,12 @@ fn replace_signal_mask(mask: u64) -> u64 {
 }
 
 /// Every caller in this file hands over numbers, or pointers to live memory of the type that the call wants.
+/// Whatever a call does not use is 0, as prctl insists.
 fn call(step: Step, number: c_long, arguments: [usize; 4]) -> Result<(), Failed> {
     let [first, second, third, fourth] = arguments;
     // SAFETY: see above; none of the calls changes memory that Rust believes constant.
     // WHY: the child may use raw system calls only.
-    let result = unsafe { libc::syscall(number, first, second, third, fourth) };
+    let result = unsafe { libc::syscall(number, first, second, third, fourth, 0_usize) };
     if result < 0 { Err(failed(step)) } else { Ok(()) }
 }
 
