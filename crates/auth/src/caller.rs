@@ -26,7 +26,14 @@ impl Role {
     }
 }
 
-/// Somebody who has shown a key. Made by [`crate::Keys`] alone.
+/// Somebody who has shown a key. Made by [`crate::Keys`] alone:
+///
+/// ```compile_fail,E0451
+/// use sentinal_auth::{Caller, Role};
+/// use sentinal_model::{KeyId, TenantId};
+///
+/// let caller = Caller { key: KeyId::generate(), tenant: TenantId::default_tenant(), role: Role::Admin };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     pub(crate) key: KeyId,

@@ -6,7 +6,25 @@ use sentinal_model::{Code, Error, KeyId, Result, TenantId};
 
 use crate::{Action, ActionName, Caller, Role};
 
-/// Proof that the policy allows this caller this action. Only [`Policy::permit`] makes one.
+/// Proof that the policy allows this caller this action. Only [`Policy::permit`] makes one:
+///
+/// ```compile_fail,E0451
+/// use sentinal_auth::{Caller, CreateSandbox, Permit};
+///
+/// fn forge(caller: Caller) -> Permit<CreateSandbox> {
+///     Permit { caller, action: std::marker::PhantomData }
+/// }
+/// ```
+///
+/// and one for reading is none for destroying:
+///
+/// ```compile_fail,E0308
+/// use sentinal_auth::{Caller, DestroySandbox, Permit, Policy, ReadSandbox};
+///
+/// fn upgrade(permit: Permit<ReadSandbox>) -> Permit<DestroySandbox> {
+///     permit
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Permit<A: Action> {
     caller: Caller,
@@ -35,7 +53,8 @@ impl Policy {
         if allows(caller.role, A::NAME) {
             return Ok(Permit { caller: caller.clone(), action: PhantomData });
         }
-        let message = format!("the role {} may not {}; use a key with another role", caller.role.as_str(), A::NAME.as_str());
+        let message =
+            format!("the role {} may not {}; use a key with another role", caller.role.as_str(), A::NAME.as_str());
         Err(Error::new(Code::Forbidden, message))
     }
 }
@@ -55,5 +74,79 @@ const fn allows(role: Role, action: ActionName) -> bool {
             | ActionName::ReadLogs
             | ActionName::ReadMetrics,
         ) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table once more, by role: what a role may do is changed in two places, on purpose.
+    const fn expected(role: Role) -> &'static [ActionName] {
+        match role {
+            Role::Admin => &[
+                ActionName::CreateSandbox,
+                ActionName::ReadSandbox,
+                ActionName::DestroySandbox,
+                ActionName::Execute,
+                ActionName::ReadExecution,
+                ActionName::WriteFile,
+                ActionName::ReadFile,
+                ActionName::ReadLogs,
+                ActionName::ReadMetrics,
+            ],
+        }
+    }
+
+    fn caller(role: Role) -> Caller {
+        Caller { key: KeyId::from_bytes([1; 16]), tenant: TenantId::from_stored("blue"), role }
+    }
+
+    fn check<A: Action>() {
+        for role in Role::ALL {
+            let permit = Policy.permit::<A>(&caller(role));
+            match permit {
+                Ok(permit) => {
+                    assert!(expected(role).contains(&A::NAME), "{role:?} {:?}", A::NAME);
+                    assert_eq!((permit.tenant().as_str(), permit.key()), ("blue", KeyId::from_bytes([1; 16])));
+                }
+                Err(error) => {
+                    assert!(!expected(role).contains(&A::NAME), "{role:?} {:?}", A::NAME);
+                    assert_eq!(error.code(), Code::Forbidden);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_role_may_do_what_the_table_says_and_nothing_else() {
+        for role in Role::ALL {
+            for action in ActionName::ALL {
+                assert_eq!(allows(role, *action), expected(role).contains(action), "{role:?} {action:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_permit_names_its_caller_and_is_refused_by_the_table() {
+        check::<crate::CreateSandbox>();
+        check::<crate::ReadSandbox>();
+        check::<crate::DestroySandbox>();
+        check::<crate::Execute>();
+        check::<crate::ReadExecution>();
+        check::<crate::WriteFile>();
+        check::<crate::ReadFile>();
+        check::<crate::ReadLogs>();
+        check::<crate::ReadMetrics>();
+    }
+
+    #[test]
+    fn a_role_is_read_back_from_what_was_stored() {
+        for role in Role::ALL {
+            assert_eq!(Role::from_stored(role.as_str()), Some(role));
+        }
+        for text in ["", "Admin", "root", "admin "] {
+            assert_eq!(Role::from_stored(text), None);
+        }
     }
 }
