@@ -27,6 +27,8 @@ pub struct NodeConfig {
     pub images: PathBuf,
     /// The agent's static binary.
     pub agent: PathBuf,
+    /// gVisor's `runsc`: a path, or a name to be found in `PATH`.
+    pub runsc: PathBuf,
     /// Ends the node by itself after that long without client and instance.
     pub exit_when_idle: Option<Duration>,
 }

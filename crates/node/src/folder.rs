@@ -18,6 +18,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use sentinal_model::SandboxId;
@@ -57,8 +58,8 @@ pub(crate) struct StateFolder {
     path: PathBuf,
     /// Whom the sockets' folders belong to.
     server: Owner,
-    /// Held until this process ends, however it ends.
-    _lock: File,
+    /// Held until this process ends, however it ends, and by all that may still write.
+    lock: Arc<File>,
 }
 
 impl StateFolder {
@@ -67,7 +68,7 @@ impl StateFolder {
         make(path, 0o755)?;
         let lock = lock(path)?;
         make(&path.join("instances"), 0o711)?;
-        Ok(Self { path: path.to_owned(), server, _lock: lock })
+        Ok(Self { path: path.to_owned(), server, lock: Arc::new(lock) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -76,7 +77,7 @@ impl StateFolder {
 
     /// The folder of one sandbox, which need not exist.
     pub(crate) fn instance(&self, id: &SandboxId) -> InstanceFolder {
-        InstanceFolder::new(self.instances().join(id.to_string()), self.server)
+        InstanceFolder::new(self.instances().join(id.to_string()), self.server, Arc::clone(&self.lock))
     }
 
     /// Every sandbox that has a folder. Whatever else lies there is not ours to touch.

@@ -65,6 +65,7 @@ impl Machine {
             server: Owner::of_this_process(),
             images: self.folder.path().join("images"),
             agent: PathBuf::from("/agent"),
+            runsc: PathBuf::from("runsc"),
             exit_when_idle: None,
         }
     }

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -20,6 +21,8 @@ use crate::{
 pub(crate) struct InstanceFolder {
     path: PathBuf,
     server: Owner,
+    /// No other node begins before everything that this one still does on a thread of its own is done.
+    _held: Arc<File>,
 }
 
 /// What a folder says about its sandbox.
@@ -34,8 +37,8 @@ pub(crate) enum Kept {
 }
 
 impl InstanceFolder {
-    pub(super) const fn new(path: PathBuf, server: Owner) -> Self {
-        Self { path, server }
+    pub(super) const fn new(path: PathBuf, server: Owner, held: Arc<File>) -> Self {
+        Self { path, server, _held: held }
     }
 
     /// Where the server listens for the agent.
@@ -126,7 +129,8 @@ mod tests {
 
     fn folder(place: &Path) -> InstanceFolder {
         let server = if Owner::of_this_process().uid == 0 { SERVER } else { Owner::of_this_process() };
-        InstanceFolder::new(place.join("sbx"), server)
+        let held = Arc::new(tempfile::tempfile().unwrap());
+        InstanceFolder::new(place.join("sbx"), server, held)
     }
 
     fn record() -> Record {

@@ -104,7 +104,7 @@ impl Host {
         let folder = self.folder.instance(&id);
         let kept = on_disk(move || folder.read()).await.map_err(NodeError::files("read a record"))?;
         let record = match kept {
-            Kept::Record(record) if record.id == id => record,
+            Kept::Record(record) if record.id == id => self.make_again(record).await,
             Kept::Nothing => return self.remove_empty(id).await,
             Kept::Record(_) => return self.adopt_unreadable(id, "it is another sandbox's", listed).await,
             Kept::Unreadable(why) => return self.adopt_unreadable(id, &why.to_string(), listed).await,
@@ -140,6 +140,15 @@ impl Host {
             (Stage::Up, Sighting::Found(Found::Partial) | Sighting::Nothing) => gone,
             (stage, _) => stage,
         }
+    }
+
+    /// The server may be another user than before.
+    async fn make_again(&self, record: Box<Record>) -> Box<Record> {
+        let folder = self.folder.instance(&record.id);
+        if let Err(error) = on_disk(move || folder.make()).await {
+            tracing::error!(sandbox = %record.id, %error, "instance folder cannot be handed to the server");
+        }
+        record
     }
 
     /// Removes in the background what an engine left from before the host's restart; the record stays.

@@ -18,7 +18,7 @@ impl Host {
         let entry = self.table.find_or_admit(halt.id, halt.generation)?;
         entry.halting.cancel();
         let mut held = Held::of(entry).await;
-        held.still_asked(halt.generation)?;
+        held.not_overtaken(halt.generation)?;
         let usage = match &*held.slot {
             Slot::Gone => return Ok(HostUsage::default()),
             Slot::Placed(placed) => {

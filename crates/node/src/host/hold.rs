@@ -34,6 +34,16 @@ impl Held {
         self.entry.see(asked)
     }
 
+    /// Refuses a halt that a newer request has overtaken. One that still waits behind it has not.
+    pub(super) fn not_overtaken(&self, asked: Generation) -> Result<(), NodeError> {
+        match self.record() {
+            Some(record) if asked < record.generation => {
+                Err(NodeError::OlderGeneration { id: record.id, asked, seen: record.generation })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     pub(super) fn record(&self) -> Option<&Record> {
         match &*self.slot {
             Slot::Placed(placed) => Some(&placed.record),

@@ -48,11 +48,18 @@ impl Host {
         placed
     }
 
-    /// The controller has changed its mind before anything was booted.
+    /// A newer request for what is there already: the controller may change its mind before it boots.
     async fn place_anew(self: &Arc<Self>, held: &mut Held, place: &Place) -> Result<(), NodeError> {
         match held.stage() {
             Some(Stage::Placed) if !held.entry.halting.is_cancelled() => self.make(held, place).await,
-            Some(stage) => Err(wrong_state(place.id, stage)),
+            // Nothing changes but the generation: a server that takes over what runs.
+            Some(Stage::Up) => match held.record().filter(|record| record.is_of(place)).cloned() {
+                Some(record) => self.write(held, Record { generation: place.generation, ..record }).await,
+                None => Err(wrong_state(place.id, Stage::Up)),
+            },
+            Some(stage @ (Stage::Placed | Stage::Booting | Stage::Ended(_) | Stage::Halting)) => {
+                Err(wrong_state(place.id, stage))
+            }
             None => Err(NodeError::NotFound { id: place.id }),
         }
     }

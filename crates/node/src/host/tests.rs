@@ -1,5 +1,6 @@
 //! The verbs against an engine in memory, with the clock at rest.
 
+mod chance;
 mod crash;
 mod expiry;
 mod verbs;
@@ -26,15 +27,24 @@ async fn crash(host: Arc<Host>) {
     while 1 < Arc::strong_count(&host) {
         tokio::task::yield_now().await;
     }
+    let path = host.folder.path().to_owned();
+    drop(host);
+    // What was on its way to the disk arrives there.
+    while StateFolder::hold(&path, crate::Owner::of_this_process()).is_err() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A node on that machine, up to where it would open its socket.
 async fn start(machine: &Machine) -> Arc<Host> {
-    let config = machine.config();
-    let folder = StateFolder::hold(&config.state_folder, config.server).unwrap();
-    let host = Host::new(folder, config.agent, machine.parts());
+    let host = Host::new(folder(machine), machine.config().agent, machine.parts());
     host.adopt().await.unwrap();
     host
+}
+
+fn folder(machine: &Machine) -> StateFolder {
+    let config = machine.config();
+    StateFolder::hold(&config.state_folder, config.server).unwrap()
 }
 
 impl Host {

@@ -25,8 +25,8 @@ async fn check(stage: Stage, found: Option<Found>, expected: InstanceState) {
 async fn left_behind(machine: &Machine, stage: Stage, found: Option<Found>) {
     let host = start(machine).await;
     host.up(id(1)).await;
-    let folder = host.folder.instance(&id(1));
     crash(host).await;
+    let folder = folder(machine).instance(&id(1));
     let Kept::Record(record) = folder.read().unwrap() else { panic!("no record") };
     folder.write(&record.at(stage)).unwrap();
     match found {

@@ -90,6 +90,31 @@ async fn the_same_generation_placed_differently_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_newer_server_takes_over_what_is_up() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    host.up(id(1)).await;
+    host.placed(id(1), G2).await.unwrap();
+    assert_eq!(host.listed(id(1)), Some((G2, InstanceState::Running)));
+    assert_eq!(machine.engine.calls(Verb::Boot), 1);
+    let other = Place { image: "other".parse().unwrap(), ..testing::place(id(1), G3) };
+    let answer = Arc::clone(&host).place(other).await;
+    assert!(matches!(answer, Err(NodeError::WrongState { .. })), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_halt_is_not_overtaken_by_a_place_that_waits_behind_it() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    host.up(id(1)).await;
+    let (halted, placed) = tokio::join!(biased; host.halted(id(1), G1), host.placed(id(1), G2));
+    halted.unwrap();
+    placed.unwrap();
+    assert_eq!(host.listed(id(1)), Some((G2, InstanceState::Partial)));
+    assert!(machine.engine.state(&id(1)).is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_halt_breaks_into_a_boot() {
     let machine = Machine::new();
     machine.engine.set(Verb::Boot, Behaviour::Hangs);
