@@ -1,0 +1,36 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use sentinal_auth::Policy;
+use sentinal_telemetry::Metrics;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Ask, Authenticate};
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub(crate) controller: Arc<dyn Ask>,
+    pub(crate) keys: Arc<dyn Authenticate>,
+    pub(crate) policy: Policy,
+    pub(crate) metrics: Metrics,
+    /// The server stops: nothing may be followed any longer.
+    pub(crate) closing: CancellationToken,
+    /// Bodies that are being sent.
+    pub(crate) streams: TaskTracker,
+}
+
+impl App {
+    /// A gateway that asks `controller`, recognises callers by `keys` and counts in `metrics`.
+    pub fn new(controller: impl Ask + 'static, keys: impl Authenticate + 'static, metrics: Metrics) -> Self {
+        Self {
+            controller: Arc::new(controller),
+            keys: Arc::new(keys),
+            policy: Policy,
+            metrics,
+            closing: CancellationToken::new(),
+            streams: TaskTracker::new(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What the gateway asks of others. [`Controller`] and [`Keys`] answer; so do the fakes of this crate's tests.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use sentinal_auth::{
+    Caller, CreateSandbox, DestroySandbox, Execute, Keys, Permit, ReadExecution, ReadFile, ReadLogs, ReadSandbox,
+    WriteFile,
+};
+use sentinal_controller::{
+    Controller, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent,
+    OutputPart, Page, SandboxRecord,
+};
+use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, Spec};
+
+/// Recognises callers by their keys.
+pub trait Authenticate: Send + Sync + std::fmt::Debug {
+    /// Whose key this is; `unauthenticated` if it is nobody's.
+    fn authenticate(&self, key: &str) -> Result<Caller>;
+}
+
+impl Authenticate for Keys {
+    fn authenticate(&self, key: &str) -> Result<Caller> {
+        self.authenticate(key)
+    }
+}
+
+/// The calls of [`Controller`], which says what each means.
+#[async_trait]
+#[expect(missing_docs, reason = "the controller's own methods say it")]
+pub trait Ask: Send + Sync + std::fmt::Debug {
+    async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord>;
+    async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord>;
+    async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>>;
+    async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord>;
+    async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution>;
+    async fn execute_once(
+        &self,
+        permit: &Permit<Execute>,
+        create: &Permit<CreateSandbox>,
+        spec: Spec,
+        new: NewExecution,
+    ) -> Result<Execution>;
+    async fn execution(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord>;
+    async fn executions(
+        &self,
+        permit: &Permit<ReadExecution>,
+        sandbox: Option<SandboxId>,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<ExecutionRecord>>;
+    async fn finished(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord>;
+    async fn follow(
+        &self,
+        permit: &Permit<ReadExecution>,
+        id: ExecutionId,
+        offsets: Offsets,
+    ) -> Result<BoxStream<'static, Result<OutputEvent>>>;
+    async fn output(&self, permit: &Permit<ReadExecution>, id: ExecutionId, part: OutputPart) -> Result<Bytes>;
+    async fn upload(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        path: &GuestPath,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64>;
+    async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody>;
+    async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>>;
+    fn health(&self) -> Health;
+}
+
+/// Where to begin in each stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Offsets {
+    /// In standard output.
+    pub stdout: u64,
+    /// In standard error.
+    pub stderr: u64,
+}
+
+#[async_trait]
+impl Ask for Controller {
+    async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord> {
+        self.create(permit, spec, wait).await
+    }
+
+    async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        self.sandbox(permit, id).await
+    }
+
+    async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+        self.sandboxes(permit, page).await
+    }
+
+    async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        self.destroy(permit, id).await
+    }
+
+    async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
+        self.execute(permit, id, new).await
+    }
+
+    async fn execute_once(
+        &self,
+        permit: &Permit<Execute>,
+        create: &Permit<CreateSandbox>,
+        spec: Spec,
+        new: NewExecution,
+    ) -> Result<Execution> {
+        self.execute_once(permit, create, spec, new).await
+    }
+
+    async fn execution(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
+        self.execution(permit, id).await
+    }
+
+    async fn executions(
+        &self,
+        permit: &Permit<ReadExecution>,
+        sandbox: Option<SandboxId>,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<ExecutionRecord>> {
+        self.executions(permit, sandbox, page).await
+    }
+
+    async fn finished(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
+        self.finished(permit, id).await
+    }
+
+    async fn follow(
+        &self,
+        permit: &Permit<ReadExecution>,
+        id: ExecutionId,
+        offsets: Offsets,
+    ) -> Result<BoxStream<'static, Result<OutputEvent>>> {
+        self.follow(permit, id, offsets.stdout, offsets.stderr).await
+    }
+
+    async fn output(&self, permit: &Permit<ReadExecution>, id: ExecutionId, part: OutputPart) -> Result<Bytes> {
+        self.output(permit, id, part).await
+    }
+
+    async fn upload(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        path: &GuestPath,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64> {
+        self.upload(permit, id, path, body).await
+    }
+
+    async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
+        self.download(permit, id, path).await
+    }
+
+    async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {
+        self.logs(permit, query).await
+    }
+
+    fn health(&self) -> Health {
+        self.health()
+    }
+}

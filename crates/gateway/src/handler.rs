@@ -1,0 +1,11 @@
+//! One file per thing that can be asked for. A handler parses, gets a permit, asks, and answers.
+
+pub(crate) mod download;
+pub(crate) mod execute;
+pub(crate) mod execution;
+pub(crate) mod health;
+pub(crate) mod logs;
+pub(crate) mod metrics;
+pub(crate) mod output;
+pub(crate) mod sandbox;
+pub(crate) mod upload;

@@ -1,0 +1,83 @@
+//! Sandboxes: create, list, read, destroy.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use sentinal_api::{self as v1, List, PageQuery, ParsedCreate, Sandbox};
+use sentinal_auth::{CreateSandbox, DestroySandbox, ReadSandbox};
+use sentinal_controller::Page;
+use sentinal_model::SandboxId;
+
+use crate::{
+    App,
+    answer::Reply,
+    openapi::Problems,
+    present,
+    request::{Allowed, Asked, Id, Valid},
+};
+
+/// Create a sandbox
+///
+/// Answers when it runs, or after `wait` seconds with `pending`.
+#[utoipa::path(post, operation_id = "createSandbox", path = "/api/v1/sandbox", tag = "sandbox", request_body = v1::CreateSandbox,
+    responses((status = 201, description = "Created; Location names it", body = Sandbox), Problems))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Allowed(permit): Allowed<CreateSandbox>,
+    Valid(body): Valid<v1::CreateSandbox>,
+) -> Reply<Response> {
+    let ParsedCreate { spec, wait } = body.try_into()?;
+    let sandbox = present::sandbox(app.controller.create(&permit, spec, wait).await?);
+    let location = [(header::LOCATION, format!("/api/v1/sandbox/{}", sandbox.id))];
+    Ok((StatusCode::CREATED, location, Json(sandbox)).into_response())
+}
+
+/// List sandboxes
+///
+/// Newest first, those that have ended within the retention time included.
+#[utoipa::path(get, operation_id = "listSandboxes", path = "/api/v1/sandbox", tag = "sandbox",
+    params(("limit" = Option<u32>, Query, description = "At most so many, 1 to 1000; 100 unless told"),
+        ("cursor" = Option<String>, Query, description = "What `next` of the page before said")),
+    responses((status = 200, description = "A page", body = List<Sandbox>), Problems))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ReadSandbox>,
+    Asked(query): Asked<PageQuery<SandboxId>>,
+) -> Reply<Json<List<Sandbox>>> {
+    let page = Page { after: query.cursor, rows_max: query.limit + 1 };
+    let records = app.controller.sandboxes(&permit, page).await?;
+    Ok(Json(List::page(records, query.limit, |record| record.id.to_string(), present::sandbox)))
+}
+
+/// Read a sandbox
+///
+/// One that has ended stays readable for the retention time.
+#[utoipa::path(get, operation_id = "readSandbox", path = "/api/v1/sandbox/{id}", tag = "sandbox",
+    params(("id" = String, Path, description = "The sandbox's id")),
+    responses((status = 200, description = "As it is, or as it was", body = Sandbox), Problems))]
+pub(crate) async fn read(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ReadSandbox>,
+    Id(id): Id<SandboxId>,
+) -> Reply<Json<Sandbox>> {
+    let record = app.controller.sandbox(&permit, id).await?;
+    Ok(Json(present::sandbox(record)))
+}
+
+/// Destroy a sandbox
+///
+/// Answers when nothing is left of it, or with `stopping` if that takes long. Its executions end as `killed`.
+#[utoipa::path(delete, operation_id = "destroySandbox", path = "/api/v1/sandbox/{id}", tag = "sandbox",
+    params(("id" = String, Path, description = "The sandbox's id")),
+    responses((status = 200, description = "Destroyed", body = Sandbox), Problems))]
+pub(crate) async fn destroy(
+    State(app): State<App>,
+    Allowed(permit): Allowed<DestroySandbox>,
+    Id(id): Id<SandboxId>,
+) -> Reply<Json<Sandbox>> {
+    let record = app.controller.destroy(&permit, id).await?;
+    Ok(Json(present::sandbox(record)))
+}

@@ -1,0 +1,118 @@
+//! The description of the API: made from the handlers, checked in as `docs/openapi.json`, served.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use axum::response::{IntoResponse as _, Response as Answer};
+use bytes::Bytes;
+use http::header;
+use sentinal_api::Problem;
+use sentinal_model::Code;
+use utoipa::{
+    IntoResponses, Modify, OpenApi, ToSchema,
+    openapi::{
+        ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Server,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use crate::{
+    answer::status_of,
+    handler::{download, execute, execution, health, logs, metrics, output, sandbox, upload},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "SENTINAL", description = "Runs code that nobody trusts, and gives back its results."),
+    paths(
+        sandbox::create, sandbox::list, sandbox::read, sandbox::destroy,
+        upload::upload, download::download,
+        execute::execute, execution::list, execution::read, output::output,
+        logs::logs,
+        health::health, health::livez, health::readyz, metrics::metrics, serve,
+    ),
+    components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem)),
+    tags(
+        (name = "sandbox", description = "Where programs run"),
+        (name = "file", description = "Files into sandboxes and out of them"),
+        (name = "execution", description = "Programs and their results"),
+        (name = "log", description = "What happened"),
+        (name = "server", description = "The server itself"),
+    ),
+    security(("api_key" = [])),
+    modifiers(&Finish),
+)]
+struct Document;
+
+/// The OpenAPI 3.1 document, as it is checked in.
+pub fn document() -> String {
+    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// This document
+#[utoipa::path(get, operation_id = "openapi", path = "/openapi.json", tag = "server", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object)))]
+pub(crate) async fn serve() -> Answer {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().into());
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.clone()).into_response()
+}
+
+/// A form with files. The fields come before the files.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: a form is read as it comes")]
+pub(crate) struct UploadForm {
+    /// The sandbox's id.
+    sandbox_id: String,
+    /// A folder, or the path of the one file; the user's home unless told.
+    path: Option<String>,
+    /// The files, each with its name.
+    file: Vec<Binary>,
+}
+
+/// Bytes as they are.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only described: bytes are sent and read as they come")]
+pub(crate) struct Binary(Vec<u8>);
+
+/// What every route may answer when something goes wrong.
+pub(crate) struct Problems;
+
+impl IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let codes = [
+            (Code::InvalidRequest, "Can never work as asked; the detail names the field"),
+            (Code::Unauthenticated, "No API key, or a wrong one"),
+            (Code::Forbidden, "The key's role, or the policy, does not allow it"),
+            (Code::NotFound, "Not there, or not yours to know"),
+            (Code::NotAcceptable, "No kind of answer that the caller takes"),
+            (Code::RequestTimeout, "The body made no progress"),
+            (Code::Conflict, "Not possible in the state it is in"),
+            (Code::TooLarge, "Over a limit on size"),
+            (Code::UnsupportedMediaType, "A body of a kind that is not read here"),
+            (Code::QuotaExceeded, "Too many requests, or a quota is used up; see Retry-After"),
+            (Code::Internal, "The server's own fault; the request id finds it in the log"),
+            (Code::NotSupported, "Not on this engine"),
+            (Code::Unavailable, "No capacity now, or a part that is needed is down; see Retry-After"),
+        ];
+        codes.into_iter().map(|(code, text)| (status_of(code).as_str().to_owned(), problem(text))).collect()
+    }
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
+}
+
+struct Finish;
+
+impl Modify for Finish {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        document.servers = Some(vec![Server::new("http://localhost:8080")]);
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key")).build();
+        if let Some(components) = &mut document.components {
+            components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What handlers take: a caller, a permit, an id, a query, a body - each valid, or the request is refused.
+
+mod accept;
+mod body;
+mod caller;
+mod id;
+mod json;
+mod query;
+
+pub(crate) use accept::{Format, check_acceptable, format_wanted, media_type};
+pub(crate) use body::{chunks, length_hint, limited};
+pub(crate) use caller::{Allowed, Authenticated};
+pub(crate) use id::Id;
+pub(crate) use json::Valid;
+pub(crate) use query::Asked;

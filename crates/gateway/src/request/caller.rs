@@ -1,0 +1,44 @@
+//! Who calls, and proof that they may.
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, header, request::Parts};
+use sentinal_auth::{Action, Caller, Permit};
+use sentinal_model::{Code, Error, Result};
+
+use crate::{
+    App,
+    answer::{Rejection, Reply},
+};
+
+/// Somebody who has shown a key.
+pub(crate) struct Authenticated(pub(crate) Caller);
+
+/// Somebody who has shown a key that allows this action.
+pub(crate) struct Allowed<A: Action>(pub(crate) Permit<A>);
+
+impl FromRequestParts<App> for Authenticated {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Reply<Self> {
+        Ok(Self(app.keys.authenticate(bearer(&parts.headers)?)?))
+    }
+}
+
+impl<A: Action> FromRequestParts<App> for Allowed<A> {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Reply<Self> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, app).await?;
+        Ok(Self(app.policy.permit(&caller)?))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Error::new(Code::Unauthenticated, "no API key; send the header Authorization: Bearer KEY, once"));
+    };
+    let malformed = || Error::new(Code::Unauthenticated, "the Authorization header is not of the form Bearer KEY");
+    let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(malformed()) }
+}

@@ -1,0 +1,70 @@
+//! JSON bodies.
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+};
+use futures::TryStreamExt as _;
+use http::{HeaderMap, header};
+use sentinal_api::parse_json;
+use sentinal_model::{Code, Error, Result, limits};
+use serde::de::DeserializeOwned;
+
+use super::{chunks, length_hint, limited, media_type};
+use crate::{
+    App,
+    answer::{Rejection, Reply},
+};
+
+/// A JSON body of this type.
+pub(crate) struct Valid<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Valid<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, _app: &App) -> Reply<Self> {
+        let (parts, body) = request.into_parts();
+        check_type(&parts.headers)?;
+        Ok(Self(parse_json(&whole(body).await?)?))
+    }
+}
+
+async fn whole(body: Body) -> Result<Vec<u8>> {
+    let bytes_max = u64::try_from(limits::JSON_BODY_BYTES_MAX).unwrap_or(u64::MAX);
+    let length = length_hint(&body);
+    if bytes_max < length {
+        return Err(too_large());
+    }
+    let bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    let append = |mut bytes: Vec<u8>, chunk: bytes::Bytes| async move {
+        bytes.extend_from_slice(&chunk);
+        Ok(bytes)
+    };
+    limited(chunks(body), bytes_max, too_large).try_fold(bytes, append).await
+}
+
+fn too_large() -> Error {
+    let max = limits::JSON_BODY_BYTES_MAX;
+    Error::new(
+        Code::TooLarge,
+        format!("the body has more than {max} bytes; put large things into files and upload them"),
+    )
+}
+
+/// JSON, or nothing said; neither another charset nor compressed.
+fn check_type(headers: &HeaderMap) -> Result<()> {
+    let unsupported = |what: &str| Err(Error::new(Code::UnsupportedMediaType, what));
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return unsupported("Content-Encoding: compressed bodies are not read; send it as it is");
+    }
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let media = media_type(&text);
+    let is_json = media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"));
+    let charset = text.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("charset="));
+    let is_utf8 = charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8"));
+    if is_json && is_utf8 {
+        return Ok(());
+    }
+    unsupported("Content-Type: is not JSON in UTF-8; send application/json")
+}

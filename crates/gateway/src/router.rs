@@ -1,0 +1,47 @@
+//! Which path leads to which handler.
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use sentinal_model::{Code, Error};
+use sentinal_telemetry::Route;
+
+use crate::{
+    App,
+    answer::{Reply, finish},
+    handler::{download, execute, execution, health, logs, metrics, output, sandbox, upload},
+    openapi,
+};
+
+/// The whole API as a service; [`crate::serve`] puts it on a socket.
+pub fn router(app: App) -> Router {
+    let at = Route::template;
+    Router::new()
+        .route(at(Route::Sandboxes), post(sandbox::create).get(sandbox::list))
+        .route(at(Route::Sandbox), get(sandbox::read).delete(sandbox::destroy))
+        .route(at(Route::Upload), post(upload::upload))
+        .route(at(Route::Download), get(download::download))
+        .route(at(Route::Execute), post(execute::execute))
+        .route(at(Route::Executions), get(execution::list))
+        .route(at(Route::Execution), get(execution::read))
+        .route(at(Route::ExecutionOutput), get(output::output))
+        .route(at(Route::Logs), get(logs::logs))
+        .route(at(Route::Health), get(health::health))
+        .route(at(Route::Livez), get(health::livez))
+        .route(at(Route::Readyz), get(health::readyz))
+        .route(at(Route::Metrics), get(metrics::metrics))
+        .route(at(Route::Openapi), get(openapi::serve))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(app.clone(), finish))
+        .with_state(app)
+}
+
+async fn no_such_path() -> Reply<()> {
+    Err(Error::not_found("there is nothing at this path; /openapi.json lists all paths").into())
+}
+
+async fn no_such_method() -> Reply<()> {
+    Err(Error::new(Code::MethodNotAllowed, "this path takes other methods; the Allow header lists them").into())
+}
