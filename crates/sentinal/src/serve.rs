@@ -90,8 +90,8 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
     let database = layout.data.join("sentinal.db");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database).await?);
     let admin_key = layout.data.join("admin.key");
-    let keys = Keys::load(Arc::clone(&store), Arc::clone(&clock)).await?;
-    keys.ensure_admin_key(&admin_key).await?;
+    Keys::ensure_admin_key(store.as_ref(), clock.as_ref(), &admin_key).await?;
+    let keys = Keys::load(store.as_ref(), Arc::clone(&clock)).await?;
     let parts = Parts {
         store: Arc::clone(&store),
         node: Arc::new(UnixNode::new(layout.node_socket.clone())),
