@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_model::{Command, ExecutionId, Millis, Result, SandboxId, Stream};
-use sentinal_node_protocol::Probe;
+use sentinal_node_protocol::{NodeView, Probe};
 use sentinal_store::ExecutionRecord;
 
 use crate::context::Context;
@@ -103,12 +103,21 @@ pub struct Health {
 impl Controller {
     /// Whether the server can do its job now. Cheap: answered from what is known.
     pub fn health(&self) -> Health {
-        let node = self.context.node_state.view().and_then(|view| {
-            let usable = view.engines.iter().any(|engine| matches!(engine.probe, Probe::Available { .. }));
-            if usable { Ok(()) } else { Err("no engine can be used; `sentinal doctor` says why".to_owned()) }
-        });
+        let node = self.context.node_state.view().and_then(|view| usable(&view));
         Health { node }
     }
+}
+
+/// Whether the node has an engine that can be used, or why none can.
+fn usable(view: &NodeView) -> std::result::Result<(), String> {
+    let mut reasons = Vec::new();
+    for engine in &view.engines {
+        match &engine.probe {
+            Probe::Available { .. } => return Ok(()),
+            Probe::Unavailable { reason } => reasons.push(format!("{}: {reason}", engine.name)),
+        }
+    }
+    Err(format!("no engine can be used. {}", reasons.join("; ")))
 }
 
 impl std::fmt::Debug for FileBody {
