@@ -9,6 +9,7 @@
 mod hierarchy;
 mod kill;
 mod usage;
+mod watch;
 
 use std::{
     collections::BTreeSet,

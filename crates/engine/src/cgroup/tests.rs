@@ -110,7 +110,11 @@ async fn a_real_cgroup_is_made_killed_and_removed() {
         sleep(POLL).await;
     }
     assert!(0 < cgroup.usage().memory_bytes);
-    cgroup.kill(Duration::from_secs(10)).await.unwrap();
+    let first = *cgroup.processes().first().unwrap();
+    assert!(cgroup.holds(first) && !cgroup.holds(1));
+    cgroup.ended(1).await.unwrap();
+    let (ended, killed) = tokio::join!(cgroup.ended(first), cgroup.kill(Duration::from_secs(10)));
+    ended.and(killed).unwrap();
     child.wait().await.unwrap();
     cgroup.remove().await.unwrap();
     cgroup.remove().await.unwrap();

@@ -1,0 +1,54 @@
+//! Booting: folder, then layer and cgroup, then `runsc`, then the mark that it is done.
+
+use sentinal_engine::{BootSpec, EngineError, cgroup::Limits, layer::Inodes};
+use sentinal_model::limits::BOOT_DEADLINE;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bundle::{Bundle, Root},
+    engine::Host,
+    halt,
+    runsc::{self, Mode},
+};
+
+/// Host tasks of one sandbox. Far above what [`sentinal_model::limits::PROCESSES_MAX`] processes inside take
+/// (about 400), because meeting it ends the sandbox.
+pub(crate) const TASKS_MAX: u32 = 4096;
+/// Digits of the sandbox's id in its hostname.
+const HOSTNAME_DIGITS: usize = 10;
+
+/// Does nothing for an instance that was booted before, also when it has ended since.
+pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
+    let folder = host.folder(&spec.id);
+    let cgroup = host.cgroups()?.of(&spec.id);
+    if folder.is_booted() {
+        return Ok(());
+    }
+    if folder.exists() || cgroup.exists() {
+        halt::remove(host, &spec.id).await?;
+    }
+    folder.make()?;
+    cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX })?;
+    folder.layer().create(spec.disk, Inodes::Few, stop).await?;
+    folder.furnish_layer()?;
+    let (root_layer, tmp_layer) = (folder.root_layer(), folder.tmp_layer());
+    let bundle = Bundle {
+        root: Root::Image { image: &spec.image, root_layer: &root_layer, tmp_layer: &tmp_layer },
+        hostname: &hostname(&spec.id.to_string()),
+        init: &["/.sentinal/agent"],
+        env: &spec.agent_env,
+        agent: &spec.agent,
+        socket_folder: Some(&spec.socket_folder),
+        memory: spec.memory,
+    };
+    folder.write_config(&bundle.config())?;
+    let runsc = runsc::run(host.config(), &spec.id, &cgroup, Mode::Detached, BOOT_DEADLINE);
+    runsc.output_to(folder.console()).finish(stop).await?;
+    cgroup.limit_cpu(spec.cpu)?;
+    folder.mark_booted()
+}
+
+/// The end of an id is random; its beginning is a time.
+pub(crate) fn hostname(id: &str) -> String {
+    format!("sbx-{}", &id[id.len().saturating_sub(HOSTNAME_DIGITS)..])
+}

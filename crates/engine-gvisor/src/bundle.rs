@@ -1,0 +1,150 @@
+//! The OCI bundle of one instance. Pure.
+
+use std::path::Path;
+
+use sentinal_model::{
+    Memory,
+    limits::{OPEN_FILES_MAX, PROCESSES_MAX},
+};
+use serde_json::{Value, json};
+
+/// What the agent may do as root inside, and no program it starts as another user. Neither `CAP_SYS_ADMIN`
+/// nor `CAP_SYS_RESOURCE`: their holders are exempt from the process limit.
+const CAPABILITIES: [&str; 11] = [
+    "CAP_CHOWN",            // uploaded files get their owner
+    "CAP_DAC_OVERRIDE",     // files of any owner are read and written
+    "CAP_FOWNER",           // and their mode set
+    "CAP_FSETID",           // with set-group-id folders kept so
+    "CAP_KILL",             // executions of any user are signalled
+    "CAP_NET_BIND_SERVICE", // root's programs may listen below port 1024
+    "CAP_SETGID",           // executions get their group
+    "CAP_SETUID",           // and their user
+    "CAP_SETPCAP",          // and lose every capability for good
+    "CAP_SYS_CHROOT",       // root's programs may change their root, as package managers do
+    "CAP_MKNOD",            // and unpack archives with device files
+];
+
+/// Of the host, around what gVisor isolates by itself.
+const NAMESPACES: [&str; 5] = ["pid", "network", "ipc", "uts", "mount"];
+/// Open files of the agent itself, which holds several for each execution; its programs get fewer.
+const AGENT_OPEN_FILES_MAX: u64 = 65_536;
+/// `/dev/shm` is memory: it may take this share of the sandbox's.
+const SHM_SHARE_OF_MEMORY: u64 = 4;
+/// The kernel's choice under memory pressure falls on sandboxes before it falls on what runs them.
+const OOM_SCORE: i32 = 500;
+
+/// What differs between instances.
+#[derive(Debug)]
+pub(crate) struct Bundle<'a> {
+    pub(crate) root: Root<'a>,
+    pub(crate) hostname: &'a str,
+    pub(crate) init: &'a [&'a str],
+    pub(crate) env: &'a [(String, String)],
+    pub(crate) agent: &'a Path,
+    pub(crate) socket_folder: Option<&'a Path>,
+    pub(crate) memory: Memory,
+}
+
+/// What the sandbox sees as `/`.
+#[derive(Debug)]
+pub(crate) enum Root<'a> {
+    /// An image, written to in a folder of the layer; so is `/tmp`, which gVisor would otherwise keep in memory.
+    Image { image: &'a Path, root_layer: &'a Path, tmp_layer: &'a Path },
+    /// Nothing, read-write.
+    Empty,
+}
+
+impl Bundle<'_> {
+    pub(crate) fn config(&self) -> Value {
+        let env = self.env.iter().map(|(name, value)| format!("{name}={value}"));
+        let env: Vec<String> = [format!("PATH={}", sentinal_engine::child::PATH)].into_iter().chain(env).collect();
+        json!({
+            "ociVersion": "1.0.2",
+            "annotations": self.annotations(),
+            "hostname": self.hostname,
+            "process": {
+                "user": { "uid": 0, "gid": 0 },
+                "args": self.init,
+                "env": env,
+                "cwd": "/",
+                "noNewPrivileges": true,
+                "capabilities": { "bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES },
+                "rlimits": [
+                    { "type": "RLIMIT_NOFILE", "soft": OPEN_FILES_MAX, "hard": AGENT_OPEN_FILES_MAX },
+                    { "type": "RLIMIT_NPROC", "soft": PROCESSES_MAX, "hard": PROCESSES_MAX },
+                    { "type": "RLIMIT_CORE", "soft": 0, "hard": 0 },
+                ],
+                "oomScoreAdj": OOM_SCORE,
+            },
+            "root": { "path": "rootfs", "readonly": false },
+            "mounts": self.mounts(),
+            "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
+        })
+    }
+
+    fn annotations(&self) -> Value {
+        let Root::Image { image, root_layer, tmp_layer } = self.root else { return json!({}) };
+        json!({
+            "dev.gvisor.spec.rootfs.source": image,
+            "dev.gvisor.spec.rootfs.type": "erofs",
+            "dev.gvisor.spec.rootfs.overlay": format!("dir={}", root_layer.display()),
+            "dev.gvisor.spec.mount.tmp.source": tmp_layer,
+            "dev.gvisor.spec.mount.tmp.type": "tmpfs",
+            "dev.gvisor.spec.mount.tmp.share": "container",
+            "dev.gvisor.spec.mount.tmp.options": "rw",
+        })
+    }
+
+    fn mounts(&self) -> Vec<Value> {
+        let shm_size = format!("size={}", self.memory.bytes() / SHM_SHARE_OF_MEMORY);
+        let mut mounts = vec![
+            json!({ "destination": "/proc", "type": "proc", "source": "proc" }),
+            json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs" }),
+            json!({ "destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs", "options": ["mode=1777", shm_size] }),
+            json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"] }),
+            // Closed to everybody but root: host uids are not mapped, so the socket's owner may be a user inside.
+            json!({ "destination": "/.sentinal", "type": "tmpfs", "source": "tmpfs", "options": ["mode=0700", "size=64k"] }),
+            bind("/.sentinal/agent", self.agent),
+        ];
+        mounts.extend(self.socket_folder.map(|folder| bind("/.sentinal/host", folder)));
+        if let Root::Image { tmp_layer, .. } = self.root {
+            mounts
+                .push(json!({ "destination": "/tmp", "type": "bind", "source": tmp_layer, "options": ["bind", "rw"] }));
+        }
+        mounts
+    }
+}
+
+fn bind(destination: &str, source: &Path) -> Value {
+    json!({ "destination": destination, "type": "bind", "source": source, "options": ["bind", "ro"] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(root: Root<'_>, name: &str) {
+        let bundle = Bundle {
+            root,
+            hostname: "sbx-2b4c5e6f70",
+            init: &["/.sentinal/agent"],
+            env: &[("SENTINAL_EPOCH".to_owned(), "1".to_owned())],
+            agent: Path::new("/usr/lib/sentinal/agent"),
+            socket_folder: Some(Path::new("/instances/x/host")),
+            memory: Memory::MIN,
+        };
+        insta::assert_json_snapshot!(name, bundle.config());
+    }
+
+    #[test]
+    fn a_sandbox_writes_to_its_layer_only() {
+        let (image, root_layer, tmp_layer) =
+            (Path::new("/images/a.erofs"), Path::new("/x/layer/root"), Path::new("/x/layer/tmp"));
+        check(Root::Image { image, root_layer, tmp_layer }, "image");
+    }
+
+    #[test]
+    fn a_root_can_be_empty() {
+        check(Root::Empty, "empty");
+    }
+}

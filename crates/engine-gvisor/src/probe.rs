@@ -1,0 +1,106 @@
+//! The probe: `runsc` runs itself in a sandbox, on a layer and in a cgroup like any other.
+
+use std::{io, time::Duration};
+
+use sentinal_engine::{EngineError, ProbeFailure, ProbeReport, cgroup::Limits, child::Child, layer::Inodes};
+use sentinal_model::{Disk, Memory, SandboxId};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    boot::{TASKS_MAX, hostname},
+    bundle::{Bundle, Root},
+    engine::Host,
+    halt,
+    runsc::{self, Mode, OLDEST, Release},
+};
+
+/// How long `runsc --version` may take.
+const VERSION_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the sandbox may take; with the removal this stays within
+/// [`sentinal_model::limits::PROBE_DEADLINE`].
+const RUN_DEADLINE: Duration = Duration::from_secs(8);
+/// How long removing it may take.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(6);
+const INSTALL: &str = "install gVisor's runsc (Debian: `apt install runsc` from bookworm-backports)";
+const REMOVED: &str = "removing the sandbox of the probe";
+const STARTED: &str = "a sandbox that runs `runsc --version`";
+
+pub(crate) async fn probe(host: &Host) -> Result<ProbeReport, ProbeFailure> {
+    let began = Instant::now();
+    if !rustix::process::geteuid().is_root() {
+        let hint = "start the node as root".to_owned();
+        return Err(ProbeFailure::Refused { what: "gVisor sandboxes need root on the host".to_owned(), hint });
+    }
+    let version = version(host).await?;
+    host.cgroups().map_err(|error| ProbeFailure::Refused {
+        what: error.to_string(),
+        hint: "mount the memory, cpu and pids cgroup controllers".to_owned(),
+    })?;
+    let id = SandboxId::generate();
+    let _probing = host.probing(id);
+    let ran = run(host, &id).await;
+    let late = |_| EngineError::Deadline { what: REMOVED.to_owned(), deadline: REMOVE_DEADLINE };
+    let removed = timeout(REMOVE_DEADLINE, halt::remove(host, &id)).await.map_err(late).flatten();
+    ran.map_err(|error| failure(STARTED, error))?;
+    removed.map_err(|error| failure(REMOVED, error))?;
+    Ok(ProbeReport { version: format!("{version} (systrap)"), took: began.elapsed() })
+}
+
+async fn version(host: &Host) -> Result<String, ProbeFailure> {
+    let runsc = &host.config().runsc;
+    let asked = Child::new(runsc, VERSION_DEADLINE).args(["--version"]).finish(&CancellationToken::new()).await;
+    let said = asked.map_err(|error| {
+        if is_missing(&error) {
+            return ProbeFailure::Missing { program: runsc.display().to_string(), hint: INSTALL.to_owned() };
+        }
+        failure("`runsc --version`", error)
+    })?;
+    let words = said.split_whitespace().take(3).collect::<Vec<_>>().join(" ").replace(" version ", " ");
+    match Release::parse(&said) {
+        Some(release) if OLDEST <= release => Ok(words),
+        Some(release) => Err(ProbeFailure::TooOld {
+            program: "runsc".to_owned(),
+            found: release.to_string(),
+            needed: OLDEST.to_string(),
+            hint: INSTALL.to_owned(),
+        }),
+        None => {
+            Err(ProbeFailure::Failed { what: "`runsc --version`".to_owned(), detail: format!("it answered {said:?}") })
+        }
+    }
+}
+
+async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
+    let stop = CancellationToken::new();
+    let folder = host.folder(id);
+    let cgroup = host.cgroups()?.of(id);
+    folder.make()?;
+    cgroup.create(Limits { memory: Memory::MIN, tasks: TASKS_MAX })?;
+    folder.layer().create(Disk::MIN, Inodes::Few, &stop).await?;
+    let bundle = Bundle {
+        root: Root::Empty,
+        hostname: &hostname(&id.to_string()),
+        init: &["/.sentinal/agent", "--version"],
+        env: &[],
+        agent: &host.config().runsc,
+        socket_folder: None,
+        memory: Memory::MIN,
+    };
+    folder.write_config(&bundle.config())?;
+    let runsc = runsc::run(host.config(), id, &cgroup, Mode::Attached, RUN_DEADLINE);
+    runsc.output_to(folder.console()).finish(&stop).await.map(drop)
+}
+
+fn is_missing(error: &EngineError) -> bool {
+    matches!(error, EngineError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+fn failure(what: &str, error: EngineError) -> ProbeFailure {
+    let what = what.to_owned();
+    if let EngineError::Deadline { deadline, .. } = error {
+        return ProbeFailure::Hung { what, deadline };
+    }
+    let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+    ProbeFailure::Failed { what, detail: format!("{error}{cause}") }
+}

@@ -1,0 +1,201 @@
+//! A sandbox of a test: an image and an agent of its own, and the check that nothing is left.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use sentinal_engine::{BootSpec, Engine as _, cgroup::Cgroups, mounts};
+use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
+use sentinal_model::{Cpu, Disk, Memory, SandboxId};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{UnixListener, UnixStream},
+    time::{Instant, sleep, timeout},
+};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Fixture {
+    pub(crate) engine: GvisorEngine,
+    pub(crate) config: GvisorConfig,
+    pub(crate) spec: BootSpec,
+    listener: UnixListener,
+    place: tempfile::TempDir,
+}
+
+/// A dialled agent.
+pub(crate) struct Guest(BufReader<UnixStream>);
+
+impl Fixture {
+    /// `None`, with a line that says why, where this machine cannot run the tests.
+    pub(crate) fn new() -> Option<Self> {
+        let built = match built() {
+            Ok(built) => built,
+            Err(reason) => {
+                println!("skipped: {reason}");
+                return None;
+            }
+        };
+        let place = tempfile::tempdir().unwrap();
+        let sockets = place.path().join("host");
+        fs::create_dir(&sockets).unwrap();
+        let listener = UnixListener::bind(sockets.join("agent.sock")).unwrap();
+        // As where the server is an ordinary user, here with the number of the user inside.
+        for path in [&sockets, &sockets.join("agent.sock")] {
+            std::os::unix::fs::chown(path, Some(1000), Some(1000)).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let spec = BootSpec {
+            id: SandboxId::generate(),
+            folder: place.path().to_owned(),
+            image: built.join("image.erofs"),
+            agent: built.join("guest"),
+            socket_folder: sockets,
+            agent_env: vec![("TOKEN".to_owned(), "t0k3n".to_owned())],
+            cpu: Cpu::try_from_cores(1.0).unwrap(),
+            memory: Memory::MIN,
+            disk: Disk::MIN,
+        };
+        let program = env!("CARGO_BIN_EXE_gvisor-start").into();
+        let starter = Starter::Program { program, first: Vec::new() };
+        let config = GvisorConfig { starter, ..GvisorConfig::in_folder(&place.path().join("gvisor")) };
+        Some(Self { engine: GvisorEngine::new(config.clone()), config, spec, listener, place })
+    }
+
+    pub(crate) fn id(&self) -> &SandboxId {
+        &self.spec.id
+    }
+
+    /// An engine that remembers nothing, as after a crash.
+    pub(crate) fn another_engine(&self) -> GvisorEngine {
+        GvisorEngine::new(self.config.clone())
+    }
+
+    pub(crate) async fn boot(&self) -> Guest {
+        self.engine.boot(&self.spec).await.unwrap();
+        self.dialled().await
+    }
+
+    pub(crate) async fn dialled(&self) -> Guest {
+        Guest(BufReader::new(timeout(DEADLINE, self.listener.accept()).await.expect("the agent dials").unwrap().0))
+    }
+
+    /// The server's end goes and comes back: another socket in the same place.
+    pub(crate) fn listen_again(&mut self) {
+        let path = self.spec.socket_folder.join("agent.sock");
+        fs::remove_file(&path).unwrap();
+        self.listener = UnixListener::bind(path).unwrap();
+    }
+
+    /// The sandbox process.
+    pub(crate) fn pid(&self) -> i32 {
+        let path = self.config.folder.join(self.id().to_string()).join("pid");
+        fs::read_to_string(path).unwrap().trim().parse().unwrap()
+    }
+
+    /// Waits until the host has no trace of the instance; some of it the kernel removes a little later.
+    pub(crate) async fn nothing_is_left(&self) {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let left = self.left();
+            if left.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < end, "left over: {left:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Every trace of the instance on the host.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let id = self.id().to_string();
+        let mut left = Vec::new();
+        left.extend(mounts::beneath(self.place.path()).unwrap().iter().map(|mount| format!("{mount:?}")));
+        if self.config.folder.join(&id).exists() {
+            left.push("its folder".to_owned());
+        }
+        if Cgroups::detect(&self.config.cgroup_parent).unwrap().of(self.id()).exists() {
+            left.push("its cgroup".to_owned());
+        }
+        left.extend(loop_devices().into_iter().filter(|file| file.contains(&id)));
+        left.extend(command_lines().into_iter().filter(|line| line.contains(&id)));
+        left
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let left = mounts::beneath(self.place.path()).unwrap_or_default();
+        assert!(left.is_empty() || std::thread::panicking(), "the test forgot {left:?}");
+        if let Ok(cgroups) = Cgroups::detect(&self.config.cgroup_parent) {
+            cgroups.remove_parent();
+        }
+    }
+}
+
+impl Guest {
+    /// Says a line and answers the guest's; `None` when the guest is gone.
+    pub(crate) async fn try_ask(&mut self, line: &str) -> Option<String> {
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        let length = timeout(DEADLINE, self.0.read_line(&mut answer)).await.expect("the guest answers").ok()?;
+        (0 < length).then(|| answer.trim_end().to_owned())
+    }
+
+    pub(crate) async fn ask(&mut self, line: &str) -> String {
+        self.try_ask(line).await.expect("the guest lives")
+    }
+}
+
+fn loop_devices() -> Vec<String> {
+    let devices = fs::read_dir("/sys/block").unwrap().flatten();
+    devices.filter_map(|device| fs::read_to_string(device.path().join("loop/backing_file")).ok()).collect()
+}
+
+fn command_lines() -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect()
+}
+
+/// The folder with the guest program and an image around it, made once.
+fn built() -> Result<&'static Path, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT.get_or_init(build).as_deref().map_err(Clone::clone)
+}
+
+fn build() -> Result<PathBuf, String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("not root".to_owned());
+    }
+    if !Path::new("/usr/bin/runsc").exists() {
+        return Err("runsc is not installed".to_owned());
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gvisor-{}", std::process::id()));
+    let root = folder.join("root");
+    for path in ["bin", "dev", "etc", "proc", "run", "sys", "tmp", "var/tmp"] {
+        fs::create_dir_all(root.join(path)).map_err(|error| error.to_string())?;
+    }
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/guest/program.rs");
+    let guest = folder.join("guest");
+    run(Command::new("rustc")
+        .args(["--edition", "2024", "-O", "--target", "x86_64-unknown-linux-musl", "-o"])
+        .arg(&guest)
+        .arg(source))?;
+    fs::copy(&guest, root.join("bin/guest")).map_err(|error| error.to_string())?;
+    run(Command::new("mkfs.erofs").args(["-E", "noinline_data"]).arg(folder.join("image.erofs")).arg(root))?;
+    Ok(folder)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}: {}", command.get_program().display(), String::from_utf8_lossy(&output.stderr)))
+}
