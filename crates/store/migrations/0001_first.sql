@@ -88,7 +88,7 @@ CREATE TABLE event (
 );
 
 CREATE INDEX event_by_tenant ON event (tenant_id, cursor);
-CREATE INDEX event_by_sandbox ON event (sandbox_id, cursor);
+CREATE INDEX event_by_sandbox ON event (sandbox_id, cursor) WHERE sandbox_id IS NOT NULL;
 -- Events of no sandbox go by their age.
 CREATE INDEX event_without_sandbox ON event (created_at) WHERE sandbox_id IS NULL;
 
