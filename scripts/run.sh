@@ -47,6 +47,8 @@ is_healthy() {
     [ "$(curl --silent --max-time 2 "$URL/health" | jq -r .status 2>/dev/null)" = healthy ]
 }
 
+reasons() { curl --silent --max-time 2 "$URL/health" | jq -r '(.reasons // [])[]' 2>/dev/null || echo 'no answer'; }
+
 with_running_server() {
     if [ "$1" = run ]; then
         fail "a server is already running at $URL. Try it with: make demo" \
@@ -86,7 +88,7 @@ wait_until_healthy() {
     local deadline=$((SECONDS + START_SECONDS))
     until is_healthy; do
         if ! kill -0 "$server" 2>/dev/null; then give_up 'the server ended'; fi
-        if [ "$SECONDS" -ge "$deadline" ]; then give_up "the server is not healthy after $START_SECONDS s"; fi
+        if [ "$SECONDS" -ge "$deadline" ]; then give_up "the server is not healthy after $START_SECONDS s: $(reasons)"; fi
         sleep 0.1
     done
 }
