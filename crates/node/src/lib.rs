@@ -32,4 +32,5 @@ pub use config::{IDLE_EXIT, NodeConfig, NodeParts};
 pub use folder::Owner;
 pub use images::{Image, Images};
 pub use keeper::{KeeperError, keep};
-pub use run::{StartError, run, run_with, stop_signal};
+pub use run::{StartError, run, run_with, stop_signal, this_machine};
+pub use sentinal_engine_gvisor::{Starter, starter};

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use sentinal_engine::Engine;
+use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
 use sentinal_image::{ImageError, ImageStore};
 use sentinal_model::SystemClock;
 use sentinal_node_protocol::{HostBootId, NodeEvent};
@@ -47,13 +47,20 @@ enum Cause {
 /// Runs a node with the engines and images of this machine until `shutdown`, or until it has been idle for
 /// as long as it is told to wait. Instances go on without it and are taken over by the next one.
 pub async fn run(config: NodeConfig, shutdown: impl Future<Output = ()> + Send) -> Result<(), StartError> {
-    let parts = NodeParts {
-        engines: of_this_build(&config),
+    let parts = this_machine(&config, Starter::Shell)?;
+    run_with(config, parts, shutdown).await
+}
+
+/// The engines, images and clock of this machine. `runsc` is started by `starter`.
+pub fn this_machine(config: &NodeConfig, starter: Starter) -> Result<NodeParts, StartError> {
+    let folder = config.state_folder.join("gvisor");
+    let gvisor = GvisorConfig { runsc: config.runsc.clone(), starter, ..GvisorConfig::in_folder(&folder) };
+    Ok(NodeParts {
+        engines: vec![Arc::new(GvisorEngine::new(gvisor))],
         images: Arc::new(ImageStore::open(&config.images).map_err(Cause::from)?),
         clock: Arc::new(SystemClock),
         host_boot_id: host_boot_id().map_err(Cause::HostBootId)?,
-    };
-    run_with(config, parts, shutdown).await
+    })
 }
 
 /// As [`run`], with other things than this machine's.
@@ -115,11 +122,6 @@ async fn idle(patience: Option<Duration>, door: &Door, host: &Host) {
         Some(patience) => idle::idle_for(patience, door, host).await,
         None => std::future::pending().await,
     }
-}
-
-/// The engines that this build has, whether or not this machine can run them.
-fn of_this_build(_config: &NodeConfig) -> Vec<Arc<dyn Engine>> {
-    Vec::new()
 }
 
 fn host_boot_id() -> io::Result<HostBootId> {
