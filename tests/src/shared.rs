@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{Client, Execution, Leaks, NewExecution, Options, Place, Sandbox, Server, eventually};
 
-static SHARED: OnceCell<Option<Server>> = OnceCell::const_new();
+/// Tried once: where it cannot start, every test says so at once.
+static SHARED: OnceCell<Result<Option<Server>, String>> = OnceCell::const_new();
 
 /// The server that all tests of this binary share. It ends with the binary.
 pub async fn shared() -> Result<Option<&'static Server>> {
     let name =
         std::env::current_exe()?.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let server = SHARED.get_or_try_init(|| Server::start(&name, Options::default())).await?;
-    Ok(server.as_ref())
+    let start = || async { Server::start(&name, Options::default()).await.map_err(|error| format!("{error:#}")) };
+    match SHARED.get_or_init(start).await {
+        Ok(server) => Ok(server.as_ref()),
+        Err(reason) => Err(anyhow!("no server: {reason}")),
+    }
 }
 
 /// A running sandbox of one test.

@@ -76,7 +76,11 @@ async fn an_execute_that_will_not_wait_for_a_pending_sandbox_says_so() -> Fact {
     let sandbox = client.create(&json!({"wait": 0, "memory": "128Mi"})).await?;
     let execute = NewExecution::shell("echo up").within(&sandbox.id).with("wait", 0);
     let answer = client.post("/execute").json(execute.as_json()).send().await?;
-    ensure!(answer.status == 200 || answer.refused(409, "conflict")?.detail.contains("pending"), "{}", answer.text());
+    ensure!(
+        answer.status == 200 || answer.refused(503, "unavailable")?.detail.contains("pending"),
+        "{}",
+        answer.text()
+    );
     client.destroy(&sandbox.id).await?.expect(200)?;
     Ok(())
 }
