@@ -21,6 +21,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Inodes of a file system that holds a few large files of ours.
 const INODES_FEW: &str = "64";
 
+/// How often a layer that is mounted while it is removed is unmounted again.
+const ATTEMPTS_MAX: u32 = 5;
+
 /// How many files the layer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inodes {
@@ -83,11 +86,18 @@ impl Layer {
     /// Takes milliseconds: not for an async thread.
     pub fn remove(&self) -> Result<(), EngineError> {
         let failed = |path: &Path, source| EngineError::Io { what: format!("remove {}", path.display()), source };
-        let mounted = mounts::beneath(&self.point).map_err(|source| failed(&self.point, source))?;
-        for mount in mounted {
-            unmount(&mount.point, UnmountFlags::DETACH).map_err(|error| failed(&mount.point, error.into()))?;
+        for attempt in 1.. {
+            let mounted = mounts::beneath(&self.point).map_err(|source| failed(&self.point, source))?;
+            for mount in mounted {
+                unmount(&mount.point, UnmountFlags::DETACH).map_err(|error| failed(&mount.point, error.into()))?;
+            }
+            match gone(fs::remove_dir(&self.point)) {
+                Ok(()) => break,
+                // The child of a killed engine mounted it this instant. Without the folder none can.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempt < ATTEMPTS_MAX => {}
+                Err(source) => return Err(failed(&self.point, source)),
+            }
         }
-        gone(fs::remove_dir(&self.point)).map_err(|source| failed(&self.point, source))?;
         gone(fs::remove_file(&self.image)).map_err(|source| failed(&self.image, source))
     }
 

@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     sync::OnceLock,
     time::Duration,
 };
@@ -19,6 +19,10 @@ use tokio::{
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
+// What another process of these tests is told in its environment.
+const PLACE: &str = "SENTINAL_TEST_PLACE";
+const BUILT: &str = "SENTINAL_TEST_BUILT";
+const ID: &str = "SENTINAL_TEST_ID";
 
 pub(crate) struct Fixture {
     pub(crate) engine: GvisorEngine,
@@ -42,29 +46,31 @@ impl Fixture {
             }
         };
         let place = tempfile::tempdir().unwrap();
-        let sockets = place.path().join("host");
-        fs::create_dir(&sockets).unwrap();
+        let (config, spec) = parts(place.path(), SandboxId::generate(), built);
+        let sockets = &spec.socket_folder;
+        fs::create_dir(sockets).unwrap();
         let listener = UnixListener::bind(sockets.join("agent.sock")).unwrap();
         // As where the server is an ordinary user, here with the number of the user inside.
-        for path in [&sockets, &sockets.join("agent.sock")] {
+        for path in [sockets, &sockets.join("agent.sock")] {
             std::os::unix::fs::chown(path, Some(1000), Some(1000)).unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
         }
-        let spec = BootSpec {
-            id: SandboxId::generate(),
-            folder: place.path().to_owned(),
-            image: built.join("image.erofs"),
-            agent: built.join("guest"),
-            socket_folder: sockets,
-            agent_env: vec![("TOKEN".to_owned(), "t0k3n".to_owned())],
-            cpu: Cpu::try_from_cores(1.0).unwrap(),
-            memory: Memory::MIN,
-            disk: Disk::MIN,
-        };
-        let program = env!("CARGO_BIN_EXE_gvisor-start").into();
-        let starter = Starter::Program { program, first: Vec::new() };
-        let config = GvisorConfig { starter, ..GvisorConfig::in_folder(&place.path().join("gvisor")) };
         Some(Self { engine: GvisorEngine::new(config.clone()), config, spec, listener, place })
+    }
+
+    /// The same boot by a process that can be killed; it runs [`boot_of_the_environment`].
+    pub(crate) fn boot_in_another_process(&self) -> Child {
+        let built = self.spec.image.parent().unwrap();
+        let mut process = Command::new(std::env::current_exe().unwrap());
+        process.args(["--exact", "boots_what_the_environment_says"]).stdout(Stdio::null()).stderr(Stdio::null());
+        process.env(PLACE, self.place.path()).env(BUILT, built).env(ID, self.id().to_string()).spawn().unwrap()
+    }
+
+    /// Returns when the boot has begun.
+    pub(crate) async fn has_begun(&self) {
+        while !self.config.folder.join(self.id().to_string()).exists() {
+            sleep(Duration::from_micros(200)).await;
+        }
     }
 
     pub(crate) fn id(&self) -> &SandboxId {
@@ -128,13 +134,51 @@ impl Fixture {
     }
 }
 
+/// What the parent process of [`Fixture::boot_in_another_process`] wants booted; `None` in any other.
+pub(crate) fn boot_of_the_environment() -> Option<(GvisorEngine, BootSpec)> {
+    let [place, built, id] = [PLACE, BUILT, ID].map(std::env::var_os);
+    let id = id?.to_str()?.parse().ok()?;
+    let (config, spec) = parts(Path::new(&place?), id, Path::new(&built?));
+    Some((GvisorEngine::new(config), spec))
+}
+
+fn parts(place: &Path, id: SandboxId, built: &Path) -> (GvisorConfig, BootSpec) {
+    let spec = BootSpec {
+        id,
+        folder: place.to_owned(),
+        image: built.join("image.erofs"),
+        agent: built.join("guest"),
+        socket_folder: place.join("host"),
+        agent_env: vec![("TOKEN".to_owned(), "t0k3n".to_owned())],
+        cpu: Cpu::try_from_cores(1.0).unwrap(),
+        memory: Memory::MIN,
+        disk: Disk::MIN,
+    };
+    (GvisorConfig { starter: starter(), ..GvisorConfig::in_folder(&place.join("gvisor")) }, spec)
+}
+
+/// The example of this crate, which is built with its tests, but not where one of them is asked for alone.
+fn starter() -> Starter {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("examples/gvisor-start");
+    if program.exists() {
+        return Starter::Program { program, first: Vec::new() };
+    }
+    println!("started by the shell: {} is not built", program.display());
+    Starter::Shell
+}
+
 impl Drop for Fixture {
+    /// Also after a failure nothing stays on the machine.
     fn drop(&mut self) {
-        let left = mounts::beneath(self.place.path()).unwrap_or_default();
-        assert!(left.is_empty() || std::thread::panicking(), "the test forgot {left:?}");
-        if let Ok(cgroups) = Cgroups::detect(&self.config.cgroup_parent) {
-            cgroups.remove_parent();
-        }
+        let (engine, id) = (self.another_engine(), *self.id());
+        let halt = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(engine.halt(&id)).unwrap();
+        };
+        // Not an error: the test's own failure says more.
+        let _ = std::thread::spawn(halt).join();
+        Cgroups::detect(&self.config.cgroup_parent).unwrap().remove_parent();
     }
 }
 

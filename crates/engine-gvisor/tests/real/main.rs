@@ -15,7 +15,7 @@ use fixture::Fixture;
 use sentinal_engine::{EndReason, Engine as _, EngineError, InstanceState, InstanceUsage, ProbeFailure};
 use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
 use sentinal_model::{Disk, Memory, SandboxId};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const ENDS: Duration = Duration::from_secs(20);
 
@@ -169,6 +169,32 @@ async fn a_boot_that_is_cancelled_anywhere_leaves_nothing_after_a_halt() {
     test.boot().await.ask("say it still works").await;
     test.engine.halt(test.id()).await.unwrap();
     test.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_is_killed_anywhere_in_a_boot_leaves_what_another_can_halt() {
+    let Some(test) = Fixture::new() else { return };
+    for after_ms in [1, 4, 7, 10, 13, 16, 20, 25, 30, 40, 50, 60, 75, 90, 120, 200] {
+        let mut process = test.boot_in_another_process();
+        test.has_begun().await;
+        sleep(Duration::from_millis(after_ms)).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let engine = test.another_engine();
+        let found = engine.list().await.unwrap();
+        assert!(found.iter().all(|instance| instance.id == *test.id()), "{found:?}");
+        engine.halt(test.id()).await.unwrap();
+        test.nothing_is_left().await;
+    }
+}
+
+/// The other process of the test above.
+#[tokio::test]
+async fn boots_what_the_environment_says() {
+    if let Some((engine, spec)) = fixture::boot_of_the_environment() {
+        engine.boot(&spec).await.unwrap();
+        sleep(ENDS).await;
+    }
 }
 
 #[tokio::test]
