@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use http::{HeaderValue, Method, header};
 use sentinal_api::FileQuery;
 use sentinal_auth::ReadFile;
-use sentinal_model::{GuestPath, Result};
+use sentinal_model::{Code, Error, GuestPath, Result};
 
 use crate::{
     App,
@@ -46,19 +46,23 @@ pub(crate) async fn download(
     Ok((headers, body).into_response())
 }
 
-/// A file that grew while it was read ends where it ended when it was opened. One that shrank is cut off by the
-/// server, since fewer bytes come than were promised.
+/// A file that grew while it was read ends where it ended when it was opened. One that shrank is cut off: nobody shall
+/// take it for whole.
 fn exactly(source: BoxStream<'static, Result<Bytes>>, size: u64) -> BoxStream<'static, Result<Bytes>> {
     stream::try_unfold((source, size), |(mut source, left)| async move {
         if left == 0 {
             return Ok(None);
         }
-        let Some(mut bytes) = source.next().await.transpose()? else { return Ok(None) };
+        let mut bytes = source.next().await.transpose()?.ok_or_else(shrunk)?;
         bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         let left = left - u64::try_from(bytes.len()).unwrap_or(left);
         Ok(Some((bytes, (source, left))))
     })
     .boxed()
+}
+
+fn shrunk() -> Error {
+    Error::new(Code::Conflict, "the file became shorter while it was read")
 }
 
 fn counted(app: &App, source: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {

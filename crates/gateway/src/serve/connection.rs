@@ -20,6 +20,8 @@ use crate::{
 
 /// What an HTTP/2 connection with prior knowledge begins with (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Room for what a client says first.
+const FIRST_BYTES: usize = 4096;
 /// Requests at once on one HTTP/2 connection.
 const HTTP2_STREAMS_MAX: u32 = 128;
 /// How often a silent HTTP/2 client is asked whether it is there.
@@ -47,15 +49,16 @@ impl Connection {
     /// Serves until the client leaves, or the server stops.
     pub(super) async fn run(&self, socket: impl Socket) {
         let mut wire = Wire::new(socket);
+        let mut read = Vec::with_capacity(FIRST_BYTES);
         let version = tokio::select! {
-            version = tokio::time::timeout(limits::HEADER_READ_TIMEOUT, first_bytes(&mut wire)) => version,
+            version = tokio::time::timeout(limits::HEADER_READ_TIMEOUT, version(&mut wire, &mut read)) => version,
             () = self.app.closing.cancelled() => return,
         };
         match version {
-            Ok(Some(Version::Http1)) => self.http1(wire).await,
-            Ok(Some(Version::Http2)) => self.http2(wire).await,
+            Ok(Some(Version::Http1)) => self.http1(wire.again(read)).await,
+            Ok(Some(Version::Http2)) => self.http2(wire.again(read)).await,
             Ok(None) => {}
-            Err(_) => self.too_slow(&mut wire).await,
+            Err(_) => self.too_slow(&mut wire, &read).await,
         }
     }
 
@@ -78,7 +81,8 @@ impl Connection {
             }
         };
         if ended.is_err_and(|error| error.is_timeout()) {
-            self.too_slow(&mut connection.into_parts().io.into_inner()).await;
+            let parts = connection.into_parts();
+            self.too_slow(&mut parts.io.into_inner(), &parts.read_buf).await;
         }
     }
 
@@ -108,8 +112,8 @@ impl Connection {
     }
 
     /// A client that began a request head and did not end it is told so; one that was silent is let go.
-    async fn too_slow(&self, wire: &mut Wire<impl Socket>) {
-        if !wire.has_unanswered() {
+    async fn too_slow(&self, wire: &mut Wire<impl Socket>, begun: &[u8]) {
+        if begun.is_empty() {
             return;
         }
         self.app.metrics.limit_reached(Limit::HeaderRead);
@@ -122,19 +126,16 @@ impl Connection {
 }
 
 /// Reads as much as it takes to tell the version; `None` if the client left.
-async fn first_bytes(wire: &mut Wire<impl Socket>) -> Option<Version> {
-    let mut read = Vec::with_capacity(4096);
+async fn version(wire: &mut Wire<impl Socket>, read: &mut Vec<u8>) -> Option<Version> {
     loop {
         let seen = read.len().min(HTTP2_PREFACE.len());
         if read[..seen] != HTTP2_PREFACE[..seen] {
-            wire.read_again(read);
             return Some(Version::Http1);
         }
         if seen == HTTP2_PREFACE.len() {
-            wire.read_again(read);
             return Some(Version::Http2);
         }
-        if wire.read_buf(&mut read).await.ok()? == 0 {
+        if wire.read_buf(read).await.ok()? == 0 {
             return None;
         }
     }

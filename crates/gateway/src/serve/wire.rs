@@ -25,30 +25,22 @@ pub(super) struct Wire<S> {
     again: Bytes,
     /// Runs while a write makes no progress.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Something came in after the last thing that went out.
-    unanswered: bool,
 }
 
 impl<S> Wire<S> {
     pub(super) const fn new(socket: S) -> Self {
-        Self { socket, again: Bytes::new(), stalled: None, unanswered: false }
+        Self { socket, again: Bytes::new(), stalled: None }
     }
 
-    /// Makes `bytes` what is read next.
-    pub(super) fn read_again(&mut self, bytes: Vec<u8>) {
-        self.again = bytes.into();
-    }
-
-    /// Whether something came in after the last thing that went out.
-    pub(super) const fn has_unanswered(&self) -> bool {
-        self.unanswered
+    /// The same socket, with these bytes read once more first.
+    pub(super) fn again(self, bytes: Vec<u8>) -> Self {
+        Self { again: bytes.into(), ..self }
     }
 
     /// What came of a write, or a time-out if nothing has for too long.
     fn watch<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
-            self.unanswered = false;
             return written;
         }
         let deadline = Instant::now() + limits::RESPONSE_STALL_TIMEOUT;
@@ -66,10 +58,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             self.again.advance(bytes);
             return Poll::Ready(Ok(()));
         }
-        let before = target.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, target))?;
-        self.unanswered |= before < target.filled().len();
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.socket).poll_read(cx, target)
     }
 }
 

@@ -1,0 +1,332 @@
+//! A controller without sandboxes. What a program's line says is what it does.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
+use sentinal_auth::{
+    CreateSandbox, DestroySandbox, Execute, Permit, ReadExecution, ReadFile, ReadLogs, ReadSandbox, WriteFile,
+};
+use sentinal_controller::{
+    Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution, Output,
+    OutputEvent, OutputPart, OutputPlace, Page, SandboxRecord,
+};
+use sentinal_gateway::{Ask, Offsets};
+use sentinal_model::{
+    Code, Command, End, Ended, EngineName, Error, ExecutionId, ExecutionOutcome, Generation, GuestPath, Millis, NodeId,
+    Phase, Placement, Result, SandboxId, Spec, Stream, TenantId, Usage,
+};
+
+const NOW: Millis = Millis(1_764_000_000_000);
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fake(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) sandboxes: BTreeMap<SandboxId, SandboxRecord>,
+    pub(crate) executions: BTreeMap<ExecutionId, ExecutionRecord>,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Uploads whose body broke off, with what was said.
+    pub(crate) broken: Vec<String>,
+    /// Followers that are there.
+    pub(crate) followers: usize,
+    /// What the next call answers instead.
+    pub(crate) failure: Option<Error>,
+    pub(crate) sick: bool,
+}
+
+impl Fake {
+    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// A sandbox that runs.
+    pub(crate) fn sandbox(&self) -> SandboxId {
+        let spec = serde_json::from_str::<sentinal_api::CreateSandbox>("{}").unwrap();
+        self.insert(sentinal_api::ParsedCreate::try_from(spec).unwrap().spec).id
+    }
+
+    fn insert(&self, spec: Spec) -> SandboxRecord {
+        let placement = Placement { node: NodeId::local(), engine: EngineName::Gvisor, reason: "the strongest".into() };
+        let record = SandboxRecord {
+            id: SandboxId::generate(),
+            tenant: TenantId::default_tenant(),
+            generation: Generation::FIRST,
+            phase: Phase::Running(placement),
+            engine: Some(EngineName::Gvisor),
+            node: Some(NodeId::local()),
+            engine_reason: "the strongest".into(),
+            message: String::new(),
+            token: [0; 32],
+            one_shot: false,
+            created_at: NOW,
+            expires_at: NOW.after(spec.ttl),
+            finished_at: None,
+            spec,
+        };
+        self.state().sandboxes.insert(record.id, record.clone());
+        record
+    }
+
+    fn failure(&self) -> Result<()> {
+        self.state().failure.take().map_or(Ok(()), Err)
+    }
+
+    fn known(&self, id: SandboxId) -> Result<SandboxRecord> {
+        self.failure()?;
+        self.state().sandboxes.get(&id).cloned().ok_or_else(|| Error::not_found("there is no such sandbox"))
+    }
+
+    fn start(&self, sandbox: SandboxId, command: Command) -> Execution {
+        let record = ExecutionRecord {
+            id: ExecutionId::generate(),
+            sandbox,
+            tenant: TenantId::default_tenant(),
+            command,
+            state: ExecutionState::Running,
+            created_at: NOW,
+        };
+        let id = record.id;
+        self.state().executions.insert(id, record);
+        Execution { id, sandbox }
+    }
+
+    fn record(&self, id: ExecutionId) -> Result<ExecutionRecord> {
+        self.state().executions.get(&id).cloned().ok_or_else(|| Error::not_found("there is no such execution"))
+    }
+}
+
+/// What a program writes: pieces of each stream.
+fn pieces(line: &str) -> Vec<(Stream, Vec<u8>)> {
+    match line {
+        "bytes" => vec![(Stream::Stdout, vec![0, 255])],
+        "split" => vec![(Stream::Stdout, b"gr\xc3".to_vec()), (Stream::Stdout, b"\xbcn".to_vec())],
+        "long" => vec![(Stream::Stdout, vec![b'x'; 3 << 19]), (Stream::Stderr, b"end".to_vec())],
+        "both" => vec![(Stream::Stdout, b"out".to_vec()), (Stream::Stderr, b"err".to_vec())],
+        other => vec![(Stream::Stdout, other.as_bytes().to_vec())],
+    }
+}
+
+fn whole(line: &str, stream: Stream) -> Vec<u8> {
+    pieces(line).into_iter().filter(|(of, _)| *of == stream).flat_map(|(_, data)| data).collect()
+}
+
+fn line(record: &ExecutionRecord) -> String {
+    record.command.argv.last().unwrap().clone()
+}
+
+fn ended(mut record: ExecutionRecord) -> ExecutionRecord {
+    let output = |stream| {
+        let data = whole(&line(&record), stream);
+        let bytes = u64::try_from(data.len()).unwrap();
+        let place = if data.len() > 16_384 { OutputPlace::File } else { OutputPlace::Row(data) };
+        Output { bytes_total: bytes, bytes_stored: bytes, place }
+    };
+    let usage = Usage { cpu_us: 9100, memory_peak_bytes: 14_680_064 };
+    let (stdout, stderr) = (output(Stream::Stdout), output(Stream::Stderr));
+    let ended = Ended { outcome: ExecutionOutcome::Exited(0), duration_us: 12_300, usage };
+    record.state = ExecutionState::Finished { ended, finished_at: NOW, stdout, stderr };
+    record
+}
+
+struct Follower(Fake);
+
+impl Follower {
+    /// Being called keeps it.
+    fn sees(&self) {
+        assert_ne!(self.0.state().followers, 0);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.state().followers -= 1;
+    }
+}
+
+#[async_trait]
+impl Ask for Fake {
+    async fn create(&self, _: &Permit<CreateSandbox>, spec: Spec, _: Duration) -> Result<SandboxRecord> {
+        self.failure()?;
+        Ok(self.insert(spec))
+    }
+
+    async fn sandbox(&self, _: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        self.known(id)
+    }
+
+    async fn sandboxes(&self, _: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+        let state = self.state();
+        let older = state.sandboxes.values().rev().filter(|record| page.after.is_none_or(|after| record.id < after));
+        Ok(older.take(usize::try_from(page.rows_max).unwrap()).cloned().collect())
+    }
+
+    async fn destroy(&self, _: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        let mut record = self.known(id)?;
+        record.phase = Phase::Finished(End::Destroyed);
+        record.finished_at = Some(NOW);
+        self.state().sandboxes.insert(id, record.clone());
+        Ok(record)
+    }
+
+    async fn execute(&self, _: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
+        self.known(id)?;
+        Ok(self.start(id, new.command))
+    }
+
+    async fn execute_once(
+        &self,
+        _: &Permit<Execute>,
+        _: &Permit<CreateSandbox>,
+        spec: Spec,
+        new: NewExecution,
+    ) -> Result<Execution> {
+        let sandbox = self.insert(spec).id;
+        Ok(self.start(sandbox, new.command))
+    }
+
+    async fn execution(&self, _: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
+        self.record(id)
+    }
+
+    async fn executions(
+        &self,
+        _: &Permit<ReadExecution>,
+        sandbox: Option<SandboxId>,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<ExecutionRecord>> {
+        let state = self.state();
+        let of = |record: &&ExecutionRecord| sandbox.is_none_or(|id| record.sandbox == id);
+        let rows = state.executions.values().rev().filter(of);
+        Ok(rows.take(usize::try_from(page.rows_max).unwrap()).cloned().collect())
+    }
+
+    async fn finished(&self, _: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
+        let record = self.record(id)?;
+        match line(&record).as_str() {
+            "hang" => std::future::pending().await,
+            "nap" => tokio::time::sleep(Duration::from_millis(300)).await,
+            _ => {}
+        }
+        let record = ended(record);
+        self.state().executions.insert(id, record.clone());
+        Ok(record)
+    }
+
+    async fn follow(
+        &self,
+        _: &Permit<ReadExecution>,
+        id: ExecutionId,
+        from: Offsets,
+    ) -> Result<BoxStream<'static, Result<OutputEvent>>> {
+        let record = self.record(id)?;
+        self.state().followers += 1;
+        let follower = Follower(self.clone());
+        let event =
+            |(stream, offset, data): (Stream, u64, Vec<u8>)| OutputEvent::Output { stream, offset, data: data.into() };
+        let events = match line(&record).as_str() {
+            "hang" => stream::pending().boxed(),
+            "flood" => {
+                stream::iter(0..).map(move |n| Ok(event((Stream::Stdout, n * 65_536, vec![b'x'; 65_536])))).boxed()
+            }
+            "broken" => stream::iter([Err(Error::new(Code::Unavailable, "the sandbox is gone"))]).boxed(),
+            said => {
+                let mut offsets = [0_u64; 2];
+                let mut all = Vec::new();
+                for (of, data) in pieces(said) {
+                    let (index, begin) = match of {
+                        Stream::Stdout => (0, from.stdout),
+                        Stream::Stderr => (1, from.stderr),
+                    };
+                    let offset = offsets[index];
+                    offsets[index] += u64::try_from(data.len()).unwrap();
+                    let skip = usize::try_from(begin.saturating_sub(offset)).unwrap().min(data.len());
+                    if skip < data.len() {
+                        all.push(Ok(event((of, offset + u64::try_from(skip).unwrap(), data[skip..].to_vec()))));
+                    }
+                }
+                stream::iter(all).chain(stream::iter([Ok(OutputEvent::Finished(Box::new(ended(record))))])).boxed()
+            }
+        };
+        Ok(events.inspect(move |_| follower.sees()).boxed())
+    }
+
+    async fn output(&self, _: &Permit<ReadExecution>, id: ExecutionId, part: OutputPart) -> Result<Bytes> {
+        let data = whole(&line(&self.record(id)?), part.stream);
+        let begin = usize::try_from(part.offset).unwrap().min(data.len());
+        let end = begin.saturating_add(usize::try_from(part.bytes_max).unwrap()).min(data.len());
+        Ok(Bytes::copy_from_slice(&data[begin..end]))
+    }
+
+    async fn upload(
+        &self,
+        _: &Permit<WriteFile>,
+        id: SandboxId,
+        path: &GuestPath,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64> {
+        self.known(id)?;
+        let append = |mut file: Vec<u8>, bytes: Bytes| async move {
+            file.extend_from_slice(&bytes);
+            Ok(file)
+        };
+        match body.try_fold(Vec::new(), append).await {
+            Ok(file) => {
+                let size = u64::try_from(file.len()).unwrap();
+                self.state().files.insert(path.to_string(), file);
+                Ok(size)
+            }
+            Err(error) => {
+                self.state().broken.push(error.message().to_owned());
+                Err(Error::new(Code::Unavailable, "the file did not arrive whole"))
+            }
+        }
+    }
+
+    async fn download(&self, _: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
+        self.known(id)?;
+        let bytes = |pieces: Vec<Result<Bytes>>| stream::iter(pieces).boxed();
+        match path.as_str() {
+            "/home/user" | "/home/user/folder" => Err(Error::new(Code::Conflict, "it is a folder")),
+            "/shrinks" => Ok(FileBody { size: 10, bytes: bytes(vec![Ok(Bytes::from_static(b"12345"))]) }),
+            "/grows" => Ok(FileBody {
+                size: 3,
+                bytes: bytes(vec![Ok(Bytes::from_static(b"12345")), Ok(Bytes::from_static(b"6"))]),
+            }),
+            path => {
+                let file =
+                    self.state().files.get(path).cloned().ok_or_else(|| Error::not_found("there is no such file"))?;
+                Ok(FileBody { size: u64::try_from(file.len()).unwrap(), bytes: bytes(vec![Ok(file.into())]) })
+            }
+        }
+    }
+
+    async fn logs(&self, _: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {
+        let after: u32 =
+            query.after.map_or(Ok(0), |text| text.parse()).map_err(|_| Error::invalid("cursor: unknown"))?;
+        let entry = |n: u32| LogEntry {
+            cursor: n.to_string(),
+            time: NOW,
+            kind: "audit".into(),
+            sandbox: None,
+            execution: None,
+            stream: None,
+            message: format!("entry {n}"),
+        };
+        Ok((after + 1..=5).take(usize::try_from(query.rows_max).unwrap()).map(entry).collect())
+    }
+
+    fn health(&self) -> Health {
+        let node = if self.state().sick { Err("it does not answer".to_owned()) } else { Ok(()) };
+        Health { node }
+    }
+}
