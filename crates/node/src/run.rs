@@ -1,6 +1,11 @@
 //! From configuration to a node that serves, and to its end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
 use sentinal_image::{ImageError, ImageStore};
@@ -54,7 +59,7 @@ pub async fn run(config: NodeConfig, shutdown: impl Future<Output = ()> + Send) 
 /// The engines, images and clock of this machine. `runsc` is started by `starter`.
 pub fn this_machine(config: &NodeConfig, starter: Starter) -> Result<NodeParts, StartError> {
     let folder = config.state_folder.join("gvisor");
-    let gvisor = GvisorConfig { runsc: config.runsc.clone(), starter, ..GvisorConfig::in_folder(&folder) };
+    let gvisor = GvisorConfig { runsc: in_path(&config.runsc), starter, ..GvisorConfig::in_folder(&folder) };
     Ok(NodeParts {
         engines: vec![Arc::new(GvisorEngine::new(gvisor))],
         images: Arc::new(ImageStore::open(&config.images).map_err(Cause::from)?),
@@ -122,6 +127,17 @@ async fn idle(patience: Option<Duration>, door: &Door, host: &Host) {
         Some(patience) => idle::idle_for(patience, door, host).await,
         None => std::future::pending().await,
     }
+}
+
+/// The absolute path of a program that may be named without one; what cannot be found stays as it is, and the
+/// probe says so.
+fn in_path(program: &Path) -> PathBuf {
+    if program.components().nth(1).is_some() {
+        return std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file());
+    found.unwrap_or_else(|| program.to_owned())
 }
 
 fn host_boot_id() -> io::Result<HostBootId> {

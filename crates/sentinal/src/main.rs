@@ -19,7 +19,14 @@ use crate::cli::{Cli, Command};
 /// Exit status for a configuration that cannot work (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;
 
+/// Exit status of an engine's starter that could not become the engine's program.
+const CANNOT_START: u8 = 125;
+
 fn main() -> ExitCode {
+    if let Some(error) = node::start_for_engine(std::env::args_os()) {
+        report(&error);
+        return ExitCode::from(CANNOT_START);
+    }
     let outcome = match Cli::parse().command {
         Command::Serve(options) => serve::run(&options),
         Command::Node(options) => node::run(&options),

@@ -1,18 +1,22 @@
 //! How the privileged process starts: a keeper that restarts a worker.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use sentinal_model::NodeId;
-use sentinal_node::{IDLE_EXIT, NodeConfig};
+use sentinal_node::{IDLE_EXIT, NodeConfig, Starter};
 
 use crate::{
     cli::{NodeOptions, PartOptions},
     privilege, serve, user,
 };
+
+/// The word that makes this program an engine's starter; for `node` alone.
+const STARTER: &str = "start-for-engine";
 
 /// `sentinal node`.
 pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
@@ -31,7 +35,7 @@ pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
 
 /// The command line that makes the worker out of ours.
 fn worker(options: &NodeOptions) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("cannot tell where this program is")?);
+    let mut command = Command::new(this_program()?);
     command.args(["node", "--worker"]).args(arguments(&options.state_dir, &socket(options), &options.parts));
     command.args(options.log.arguments());
     if options.exit_when_idle {
@@ -41,7 +45,7 @@ fn worker(options: &NodeOptions) -> Result<Command> {
 }
 
 /// What a node is told, as arguments.
-pub(crate) fn arguments(state: &Path, socket: &Path, parts: &PartOptions) -> Vec<std::ffi::OsString> {
+pub(crate) fn arguments(state: &Path, socket: &Path, parts: &PartOptions) -> Vec<OsString> {
     let mut arguments = vec!["--state-dir".into(), state.into(), "--socket".into(), socket.into()];
     arguments.extend(["--server-user".into(), parts.server_user.clone().into()]);
     arguments.extend(["--images".into(), parts.images.clone().into(), "--runsc".into(), parts.runsc.clone().into()]);
@@ -66,16 +70,30 @@ fn work(options: &NodeOptions) -> Result<ExitCode> {
         runsc: options.parts.runsc.clone(),
         exit_when_idle: options.exit_when_idle.then_some(IDLE_EXIT),
     };
+    let starter = Starter::Program { program: this_program()?, first: vec![STARTER.into()] };
+    let parts = sentinal_node::this_machine(&config, starter)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let stopped = async { drop(sentinal_node::stop_signal().await) };
-    runtime.context("cannot start the runtime")?.block_on(sentinal_node::run(config, stopped))?;
+    runtime.context("cannot start the runtime")?.block_on(sentinal_node::run_with(config, parts, stopped))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Becomes an engine's program inside a sandbox's cgroup, if that is what the arguments ask for. Looked at before
+/// everything else: it is on the path of every boot.
+pub(crate) fn start_for_engine(mut arguments: impl Iterator<Item = OsString>) -> Option<anyhow::Error> {
+    let asked = arguments.nth(1)? == STARTER;
+    asked.then(|| anyhow::Error::from(sentinal_node::starter::start(arguments)))
+}
+
+/// Where this program is.
+pub(crate) fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("cannot tell where this program is")
 }
 
 /// Where the agent is: as told, or beside this program.
 fn agent(parts: &PartOptions) -> Result<PathBuf> {
-    let beside = || std::env::current_exe().map(|program| program.with_file_name("sentinal-agent"));
-    let agent = parts.agent.clone().map_or_else(beside, Ok).context("cannot tell where this program is")?;
+    let beside = || this_program().map(|program| program.with_file_name("sentinal-agent"));
+    let agent = parts.agent.clone().map_or_else(beside, Ok)?;
     if !agent.is_file() {
         bail!("the agent is not at {}; build it with `make build`, or name it with --agent", agent.display());
     }

@@ -74,7 +74,7 @@ fn as_root(options: &ServeOptions, layout: &Layout) -> Result<()> {
 
 /// Starts a node that outlives this server, and ends by itself when it is not needed any more.
 fn start_node(options: &ServeOptions, layout: &Layout) -> Result<()> {
-    let mut node = Command::new(std::env::current_exe().context("cannot tell where this program is")?);
+    let mut node = Command::new(node::this_program()?);
     node.arg("node").arg("--exit-when-idle");
     node.args(node::arguments(&layout.node_state, &layout.node_socket, &options.parts)).args(options.log.arguments());
     // In a group of its own: what interrupts the server at a terminal leaves the node alone.
