@@ -17,6 +17,9 @@ use crate::{
 /// How long to rest after an action failed that must succeed in the end.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
+/// How often a boot is tried whose node went away under it.
+const BOOTS_MAX: u32 = 3;
+
 /// Longest sleep towards a moment of the wall clock, so that a step of that clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(10);
 
@@ -25,6 +28,7 @@ pub(crate) const FIRST_EPOCH: u64 = 1;
 
 /// Drives one sandbox to its end.
 pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
+    let mut boots = 0;
     loop {
         let mut changes = Changes::of(&entry);
         let record = entry.record();
@@ -35,7 +39,11 @@ pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
             Action::Wait(until) => changes.until(&context, until).await,
             Action::WaitForNode => changes.any().await,
             Action::Adopt => adopt(&context, &entry).await,
-            Action::Boot => boot_unless_stopped(&context, &entry, observed).await,
+            Action::Boot => {
+                boots += 1;
+                let retry = if boots < BOOTS_MAX { Retry::Again } else { Retry::GiveUp };
+                boot_unless_stopped(&context, &entry, observed, retry).await;
+            }
             Action::Stop(end) => stop(&context, &entry, end, None).await,
             Action::Halt => halt(&context, &entry).await,
             Action::Forget => {
@@ -73,8 +81,15 @@ impl Changes {
     }
 }
 
+/// What to do when a boot fails because the node went away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    Again,
+    GiveUp,
+}
+
 /// Boots the sandbox; gives up as soon as somebody wants it stopped.
-async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) {
+async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed, retry: Retry) {
     let mut records = entry.records();
     let mut abandoned = entry.abandoned();
     let mut observations = entry.observed();
@@ -91,6 +106,11 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
     };
     let message = match booted {
         Ok(Ok(())) => return,
+        Ok(Err(error)) if error.code() == Code::Unavailable && retry == Retry::Again => {
+            tracing::warn!(sandbox = %entry.record().id, ?error, "boot was cut off; it is tried again");
+            entry.observe(Observed::Partial);
+            return sleep(RETRY_AFTER).await;
+        }
         Ok(Err(error)) => {
             tracing::warn!(sandbox = %entry.record().id, ?error, "sandbox did not boot");
             error.message().to_owned()

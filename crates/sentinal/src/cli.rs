@@ -28,7 +28,7 @@ pub(crate) struct LogOptions {
     /// What log lines look like: text or json
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "SENTINAL_LOG_FORMAT")]
     pub(crate) log_format: String,
-    /// Which log lines there are, for example "info" or "info,sentinal_node=debug"
+    /// Which log lines there are, for example `info` or `info,sentinal_node=debug`
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SENTINAL_LOG")]
     pub(crate) log: String,
 }
