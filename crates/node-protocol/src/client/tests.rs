@@ -73,7 +73,7 @@ unimplemented_methods! {
 }
 
 impl Fake {
-    /// Serves the first `connections` clients, one after the other.
+    /// Serves clients, one after the other.
     fn serve(&self, listener: UnixListener) -> JoinHandle<()> {
         let service = v1::node_server::NodeServer::new(self.clone());
         tokio::spawn(async move {

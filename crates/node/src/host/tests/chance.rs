@@ -142,7 +142,7 @@ async fn nothing_is_left_in_the_end(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn after_the_last_halt_nothing_is_left_whatever_came_before(steps in prop::collection::vec(step(), 0..40)) {
