@@ -71,6 +71,7 @@ async fn serve(stream: UnixStream, server: AgentServer<Service>) {
         .max_frame_size(limits::FRAME_BYTES_MAX)
         .max_header_list_size(limits::HEADERS_BYTES_MAX)
         .max_send_buf_size(limits::SEND_BUFFER_BYTES)
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), Adapter(server));
     // However it ended, there is nothing to do but to dial again.
     let _ = connection.await;

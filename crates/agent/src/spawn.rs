@@ -78,8 +78,13 @@ impl Spawner {
     }
 }
 
-/// What is in the bounding set now; asked once, since each question is a system call.
+/// What there is to drop of the bounding set; asked once, since each question is a system call. Without the right
+/// to drop there is nothing: `no_new_privs` is what keeps a program from gaining anything, and needs no right.
 fn bounding_set() -> Vec<u32> {
+    let own = rustix::thread::capabilities(None).map(|own| own.effective);
+    if !own.is_ok_and(|own| own.contains(CapabilitySet::SETPCAP)) {
+        return Vec::new();
+    }
     let is_there = |number: u32| {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         rustix::thread::capability_is_in_bounding_set(capability).ok().map(|is_there| (number, is_there))

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags},
+    fs::{Access, AtFlags, CWD, FileType, Mode, OFlags},
     io::Errno,
 };
 use tonic::Status;
@@ -52,12 +52,8 @@ impl Place {
     }
 
     fn check_writable(&self, path: &str) -> Result<(), Status> {
-        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.folder, &self.name, flags, Mode::empty()) {
-            // A program that is being executed can be replaced all the same.
-            Ok(_) | Err(Errno::TXTBSY) => Ok(()),
-            Err(errno) => Err(refusal(path, errno)),
-        }
+        let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::accessat(&self.folder, &self.name, Access::WRITE_OK, flags).map_err(|errno| refusal(path, errno))
     }
 }
 

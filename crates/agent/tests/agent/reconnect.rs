@@ -90,3 +90,20 @@ async fn one_connection_at_a_time() {
     let second = tokio::time::timeout(Duration::from_millis(100), sandbox.accept_raw()).await;
     assert!(second.is_err(), "the agent dialled though it is connected");
 }
+
+#[tokio::test]
+async fn those_who_followed_over_a_broken_connection_are_gone() {
+    let sandbox = Sandbox::start();
+    let (client, channel) = cut(&sandbox).await;
+    let mut events = start(&client, sh("x", "echo ready; sleep 1000")).await.unwrap();
+    output(&mut events).await;
+    channel.cut();
+    // More often than there may be followers.
+    for _ in 0..12 {
+        let (client, channel) = cut(&sandbox).await;
+        let request = AttachRequest { execution_id: "x".to_owned(), ..AttachRequest::default() };
+        let mut events = within(client.clone().attach(request)).await.unwrap().into_inner();
+        assert_eq!(output(&mut events).await.data, b"ready\n");
+        channel.cut();
+    }
+}
