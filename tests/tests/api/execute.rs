@@ -63,13 +63,18 @@ async fn executions_of_one_sandbox_share_its_files_and_nothing_of_their_environm
 
 #[tokio::test]
 async fn many_executions_run_side_by_side_in_one_sandbox() -> Fact {
-    let Some(guest) = guest(json!({"memory": "1Gi"})).await? else { return Ok(()) };
-    // Each waits for all others to have begun: they cannot have run one after another.
-    let line = "echo > here-$N; i=0; while [ $(ls here-* | wc -l) -lt 64 ] && [ $i -lt 500 ]; do i=$((i+1)); sleep 0.1; done; echo $N $(ls here-* | wc -l)";
+    let Some(guest) = guest(json!({"memory": "512Mi"})).await? else { return Ok(()) };
+    guest.shell("mkfifo gate").await?.ok()?;
+    // Each says that it has begun and waits at the gate, which opens when all have: they cannot have run one by one.
+    let line = "exec 3<>gate; echo > here-$N; read go <&3; set -- here-*; echo > done-$N; echo $N $#";
     let started = futures::future::try_join_all(
         (0..64).map(|number| guest.execute(NewExecution::shell(line).with("env", json!({"N": number.to_string()})))),
     );
-    for (number, execution) in started.await?.iter().enumerate() {
+    let open = "exec 3<>gate; all() { set -- $1-*; [ $# -eq 64 ]; }\n\
+        until all here; do sleep 0.2; done; seq 64 | sed s/.*// >&3; until all done; do sleep 0.2; done";
+    let (opened, ended) = tokio::join!(guest.shell(open), started);
+    opened?.ok()?;
+    for (number, execution) in ended?.iter().enumerate() {
         ensure!(execution.ok()? == format!("{number} 64\n"), "{execution:?}");
     }
     guest.gone().await

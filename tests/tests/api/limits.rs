@@ -1,8 +1,12 @@
 //! The bounds of a sandbox, tried from inside; its neighbour does not notice.
 
-use std::time::Duration;
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use anyhow::ensure;
+use anyhow::{Result, bail, ensure};
 use sentinal_tests::{Fact, NewExecution, eventually, guest};
 use serde_json::json;
 
@@ -55,13 +59,32 @@ async fn processes_and_open_files_are_bounded() -> Fact {
 }
 
 #[tokio::test]
-async fn a_sandbox_has_the_cpu_and_memory_it_asked_for() -> Fact {
-    let Some(guest) = guest(json!({"cpu": 0.5, "memory": "128Mi"})).await? else { return Ok(()) };
-    // Half a core burns one second of cpu in two seconds; a whole one in one.
-    let burn = "import time\nbegun = time.monotonic()\nwhile time.process_time() < 1: pass\nprint(time.monotonic() - begun > 1.5)";
-    ensure!(
-        guest.execute(NewExecution::code("python", burn)).await?.ok()? == "True\n",
-        "it got more cpu than it asked for"
-    );
+async fn a_sandbox_gets_no_more_cpu_than_it_asked_for() -> Fact {
+    let Some(guest) = guest(json!({"cpu": 0.5})).await? else { return Ok(()) };
+    let (begun, before) = (Instant::now(), cpu_used(guest.id())?);
+    guest.execute(NewExecution::shell("while :; do :; done & while :; do :; done").with("timeout", 2.5)).await?;
+    let used = cpu_used(guest.id())?.saturating_sub(before).as_secs_f64();
+    let allowed = begun.elapsed().as_secs_f64() / 2.0 + 0.3;
+    ensure!(0.1 < used && used < allowed, "{used:.2} s of cpu; {allowed:.2} s would be half a core");
     guest.gone().await
+}
+
+/// What the host has counted for the sandbox's cgroup, on cgroup v1 or v2.
+fn cpu_used(id: &str) -> Result<Duration> {
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        if folder.ends_with(id) {
+            if let Ok(nanos) = fs::read_to_string(folder.join("cpuacct.usage")) {
+                return Ok(Duration::from_nanos(nanos.trim().parse()?));
+            }
+            let stat = fs::read_to_string(folder.join("cpu.stat")).unwrap_or_default();
+            if let Some(micros) = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")) {
+                return Ok(Duration::from_micros(micros.parse()?));
+            }
+        }
+        let inside = fs::read_dir(&folder).into_iter().flatten().flatten();
+        folders
+            .extend(inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+    }
+    bail!("no cgroup of {id} counts its cpu")
 }
