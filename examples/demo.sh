@@ -45,7 +45,7 @@ execute() {
     # As a shell has it: a program that was killed by a signal has 128 and the signal's number.
     answer '{status: (if .outcome == "exited" then .exit_code else 128 + (.signal // 9) end)}' >"$scratch/program"
     show "$(answer '.stdout + .stderr')"
-    show "$(answer '"\(.outcome) with status \(.exit_code) after \(.duration_ms) ms inside"')"
+    show "$(answer '"\(.outcome) with status \(.exit_code) after \(.duration_ms | round) ms inside"')"
 }
 
 logs() {
@@ -71,7 +71,8 @@ call() {
     reply=$(curl --silent --show-error --max-time 120 --output "$scratch/answer" --write-out '%{http_code} %{time_total}' \
         --request "$method" --header "Authorization: Bearer $SENTINAL_API_KEY" "$@" "$API$path")
     read -r status seconds <<<"$reply"
-    printf '%-9s %-6s %-40s %s  %7.1f ms\n' "$step" "$method" "/api/v1${path%%\?*}" "$status" \
+    path=${path%%\?*}
+    printf '%-9s %-6s %-28s %s  %7.1f ms\n' "$step" "$method" "/api/v1${path/sbx_*/'{id}'}" "$status" \
         "$(jq --null-input "$seconds * 1000")"
     if [ "$status" -ge 300 ]; then
         jq . "$scratch/answer" >&2 || cat "$scratch/answer" >&2

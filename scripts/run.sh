@@ -79,8 +79,9 @@ is_outdated_node() {
 
 # In a session of its own: Ctrl-C reaches this script alone, which then asks the server once.
 start_server() {
+    : >"$LOG"
     say "starting the server at $URL (data in $DATA_DIR, log in $LOG)"
-    setsid "$BINARY" serve --listen "$LISTEN" --data-dir "$DATA_DIR" </dev/null >"$LOG" 2>&1 &
+    setsid "$BINARY" serve --listen "$LISTEN" --data-dir "$DATA_DIR" </dev/null >>"$LOG" 2>&1 &
     server=$!
 }
 
