@@ -13,8 +13,8 @@ use crate::field::{named, seconds, unique_map};
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"engine": "gvisor", "cpu": 2, "memory": "2048Mi"}))]
 pub struct CreateSandbox {
-    /// `auto` (the strongest that is available and has room), `firecracker`, `kata`, `gvisor` or `native`.
-    #[schema(default = "auto")]
+    /// Which engine; `auto` unless told.
+    #[schema(value_type = Option<crate::EngineChoice>)]
     pub engine: Option<String>,
     /// Cores, between 0.05 and 64; 1 unless told.
     #[schema(minimum = 0.05, maximum = 64)]

@@ -30,7 +30,8 @@ pub struct Execute {
     pub args: Option<Vec<String>>,
     /// A program's text, in `language`.
     pub code: Option<String>,
-    /// What `code` is written in: `python`, `javascript` or `bash`.
+    /// What `code` is written in.
+    #[schema(value_type = Option<crate::Language>)]
     pub language: Option<String>,
     /// Added to the sandbox's environment.
     #[serde(default, deserialize_with = "unique_map")]
@@ -52,6 +53,7 @@ pub struct Execute {
     /// Answers at once with the execution's id.
     pub background: Option<bool>,
     /// One-shot only: as in a create.
+    #[schema(value_type = Option<crate::EngineChoice>)]
     pub engine: Option<String>,
     /// One-shot only: as in a create.
     pub cpu: Option<f64>,

@@ -14,11 +14,11 @@ pub struct Execution {
     /// Where it runs or ran.
     #[schema(example = "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70")]
     pub sandbox_id: String,
-    /// `running` or `finished`.
-    #[schema(example = "finished")]
+    /// Whether it runs.
+    #[schema(value_type = crate::ExecutionState, example = "finished")]
     pub state: String,
-    /// How it ended: `exited`, `signaled`, `timeout`, `oom` or `killed`.
-    #[schema(example = "exited")]
+    /// How it ended; null until then.
+    #[schema(value_type = Option<crate::ExecutionOutcome>, example = "exited")]
     pub outcome: Option<String>,
     /// When it exited by itself.
     #[schema(example = 0)]

@@ -15,6 +15,7 @@ mod health;
 mod json;
 mod list;
 mod log;
+mod names;
 mod problem;
 mod query;
 mod sandbox;
@@ -29,6 +30,10 @@ pub use health::{Alive, Health};
 pub use json::parse_json;
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
+pub use names::{
+    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, Isolation, Language, LogKind, ProblemCode,
+    SandboxOutcome, SandboxState, StreamName,
+};
 pub use problem::Problem;
 pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query};
 pub use sandbox::Sandbox;

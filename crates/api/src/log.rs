@@ -5,11 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    LogKind,
     field::{named, parse_time},
     query::{Query, parse_flag, parse_limit},
 };
-
-const KINDS: [&str; 4] = ["execution", "audit", "security", "system"];
 
 /// A page of a log, oldest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -26,14 +25,15 @@ pub struct LogItem {
     /// RFC 3339.
     #[schema(format = DateTime)]
     pub time: String,
-    /// `execution`, `audit`, `security` or `system`.
-    #[schema(example = "execution")]
+    /// Which log.
+    #[schema(value_type = LogKind, example = "execution")]
     pub kind: String,
     /// Which sandbox.
     pub sandbox_id: Option<String>,
     /// Which execution.
     pub execution_id: Option<String>,
-    /// `stdout` or `stderr`, for output.
+    /// Which stream, for output.
+    #[schema(value_type = Option<crate::StreamName>)]
     pub stream: Option<String>,
     /// The line.
     pub message: String,
@@ -74,9 +74,9 @@ impl TryFrom<Query> for LogsQuery {
 }
 
 fn kind(name: String) -> Result<String> {
-    if KINDS.contains(&name.as_str()) {
+    if LogKind::ALL.contains(&name.as_str()) {
         return Ok(name);
     }
     let name: String = name.chars().take(64).collect();
-    Err(Error::invalid(format!("kind: {name:?} does not exist; known are {}", KINDS.join(", "))))
+    Err(Error::invalid(format!("kind: {name:?} does not exist; known are {}", LogKind::ALL.join(", "))))
 }

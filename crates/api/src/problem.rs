@@ -18,7 +18,7 @@ pub struct Problem {
     #[schema(example = 400)]
     pub status: u16,
     /// What kind of failure it is, from a closed set.
-    #[schema(value_type = String, example = "invalid_request")]
+    #[schema(value_type = crate::ProblemCode, example = "invalid_request")]
     pub code: &'static str,
     /// What was wrong and what to do.
     #[schema(example = "memory: \"2GiB\" is not a quantity")]

@@ -11,14 +11,14 @@ pub struct Sandbox {
     /// Begins with `sbx_`.
     #[schema(example = "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70")]
     pub id: String,
-    /// `pending`, `running`, `paused`, `stopping`, `stopped` or `failed`.
-    #[schema(example = "running")]
+    /// Where in its life it is.
+    #[schema(value_type = crate::SandboxState, example = "running")]
     pub state: String,
     /// What runs it; null until that is chosen.
-    #[schema(example = "gvisor")]
+    #[schema(value_type = Option<crate::EngineName>, example = "gvisor")]
     pub engine: Option<String>,
-    /// How strongly it is kept from the host: `microvm`, `userspace-kernel` or `shared-kernel`.
-    #[schema(example = "userspace-kernel")]
+    /// How strongly it is kept from the host; null until an engine is chosen.
+    #[schema(value_type = Option<crate::Isolation>, example = "userspace-kernel")]
     pub isolation: Option<String>,
     /// Why this engine.
     pub engine_reason: Option<String>,
@@ -46,7 +46,8 @@ pub struct Sandbox {
     /// When nothing was left of it; RFC 3339.
     #[schema(format = DateTime)]
     pub finished_at: Option<String>,
-    /// How it ended: `destroyed`, `expired`, or what failed.
+    /// How it ended; null until then.
+    #[schema(value_type = Option<crate::SandboxOutcome>)]
     pub outcome: Option<String>,
     /// What went wrong.
     pub message: Option<String>,

@@ -9,7 +9,7 @@ use axum::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use http::HeaderMap;
-use sentinal_api::{Logs, LogsQuery};
+use sentinal_api::{LogKind, Logs, LogsQuery};
 use sentinal_auth::{Permit, ReadLogs};
 use sentinal_controller::{LogEntry, LogQuery};
 use sentinal_model::{Error, Result, limits};
@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// `Last-Event-ID` goes on where a stream broke off.
 #[utoipa::path(get, operation_id = "readLogs", path = "/api/v1/logs", tag = "log",
     params(("sandbox_id" = Option<String>, Query, description = "Of this sandbox only"),
-        ("kind" = Option<String>, Query, description = "`execution`, `audit`, `security` or `system`"),
+        ("kind" = Option<LogKind>, Query, description = "Of this log only"),
         ("since" = Option<String>, Query, description = "Not before this moment (RFC 3339)"),
         ("cursor" = Option<String>, Query, description = "What `next` of the page before said"),
         ("limit" = Option<u32>, Query, description = "At most so many, 1 to 1000; 100 unless told"),

@@ -7,7 +7,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{StreamExt as _, future, stream, stream::BoxStream};
 use http::header;
-use sentinal_api::OutputQuery;
+use sentinal_api::{OutputQuery, StreamName};
 use sentinal_auth::{Permit, ReadExecution};
 use sentinal_controller::{OutputEvent, OutputPart};
 use sentinal_model::{ExecutionId, Result, Stream};
@@ -29,7 +29,7 @@ const PIECE_BYTES: u64 = 64 * 1024;
 /// one that is cut off before that is not complete.
 #[utoipa::path(get, operation_id = "readOutput", path = "/api/v1/execution/{id}/output", tag = "execution",
     params(("id" = String, Path, description = "The execution's id"),
-        ("stream" = Option<String>, Query, description = "`stdout` or `stderr`; `stdout` unless told"),
+        ("stream" = Option<StreamName>, Query, description = "`stdout` unless told"),
         ("offset" = Option<u64>, Query, description = "From this byte on; 0 unless told"),
         ("follow" = Option<bool>, Query, description = "Whether to go on until the end")),
     responses((status = 200, description = "The bytes", content_type = "application/octet-stream", body = Binary), Problems))]
