@@ -7,13 +7,13 @@ use sentinal_agent_client::{Agent, AgentError, Connection, Events, ExecutionEven
 use sentinal_model::{
     Command, End, Ended, Error, ExecutionOutcome, Failure, Millis, Phase, Result, Stream, Usage, limits,
 };
-use sentinal_store::{ExecutionRecord, ExecutionState, NewEvent, Write};
+use sentinal_store::{ExecutionRecord, ExecutionState, Write};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
 };
 
-use crate::{context::Context, live::Live, table::Entry};
+use crate::{context::Context, events, live::Live, table::Entry};
 
 /// How long after its timeout an execution is given up when the agent does not end it.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
@@ -221,23 +221,9 @@ async fn try_finish(context: &Context, live: &Live, finished: Finished) -> Resul
     let finished_at = context.now();
     let mut record = live.record.clone();
     record.state = ExecutionState::Finished { ended: finished.ended, finished_at, stdout, stderr };
-    let event = completed_event(&record, finished_at, finished.ended.outcome);
+    let event = events::execution_completed(&record, finished_at, finished.ended.outcome);
     context.store().write(vec![Write::Execution(Box::new(record.clone())), Write::Event(event)]).await?;
     Ok(record)
-}
-
-fn completed_event(record: &ExecutionRecord, at: Millis, outcome: ExecutionOutcome) -> NewEvent {
-    let number =
-        outcome.exit_code().or_else(|| outcome.signal()).map(|number| format!(" {number}")).unwrap_or_default();
-    NewEvent {
-        tenant: record.tenant.clone(),
-        at,
-        name: "Execution Completed".to_owned(),
-        kind: "audit".to_owned(),
-        sandbox: Some(record.sandbox),
-        execution: Some(record.id),
-        message: format!("the execution ended: {}{number}", outcome.as_str()),
-    }
 }
 
 /// Lets the agent drop the execution; nobody waits for that.

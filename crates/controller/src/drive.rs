@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 use sentinal_agent_client::{Agent, Listen};
 use sentinal_model::{Code, End, Error, Event, Failure, Generation, Millis, Phase, Result, limits};
 use sentinal_node_protocol::{AgentToken, Boot, Place};
-use sentinal_store::{NewEvent, SandboxRecord};
+use sentinal_store::SandboxRecord;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     context::Context,
     decide::{Action, Observed, Own, decide},
+    events,
     table::{Change, Entry},
 };
 
@@ -195,7 +196,7 @@ async fn listen(context: &Context, entry: &Entry, record: &SandboxRecord) -> Res
 
 /// Writes down that the sandbox shall end, until the store has it.
 async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, end: End, message: Option<String>) {
-    let event = destroyed_event(context, &entry.record(), end);
+    let event = events::sandbox_destroyed(&entry.record(), end, context.now());
     let change = Change { message, event: Some(event) };
     if let Err(error) = entry.advance(context, Event::Stop(end), change).await {
         tracing::warn!(sandbox = %entry.record().id, ?error, "end of sandbox not written down yet");
@@ -227,18 +228,5 @@ async fn halt(context: &Arc<Context>, entry: &Arc<Entry>) {
             tracing::warn!(sandbox = %record.id, ?error, "end of sandbox not written down yet");
             sleep(RETRY_AFTER).await;
         }
-    }
-}
-
-/// The event that goes with the end of a sandbox.
-pub(crate) fn destroyed_event(context: &Context, record: &SandboxRecord, end: End) -> NewEvent {
-    NewEvent {
-        tenant: record.tenant.clone(),
-        at: context.now(),
-        name: "Sandbox Destroyed".to_owned(),
-        kind: "audit".to_owned(),
-        sandbox: Some(record.id),
-        execution: None,
-        message: format!("the sandbox ends: {}", end.as_str()),
     }
 }

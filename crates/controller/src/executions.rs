@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
 use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, Spec, State, Stream, TenantId, limits};
-use sentinal_store::{ExecutionRecord, ExecutionState, NewEvent, Page, Write};
+use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
 use tokio::sync::oneshot;
 
 use crate::{
     api::{Controller, Execution, NewExecution},
     collect::{self, Job},
     context::Context,
+    events,
     live::Live,
     sandboxes::{Kind, begin, running, unknown},
     spool::{self, Spool},
@@ -127,7 +128,7 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
 /// The intent first, then the program.
 async fn record_and_collect(context: Arc<Context>, mut job: Job) {
     let record = &job.live.record;
-    let writes = vec![Write::Execution(Box::new(record.clone())), Write::Event(started_event(record))];
+    let writes = vec![Write::Execution(Box::new(record.clone())), Write::Event(events::execution_started(record))];
     if let Err(error) = context.store().write(writes).await {
         context.live.remove(&job.live, None);
         if let Some(started) = job.started.take() {
@@ -144,19 +145,6 @@ async fn record_and_collect(context: Arc<Context>, mut job: Job) {
         (engine, ended.map(|record| record.state.clone()))
     {
         context.metrics().execution_ended(engine, ended.outcome, Duration::from_micros(ended.duration_us));
-    }
-}
-
-fn started_event(record: &ExecutionRecord) -> NewEvent {
-    let program = record.command.argv.first().map(String::as_str).unwrap_or_default();
-    NewEvent {
-        tenant: record.tenant.clone(),
-        at: record.created_at,
-        name: "Execution Started".to_owned(),
-        kind: "audit".to_owned(),
-        sandbox: Some(record.sandbox),
-        execution: Some(record.id),
-        message: sentinal_agent_client::clean(program),
     }
 }
 

@@ -5,11 +5,12 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use sentinal_agent_client::Agent;
 use sentinal_auth::{Permit, ReadFile, WriteFile};
 use sentinal_model::{Code, Error, GuestPath, Result, SandboxId, State, TenantId, limits};
-use sentinal_store::{NewEvent, Write};
+use sentinal_store::Write;
 use tokio::time::timeout;
 
 use crate::{
     api::{Controller, FileBody},
+    events,
     sandboxes::{running, unknown},
 };
 
@@ -25,15 +26,7 @@ impl Controller {
     ) -> Result<u64> {
         let agent = self.agent(permit.tenant(), id).await?;
         let size = agent.write_file(path, body).await.map_err(Error::from)?;
-        let event = NewEvent {
-            tenant: permit.tenant().clone(),
-            at: self.context.now(),
-            name: "File Uploaded".to_owned(),
-            kind: "audit".to_owned(),
-            sandbox: Some(id),
-            execution: None,
-            message: format!("{} ({size} bytes)", sentinal_agent_client::clean(path.as_str())),
-        };
+        let event = events::file_uploaded(permit.tenant(), id, self.context.now(), (path, size));
         self.context.store().write(vec![Write::Event(event)]).await?;
         Ok(size)
     }

@@ -13,6 +13,7 @@ mod collect;
 mod context;
 mod decide;
 mod drive;
+mod events;
 mod executions;
 mod files;
 mod live;

@@ -6,6 +6,7 @@ use sentinal_store::{EventRecord, ExecutionRecord};
 
 use crate::{
     api::{Controller, LogEntry, LogQuery},
+    events::EXECUTION_COMPLETED,
     output::{OutputPart, read_record},
 };
 
@@ -17,9 +18,6 @@ const LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// Events read from the store at a time.
 const EVENTS_PER_READ: u32 = 256;
-
-/// The event at which an execution's output appears.
-const COMPLETED: &str = "Execution Completed";
 
 impl Controller {
     /// What happened, oldest first.
@@ -53,7 +51,7 @@ impl Controller {
         let wanted = |kind: &str| query.kind.as_deref().is_none_or(|wanted| wanted == kind);
         let mut lines = Vec::new();
         if wanted("execution")
-            && record.event.name == COMPLETED
+            && record.event.name == EXECUTION_COMPLETED
             && let Some(id) = record.event.execution
             && let Some(execution) = self.context.store().execution(id).await?
         {

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use aws_lc_rs::rand;
 use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
 use sentinal_model::{Code, End, Error, Event, Generation, Phase, Placement, Result, SandboxId, Spec, TenantId};
-use sentinal_store::{NewEvent, Page, SandboxRecord, Write};
+use sentinal_store::{Page, SandboxRecord, Write};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     api::Controller,
     context::Context,
     decide::Observed,
-    drive,
+    drive, events,
     observe::describe,
     place,
     table::{Change, Entry},
@@ -53,7 +53,7 @@ impl Controller {
     pub async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
         let asked = Instant::now();
         let entry = self.entry(permit.tenant(), id).ok_or_else(|| unknown(id))?;
-        let event = drive::destroyed_event(&self.context, &entry.record(), End::Destroyed);
+        let event = events::sandbox_destroyed(&entry.record(), End::Destroyed, self.context.now());
         let change = Change { message: None, event: Some(event) };
         let (context, stopping) = (Arc::clone(&self.context), Arc::clone(&entry));
         let stop = async move { stopping.advance(&context, Event::Stop(End::Destroyed), change).await };
@@ -113,16 +113,8 @@ pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec,
 /// Writes a new sandbox down; if the store does not take it, it never was.
 async fn acknowledge(context: &Arc<Context>, entry: &Arc<Entry>) -> Result<()> {
     let record = entry.record();
-    let event = NewEvent {
-        tenant: record.tenant.clone(),
-        at: record.created_at,
-        name: "Sandbox Created".to_owned(),
-        kind: "audit".to_owned(),
-        sandbox: Some(record.id),
-        execution: None,
-        message: record.engine_reason.clone(),
-    };
-    let writes = vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record))), Write::Event(event)];
+    let writes =
+        vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record))), Write::Event(events::sandbox_created(&record))];
     context.store().write(writes).await.inspect_err(|_| context.table.remove(record.id))?;
     context.metrics().sandbox_entered(record.phase.state(), record.engine);
     Ok(())

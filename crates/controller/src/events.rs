@@ -1,0 +1,66 @@
+//! The events that go into the store with what they tell of. Their names are the requirement's, word for word.
+
+use sentinal_agent_client::clean;
+use sentinal_model::{End, ExecutionOutcome, GuestPath, Millis, SandboxId, TenantId};
+use sentinal_store::{ExecutionRecord, NewEvent, SandboxRecord};
+
+/// The event at which an execution's output stands in the log.
+pub(crate) const EXECUTION_COMPLETED: &str = "Execution Completed";
+
+/// A sandbox was acknowledged.
+pub(crate) fn sandbox_created(record: &SandboxRecord) -> NewEvent {
+    audit(record.tenant.clone(), record.id, record.created_at).named("Sandbox Created", record.engine_reason.clone())
+}
+
+/// A sandbox is to end.
+pub(crate) fn sandbox_destroyed(record: &SandboxRecord, end: End, at: Millis) -> NewEvent {
+    let message = format!("the sandbox ends: {}", end.as_str());
+    audit(record.tenant.clone(), record.id, at).named("Sandbox Destroyed", message)
+}
+
+/// An execution was acknowledged.
+pub(crate) fn execution_started(record: &ExecutionRecord) -> NewEvent {
+    let program = record.command.argv.first().map(String::as_str).unwrap_or_default();
+    of_execution(record, record.created_at).named("Execution Started", clean(program))
+}
+
+/// An execution has ended.
+pub(crate) fn execution_completed(record: &ExecutionRecord, at: Millis, outcome: ExecutionOutcome) -> NewEvent {
+    let number =
+        outcome.exit_code().or_else(|| outcome.signal()).map(|number| format!(" {number}")).unwrap_or_default();
+    let message = format!("the execution ended: {}{number}", outcome.as_str());
+    of_execution(record, at).named(EXECUTION_COMPLETED, message)
+}
+
+/// A file is in a sandbox.
+pub(crate) fn file_uploaded(tenant: &TenantId, sandbox: SandboxId, at: Millis, file: (&GuestPath, u64)) -> NewEvent {
+    let (path, bytes) = file;
+    audit(tenant.clone(), sandbox, at).named("File Uploaded", format!("{} ({bytes} bytes)", clean(path.as_str())))
+}
+
+fn of_execution(record: &ExecutionRecord, at: Millis) -> Unnamed {
+    let mut event = audit(record.tenant.clone(), record.sandbox, at);
+    event.0.execution = Some(record.id);
+    event
+}
+
+fn audit(tenant: TenantId, sandbox: SandboxId, at: Millis) -> Unnamed {
+    Unnamed(NewEvent {
+        tenant,
+        at,
+        name: String::new(),
+        kind: "audit".to_owned(),
+        sandbox: Some(sandbox),
+        execution: None,
+        message: String::new(),
+    })
+}
+
+/// An event that does not say yet what happened.
+struct Unnamed(NewEvent);
+
+impl Unnamed {
+    fn named(self, name: &str, message: String) -> NewEvent {
+        NewEvent { name: name.to_owned(), message, ..self.0 }
+    }
+}
