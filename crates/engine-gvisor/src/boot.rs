@@ -29,7 +29,7 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
     }
     folder.make()?;
     cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX })?;
-    folder.layer().create(spec.disk, Inodes::Few, stop).await?;
+    folder.layer().create(spec.disk, Inodes::Few, host.templates(), stop).await?;
     folder.furnish_layer()?;
     let (root_layer, tmp_layer) = (folder.root_layer(), folder.tmp_layer());
     let bundle = Bundle {

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use sentinal_engine::{
     BootSpec, EndReason, Engine, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport,
-    cgroup::Cgroups, mounts,
+    cgroup::Cgroups, layer::Templates, mounts,
 };
 use sentinal_model::{
     EngineName, SandboxId,
@@ -36,6 +36,7 @@ pub(crate) struct Host {
     config: GvisorConfig,
     /// One verb at a time changes an instance.
     locks: Mutex<BTreeMap<SandboxId, Arc<tokio::sync::Mutex<()>>>>,
+    templates: Templates,
     /// Instances of probes, which are nobody's to halt.
     probing: Mutex<BTreeSet<SandboxId>>,
 }
@@ -50,7 +51,12 @@ pub(crate) struct Probing<'a> {
 impl GvisorEngine {
     /// An engine that keeps everything where `config` says. Touches nothing yet.
     pub fn new(config: GvisorConfig) -> Self {
-        Self(Arc::new(Host { config, locks: Mutex::default(), probing: Mutex::default() }))
+        Self(Arc::new(Host {
+            config,
+            locks: Mutex::default(),
+            templates: Templates::default(),
+            probing: Mutex::default(),
+        }))
     }
 
     fn state(&self, id: &SandboxId) -> Result<InstanceState, EngineError> {
@@ -129,6 +135,10 @@ impl Engine for GvisorEngine {
 impl Host {
     pub(crate) fn config(&self) -> &GvisorConfig {
         &self.config
+    }
+
+    pub(crate) fn templates(&self) -> &Templates {
+        &self.templates
     }
 
     pub(crate) fn folder(&self, id: &SandboxId) -> InstanceFolder {

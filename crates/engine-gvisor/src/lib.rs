@@ -12,6 +12,8 @@
 //!
 //! [layer]: sentinal_engine::layer
 
+#![forbid(unsafe_code)]
+
 mod boot;
 mod bundle;
 mod config;

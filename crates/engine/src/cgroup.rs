@@ -28,6 +28,8 @@ pub use hierarchy::CgroupError;
 
 /// Period of the cpu limit, in microseconds.
 const CPU_PERIOD_US: u64 = 100_000;
+/// How often a cgroup is made whose parent goes away meanwhile.
+const ATTEMPTS_MAX: u32 = 10;
 /// How long an emptied cgroup may stay busy.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two looks at something that is about to happen.
@@ -84,21 +86,20 @@ impl Cgroups {
         }
         Ok(ids)
     }
-
-    /// Removes the empty parent; for a node that is done with this machine.
-    pub fn remove_parent(&self) {
-        for root in self.hierarchies.roots() {
-            // Not an error: sandboxes may be there, or another hierarchy may have been first.
-            let _ = fs::remove_dir(root.join(&self.parent));
-        }
-    }
 }
 
 impl Cgroup {
     /// Makes it with its limits, all but the cpu's: see [`Cgroup::limit_cpu`]. Does nothing twice.
     pub fn create(&self, limits: Limits) -> Result<(), EngineError> {
         for hierarchy in self.hierarchies.distinct() {
-            self.create_in(hierarchy)?;
+            let mut attempt = 1;
+            // The last sandbox's end may remove the parent at the same time.
+            while let Err(error) = self.create_in(hierarchy) {
+                if !is_missing(&error) || ATTEMPTS_MAX <= attempt {
+                    return Err(error);
+                }
+                attempt += 1;
+            }
         }
         let Hierarchies { memory, pids, .. } = &self.hierarchies;
         let bytes = limits.memory.bytes().to_string();
@@ -141,7 +142,8 @@ impl Cgroup {
         self.folders().any(|folder| folder.exists())
     }
 
-    /// Removes it, with all beneath it. It must hold no process. Succeeds when there is nothing.
+    /// Removes it, with all beneath it, and the parent when it was the last. It must hold no process.
+    /// Succeeds when there is nothing.
     pub async fn remove(&self) -> Result<(), EngineError> {
         let deadline = Instant::now() + REMOVE_DEADLINE;
         for folder in self.folders() {
@@ -156,6 +158,10 @@ impl Cgroup {
                     Err(source) => return Err(failed("remove", &folder)(source)),
                 }
             }
+        }
+        for parent in self.folders().filter_map(|folder| folder.parent().map(Path::to_owned)) {
+            // Not an error: other sandboxes may be there.
+            let _ = fs::remove_dir(parent);
         }
         Ok(())
     }
@@ -187,6 +193,10 @@ impl Cgroup {
     fn write_if_there(&self, hierarchy: &Hierarchy, name: &str, value: &str) -> Result<(), EngineError> {
         if self.file(hierarchy, name).exists() { self.write(hierarchy, name, value) } else { Ok(()) }
     }
+}
+
+fn is_missing(error: &EngineError) -> bool {
+    matches!(error, EngineError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 fn failed(verb: &str, path: &Path) -> impl Fn(io::Error) -> EngineError {

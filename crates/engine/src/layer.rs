@@ -3,6 +3,8 @@
 //! The mount frees the loop device by itself when it ends (`LO_FLAGS_AUTOCLEAR`), and freed blocks are
 //! punched out of the file.
 
+mod template;
+
 use std::{
     fs::{self, File},
     io,
@@ -15,6 +17,9 @@ use sentinal_model::Disk;
 use tokio_util::sync::CancellationToken;
 
 use crate::{EngineError, child::Child, mounts};
+use template::Template;
+
+pub use template::Templates;
 
 /// How long making or mounting the file system may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -25,7 +30,7 @@ const INODES_FEW: &str = "64";
 const ATTEMPTS_MAX: u32 = 5;
 
 /// How many files the layer holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Inodes {
     /// The engine keeps the sandbox's files in a few large ones.
     Few,
@@ -52,25 +57,22 @@ impl Layer {
     }
 
     /// Makes and mounts it. What an earlier attempt left must have been removed.
-    pub async fn create(&self, size: Disk, inodes: Inodes, stop: &CancellationToken) -> Result<(), EngineError> {
-        self.make_files(size).map_err(|source| {
-            if source.kind() == io::ErrorKind::StorageFull {
-                return EngineError::NoSpace { what: "the sandbox's disk".to_owned() };
-            }
-            EngineError::Io { what: format!("make {}", self.image.display()), source }
-        })?;
-        // Without a journal: nobody reads it after a crash. Nothing is zeroed: the file is a hole.
-        let options = ["-q", "-F", "-O", "^has_journal,^resize_inode", "-m", "0", "-E", "lazy_itable_init=1,nodiscard"];
-        let make = Child::new("mkfs.ext4", DEADLINE).args(options);
-        let make = match inodes {
-            Inodes::Few => make.args(["-N", INODES_FEW]),
-            Inodes::ForSize => make,
-        };
-        make.args([&self.image]).finish(stop).await?;
+    pub async fn create(
+        &self,
+        size: Disk,
+        inodes: Inodes,
+        templates: &Templates,
+        stop: &CancellationToken,
+    ) -> Result<(), EngineError> {
+        let template = templates.get(size.bytes(), inodes);
+        self.make_files(size, template.as_deref()).map_err(|source| self.failed("make", source))?;
+        if template.is_none() {
+            self.make_file_system(inodes, stop).await?;
+            templates.remember(size.bytes(), inodes, &self.image);
+        }
         let options = "loop,discard,noatime,nosuid,nodev,noinit_itable,nobarrier";
         let mount = Child::new("mount", DEADLINE).args(["-t", "ext4", "-o", options]);
-        mount.args([&self.image, &self.point]).finish(stop).await?;
-        Ok(())
+        mount.args([&self.image, &self.point]).finish(stop).await.map(drop)
     }
 
     /// Bytes that are written and kept; zero when it is not mounted.
@@ -101,9 +103,29 @@ impl Layer {
         gone(fs::remove_file(&self.image)).map_err(|source| failed(&self.image, source))
     }
 
-    fn make_files(&self, size: Disk) -> io::Result<()> {
+    fn make_files(&self, size: Disk, template: Option<&Template>) -> io::Result<()> {
         fs::create_dir(&self.point)?;
-        File::create_new(&self.image)?.set_len(size.bytes())
+        let image = File::create_new(&self.image)?;
+        image.set_len(size.bytes())?;
+        template.map_or(Ok(()), |template| template.write(&image))
+    }
+
+    /// Without a journal: nobody reads it after a crash. Nothing is zeroed: the file is a hole.
+    async fn make_file_system(&self, inodes: Inodes, stop: &CancellationToken) -> Result<(), EngineError> {
+        let options = ["-q", "-F", "-O", "^has_journal,^resize_inode", "-m", "0", "-E", "lazy_itable_init=1,nodiscard"];
+        let make = Child::new("mkfs.ext4", DEADLINE).args(options);
+        let make = match inodes {
+            Inodes::Few => make.args(["-N", INODES_FEW]),
+            Inodes::ForSize => make,
+        };
+        make.args([&self.image]).finish(stop).await.map(drop)
+    }
+
+    fn failed(&self, verb: &str, source: io::Error) -> EngineError {
+        if source.kind() == io::ErrorKind::StorageFull {
+            return EngineError::NoSpace { what: "the sandbox's disk".to_owned() };
+        }
+        EngineError::Io { what: format!("{verb} {}", self.image.display()), source }
     }
 
     fn is_mounted(&self) -> bool {
@@ -126,9 +148,10 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let stop = CancellationToken::new();
-        for inodes in [Inodes::Few, Inodes::ForSize] {
+        let templates = Templates::default();
+        for inodes in [Inodes::Few, Inodes::ForSize, Inodes::Few] {
             let layer = Layer::in_folder(folder.path());
-            layer.create(Disk::MIN, inodes, &stop).await.unwrap();
+            layer.create(Disk::MIN, inodes, &templates, &stop).await.unwrap();
             let empty = layer.used_bytes();
             assert!(empty < 1 << 20, "{empty}");
             let file = layer.point().join("file");

@@ -8,6 +8,8 @@
 //!
 //! Start at [`Engine`].
 
+#![forbid(unsafe_code)]
+
 pub mod cgroup;
 pub mod child;
 #[cfg(feature = "fake")]

@@ -119,5 +119,23 @@ async fn a_real_cgroup_is_made_killed_and_removed() {
     cgroup.remove().await.unwrap();
     cgroup.remove().await.unwrap();
     assert!(!cgroup.exists());
-    cgroups.remove_parent();
+    assert!(cgroups.hierarchies.roots().iter().all(|root| !root.join(&cgroups.parent).exists()));
+}
+
+#[test]
+fn the_last_one_takes_the_parent_with_it_and_a_new_one_makes_it_again() {
+    let Ok(cgroups) = Cgroups::detect(&format!("sentinal-test-again-{}", std::process::id())) else { return };
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: not root");
+    }
+    let repeat = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for _ in 0..100 {
+            let cgroup = cgroups.of(&SandboxId::generate());
+            cgroup.create(limits()).unwrap();
+            runtime.block_on(cgroup.remove()).unwrap();
+        }
+    };
+    std::thread::scope(|scope| [(); 4].map(|()| scope.spawn(repeat)).map(|thread| thread.join().unwrap()));
+    assert!(cgroups.hierarchies.roots().iter().all(|root| !root.join(&cgroups.parent).exists()));
 }
