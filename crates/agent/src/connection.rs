@@ -9,7 +9,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use hyper::{body::Incoming, server::conn::http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use sentinal_agent_protocol::{
     MESSAGE_BYTES_MAX,
     preamble::{Hello, VERSION_MAX, VERSION_MIN, WELCOME_BYTES, Welcome},
@@ -22,7 +22,7 @@ use tokio::{
 };
 use tower::Service as _;
 
-use crate::{limits, service::Service};
+use crate::{limits, link::Link, service::Service};
 
 /// Never ends: whoever serves the sandbox may come back at any time.
 pub(crate) async fn stay_connected(socket: PathBuf, hello: Hello, service: Service) {
@@ -72,7 +72,10 @@ async fn serve(stream: UnixStream, server: AgentServer<Service>) {
         .max_header_list_size(limits::HEADERS_BYTES_MAX)
         .max_send_buf_size(limits::SEND_BUFFER_BYTES)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), Adapter(server));
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits::SILENCE)
+        .keep_alive_timeout(limits::SILENCE)
+        .serve_connection(TokioIo::new(Link(stream)), Adapter(server));
     // However it ended, there is nothing to do but to dial again.
     let _ = connection.await;
 }

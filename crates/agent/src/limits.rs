@@ -59,6 +59,9 @@ pub(crate) const WELCOME_DEADLINE: Duration = Duration::from_secs(5);
 /// Pause before dialling again: doubled each time, from the first to the last.
 pub(crate) const REDIAL_PAUSE_MIN: Duration = Duration::from_millis(1);
 pub(crate) const REDIAL_PAUSE_MAX: Duration = Duration::from_millis(250);
+/// How long the server may say nothing before it is asked whether it is there, and then how long it may take to
+/// answer. A dead connection is normally seen at once; this is for one that nobody said was dead.
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// A connection that lived this long was a good one: the next pause is the shortest again.
 pub(crate) const GOOD_CONNECTION: Duration = Duration::from_secs(1);
 

@@ -15,6 +15,7 @@ mod execution;
 mod executions;
 mod files;
 mod limits;
+mod link;
 mod reaper;
 mod sandbox;
 mod service;
