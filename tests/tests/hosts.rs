@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use sentinal_tests::{
-    Fact, Guest, Missing, NewExecution, Options, Place, Problem, Role, Server, commands, eventually, skipped,
+    Fact, Guest, Missing, NewExecution, Options, Place, Problem, Role, Sandbox, Server, commands, eventually, skipped,
 };
 use serde_json::json;
 
@@ -118,10 +118,26 @@ async fn a_host_without_disk_space_refuses_sandboxes_and_takes_them_again_when_t
     let guest = Guest::of(&server, json!({"disk": "64Mi"})).await?;
     let filler = folder.join("filler");
     fill(&filler, 6)?;
-    let refused = server.client()?.post("/sandbox").json(&json!({"disk": "64Mi"})).send().await?;
-    ensure!(refused.status == 503, "{}: {}", refused.status, refused.text());
-    ensure!(refused.text().contains("disk") || refused.text().contains("space"), "{}", refused.text());
+    let client = server.client()?;
+    let refused = || async {
+        let answer = client.post("/sandbox").json(&json!({"disk": "64Mi"})).send().await?;
+        if answer.status == 201 {
+            client.destroy(&answer.json::<Sandbox>()?.id).await?.expect(200)?;
+        }
+        ensure!(answer.refused(503, "no_capacity")?.detail.contains("disk"), "{}", answer.text());
+        Ok(())
+    };
+    eventually("a refusal for want of disk space", Duration::from_secs(20), refused).await?;
     guest.works().await.context("a sandbox that was there before")?;
+    fs::remove_file(&filler)?;
+    fill(&filler, 0)?;
+    for body in [json!({"disk": "64Mi"}), json!({})] {
+        let answer = client.post("/sandbox").json(&body).send().await?;
+        ensure!(answer.status == 503, "on a full disk: {}: {}", answer.status, answer.text());
+    }
+    let execute = NewExecution::shell("true").within(guest.id());
+    let answer = client.post("/execute").json(execute.as_json()).send().await?;
+    ensure!([200, 503].contains(&answer.status), "on a full disk: {}: {}", answer.status, answer.text());
     fs::remove_file(&filler)?;
     let again = || async { Guest::of(&server, json!({"disk": "64Mi"})).await };
     eventually("room again", Duration::from_secs(60), again).await?.gone().await?;

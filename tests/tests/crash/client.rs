@@ -14,6 +14,8 @@ use crate::{
 
 /// Long enough for a create that waits for its boot beside others, over a restart.
 const DEADLINE: Duration = Duration::from_secs(90);
+/// How often a sandbox is asked for before having none counts as a failure.
+const CREATES_MAX: usize = 20;
 /// How often a broken stream is taken up again before that counts as a failure.
 const RESUMES_MAX: usize = 50;
 
@@ -66,13 +68,22 @@ impl Worker<'_> {
         }
     }
 
+    /// Asks for a sandbox until it has one; every answer that got lost may have left one too.
     async fn create(&mut self, wait: f64) -> Result<()> {
         self.sandbox = None;
         let spec = json!({"memory": "128Mi", "ttl": 900, "wait": wait, "labels": {"client": self.name}});
-        self.journal.creating();
-        let request = self.client.post("/sandbox").json(&spec).deadline(DEADLINE).send();
-        let Reply::Acknowledged(answer) = self.ask(request.await, &[201]).await? else { return Ok(()) };
-        let sandbox: Sandbox = answer.json()?;
+        for _ in 0..CREATES_MAX {
+            self.journal.creating();
+            let request = self.client.post("/sandbox").json(&spec).deadline(DEADLINE).send();
+            if let Reply::Acknowledged(answer) = self.ask(request.await, &[201]).await? {
+                return self.created(answer.json()?);
+            }
+            self.server.healthy().await?;
+        }
+        bail!("no sandbox after {CREATES_MAX} creates")
+    }
+
+    fn created(&mut self, sandbox: Sandbox) -> Result<()> {
         let running = sandbox.state == "running";
         ensure!(running || sandbox.state == "pending", "created as {}", sandbox.state);
         let (id, files) = (sandbox.id.clone(), Vec::new());
@@ -157,6 +168,7 @@ impl Worker<'_> {
         self.journal.acknowledged("follow");
         if broken {
             self.resume(&id, &mut seen).await?;
+            self.journal.acknowledged("resume");
         }
         let whole = self.was_running(&sandbox);
         for (stream, seen, expected) in
