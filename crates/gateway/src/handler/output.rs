@@ -65,9 +65,10 @@ async fn stored(app: &App, permit: Permit<ReadExecution>, id: ExecutionId, query
 }
 
 async fn followed(app: &App, permit: &Permit<ReadExecution>, id: ExecutionId, query: OutputQuery) -> Result<Pieces> {
+    // The other stream from beyond its end: not a byte of it is read.
     let offsets = match query.stream {
-        Stream::Stdout => Offsets { stdout: query.offset, stderr: 0 },
-        Stream::Stderr => Offsets { stdout: 0, stderr: query.offset },
+        Stream::Stdout => Offsets { stdout: query.offset, stderr: u64::MAX },
+        Stream::Stderr => Offsets { stdout: u64::MAX, stderr: query.offset },
     };
     let events = app.controller.follow(permit, id, offsets).await?;
     let wanted = query.stream;
