@@ -41,7 +41,7 @@ impl Api {
         self.0.send(Method::DELETE, &format!("/api/v1/sandbox/{sandbox}"), Bytes::new()).await.map(drop)
     }
 
-    /// The ids of the sandboxes that are not stopped.
+    /// The ids of the sandboxes that have not ended.
     pub(crate) async fn sandboxes(&mut self) -> Result<Vec<String>> {
         let page: Value = serde_json::from_slice(&self.0.get("/api/v1/sandbox").await?)?;
         let items = page["items"].as_array().context("a page has items")?;

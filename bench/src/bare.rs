@@ -14,12 +14,21 @@ use serde_json::json;
 
 use crate::options::Options;
 
-/// Bare sandboxes in a folder of their own.
+/// Bare sandboxes in a folder of their own. They end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Bare {
     image: PathBuf,
     bundles: PathBuf,
     state: PathBuf,
+}
+
+/// What of the host a bare sandbox sees besides its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// Nothing: then runsc keeps no process that serves files.
+    Nothing,
+    /// One folder, empty: then it keeps one, as for any container with a file or socket from outside.
+    Folder,
 }
 
 /// How long a program took from the start of its sandbox.
@@ -49,7 +58,7 @@ impl Bare {
 
     /// Runs a program in a sandbox of its own, to the end of both.
     pub(crate) fn run(&self, name: &str, program: &[&str]) -> Result<Ran> {
-        let bundle = self.bundle(name, program)?;
+        let bundle = self.bundle(name, program, Host::Nothing)?;
         let mut command = self.runsc(&["run", "--bundle"]);
         command.arg(&bundle).arg(name).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let start = Instant::now();
@@ -65,8 +74,8 @@ impl Bare {
     }
 
     /// Starts a program in a sandbox that stays.
-    pub(crate) fn start(&self, name: &str, program: &[&str]) -> Result<()> {
-        let bundle = self.bundle(name, program)?;
+    pub(crate) fn start(&self, name: &str, program: &[&str], host: Host) -> Result<()> {
+        let bundle = self.bundle(name, program, host)?;
         let mut command = self.runsc(&["run", "--detach", "--bundle"]);
         command.arg(&bundle).arg(name);
         succeed(command)
@@ -87,13 +96,6 @@ impl Bare {
         fs::remove_dir_all(self.bundles.join(name)).context("remove a bundle")
     }
 
-    /// Ends all of them, as well as it goes.
-    pub(crate) fn remove_all(&self) {
-        for bundle in fs::read_dir(&self.bundles).into_iter().flatten().flatten() {
-            let _ = self.remove(&bundle.file_name().to_string_lossy());
-        }
-    }
-
     fn runsc(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("runsc");
         command.arg("--root").arg(&self.state).args(["--platform=systrap", "--network=none", "--ignore-cgroups"]);
@@ -101,10 +103,19 @@ impl Bare {
         command
     }
 
-    fn bundle(&self, name: &str, program: &[&str]) -> Result<PathBuf> {
+    fn bundle(&self, name: &str, program: &[&str], host: Host) -> Result<PathBuf> {
         let bundle = self.bundles.join(name);
-        for folder in ["rootfs", "layer"] {
+        for folder in ["rootfs", "layer", "host"] {
             fs::create_dir_all(bundle.join(folder)).context("make a bundle")?;
+        }
+        let mut mounts = vec![
+            json!({ "destination": "/proc", "type": "proc", "source": "proc" }),
+            json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs" }),
+            json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"] }),
+        ];
+        if host == Host::Folder {
+            let source = bundle.join("host");
+            mounts.push(json!({ "destination": "/mnt", "type": "bind", "source": source, "options": ["bind", "ro"] }));
         }
         let namespaces = ["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
         let config = json!({
@@ -122,15 +133,19 @@ impl Bare {
                 "noNewPrivileges": true,
             },
             "root": { "path": "rootfs", "readonly": false },
-            "mounts": [
-                { "destination": "/proc", "type": "proc", "source": "proc" },
-                { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
-                { "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"] },
-            ],
+            "mounts": mounts,
             "linux": { "namespaces": namespaces },
         });
         fs::write(bundle.join("config.json"), config.to_string()).context("write a bundle's configuration")?;
         Ok(bundle)
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        for bundle in fs::read_dir(&self.bundles).into_iter().flatten().flatten() {
+            let _ = self.remove(&bundle.file_name().to_string_lossy());
+        }
     }
 }
 

@@ -15,26 +15,26 @@ const DEADLINE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    host: String,
+    address: SocketAddr,
     authorization: String,
 }
 
 impl Connection {
     /// Opens one; requests carry `key`.
     pub(crate) async fn open(address: SocketAddr, key: &str) -> Result<Self> {
-        let stream = timeout(DEADLINE, TcpStream::connect(address)).await.context("no connection in time")??;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self { sender, host: address.to_string(), authorization: format!("Bearer {key}") })
+        Ok(Self { sender: connect(address).await?, address, authorization: format!("Bearer {key}") })
     }
 
     /// Sends a request and reads the whole answer. Any status but success is an error that quotes it.
     pub(crate) async fn send(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Bytes> {
+        // The server closes what is idle for a while.
+        if self.sender.is_closed() {
+            self.sender = connect(self.address).await?;
+        }
         let request = Request::builder()
             .method(&method)
             .uri(path)
-            .header("host", &self.host)
+            .header("host", self.address.to_string())
             .header("authorization", &self.authorization)
             .header("content-type", "application/json")
             .body(Full::new(body.into()))?;
@@ -55,4 +55,12 @@ impl Connection {
         ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = timeout(DEADLINE, TcpStream::connect(address)).await.context("no connection in time")??;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }

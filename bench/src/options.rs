@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 /// Measures SENTINAL beside runsc. Needs root, runsc, a release build (`make build`) and the default image (`make image`).
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, Clone, clap::Parser)]
 pub(crate) struct Options {
     /// Pairs of measurements per row.
     #[arg(long, default_value_t = 30)]

@@ -59,11 +59,6 @@ impl Report {
         self.rows.extend(rows);
     }
 
-    /// Whether nothing was measured.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// In columns, for a terminal.
     pub(crate) fn as_text(&self) -> String {
         let rows = self.cells();

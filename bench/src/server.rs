@@ -21,10 +21,10 @@ use crate::{
 const START_DEADLINE: Duration = Duration::from_secs(90);
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
 
-/// A running server, and the node it started.
+/// A running server, and the node it started. Both end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
-    _child: Child,
+    child: Child,
     address: SocketAddr,
     data_dir: PathBuf,
     key: String,
@@ -42,15 +42,9 @@ impl Server {
         let output = File::create(&log).context("make the server's log")?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("start {}", options.sentinal.display()))?;
-        let mut server = Self { _child: child, address, data_dir, key: String::new(), log };
-        match server.ready().await {
-            Ok(()) => Ok(server),
-            Err(error) => {
-                let error = error.context(server.end_of_log());
-                server.end_processes().await?;
-                Err(error)
-            }
-        }
+        let mut server = Self { child, address, data_dir, key: String::new(), log };
+        server.ready().await.with_context(|| server.end_of_log())?;
+        Ok(server)
     }
 
     /// A connection of its own with the admin key.
@@ -73,13 +67,15 @@ impl Server {
         Ok(process::all()?.into_iter().filter(ours).collect())
     }
 
-    /// Destroys what is left, and ends all processes.
-    pub(crate) async fn stop(self) -> Result<()> {
+    /// Destroys what is left in it, ends it, and waits until nothing of it is left.
+    pub(crate) async fn stop(&self) -> Result<()> {
         let mut api = self.api().await?;
         for sandbox in api.sandboxes().await? {
             api.destroy(&sandbox).await?;
         }
-        self.end_processes().await
+        self.signal(Signal::TERM)?;
+        eventually("the end of the server", STOP_DEADLINE, async || self.processes().is_ok_and(|left| left.is_empty()))
+            .await
     }
 
     /// The last lines that the server said, for a failure's message.
@@ -98,17 +94,16 @@ impl Server {
         Ok(())
     }
 
-    async fn end_processes(&self) -> Result<()> {
-        for signal in [Signal::TERM, Signal::KILL] {
-            for process in self.processes()? {
-                process::signal(process.pid, signal)?;
-            }
-            let gone = async || self.processes().is_ok_and(|left| left.is_empty());
-            if eventually("the end of the server", STOP_DEADLINE, gone).await.is_ok() {
-                break;
-            }
-        }
-        Ok(())
+    fn signal(&self, signal: Signal) -> Result<()> {
+        self.processes()?.iter().try_for_each(|process| process::signal(process.pid, signal))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing can be reported from here.
+        let _ = self.signal(Signal::TERM);
+        let _ = self.child.wait();
     }
 }
 

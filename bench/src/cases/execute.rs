@@ -5,6 +5,7 @@ use tokio::task::block_in_place;
 
 use crate::{
     Bench,
+    bare::Host,
     report::{Row, Target},
     samples::{Samples, timed},
 };
@@ -16,7 +17,7 @@ const PEER: &str = "bench-execute";
 pub(crate) async fn beside_runsc_exec(bench: &Bench) -> Result<Row> {
     let mut api = bench.server.api().await?;
     let sandbox = api.create().await?;
-    block_in_place(|| bench.bare.start(PEER, &["sleep", "infinity"]))?;
+    block_in_place(|| bench.bare.start(PEER, &["sleep", "infinity"], Host::Nothing))?;
     // The first ones load the program into the page caches of both.
     api.execute(&sandbox, &PROGRAM).await?;
     block_in_place(|| bench.bare.exec(PEER, &PROGRAM))?;
