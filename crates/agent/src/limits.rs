@@ -21,7 +21,7 @@ pub(crate) const STDIN_QUEUE_BYTES: usize = 256 * 1024;
 pub(crate) const FOLLOWERS_MAX: usize = 8;
 /// How long the first answer to an Execute waits for the end of the program, so that a short one is answered
 /// in one write.
-pub(crate) const FIRST_ANSWER_HOLD: Duration = Duration::from_millis(5);
+pub(crate) const FIRST_ANSWER_HOLD: Duration = Duration::from_millis(10);
 
 /// File transfers at once; more wait.
 pub(crate) const TRANSFERS_MAX: usize = 16;

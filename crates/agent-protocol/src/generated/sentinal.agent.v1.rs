@@ -61,6 +61,7 @@ pub struct ExecutionEvent {
 pub mod execution_event {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Event {
+        /// The first event, of Attach too.
         #[prost(message, tag = "1")]
         Started(super::Started),
         #[prost(message, tag = "2")]
@@ -130,6 +131,8 @@ pub struct StdinRequest {
     /// In the first message only.
     #[prost(string, tag = "1")]
     pub execution_id: ::prost::alloc::string::String,
+    /// Of the first byte of `data`, counted from the first byte of ExecuteRequest.stdin. OUT_OF_RANGE if bytes are
+    /// missing before it.
     #[prost(uint64, tag = "2")]
     pub offset: u64,
     #[prost(bytes = "vec", tag = "3")]
@@ -191,6 +194,7 @@ pub struct WriteFileRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WriteFileStart {
+    /// A relative path begins at the user's home. A symbolic link is written through.
     #[prost(string, tag = "1")]
     pub path: ::prost::alloc::string::String,
     /// Permission bits; 0: 0644.
@@ -209,6 +213,7 @@ pub struct WriteFileResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadFileRequest {
+    /// Of a regular file. A relative path begins at the user's home.
     #[prost(string, tag = "1")]
     pub path: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
@@ -341,7 +346,9 @@ pub mod agent_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Starts an execution and follows it. Repeating a start with the same id follows the one that runs.
+        /// Starts an execution and follows it. Repeating a start with the same id follows the one that runs. The first
+        /// answer waits a few milliseconds for the end, so that a short program's comes in one piece. A program that
+        /// cannot be executed is a result: exit code 126 or 127 and a line on standard error, as in a shell.
         pub async fn execute(
             &mut self,
             request: impl tonic::IntoRequest<super::ExecuteRequest>,
@@ -366,7 +373,8 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Execute"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Follows an execution from byte offsets, as after a reconnect. NOT_FOUND if the agent does not know it.
+        /// Follows an execution from byte offsets, as after a reconnect; from the first byte that is held, when that is
+        /// later. NOT_FOUND if the agent does not know it.
         pub async fn attach(
             &mut self,
             request: impl tonic::IntoRequest<super::AttachRequest>,
@@ -391,7 +399,7 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Attach"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Output up to these offsets is safe on the server: the agent may drop it.
+        /// Output up to these offsets is safe on the server: the agent drops it, and that alone makes room for more.
         pub async fn acknowledge(
             &mut self,
             request: impl tonic::IntoRequest<super::AcknowledgeRequest>,
@@ -438,7 +446,7 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Stdin"));
             self.inner.client_streaming(req, path, codec).await
         }
-        /// A signal to the execution's process group.
+        /// A signal to the execution's process group. FAILED_PRECONDITION once the process has ended.
         pub async fn signal(
             &mut self,
             request: impl tonic::IntoRequest<super::SignalRequest>,
@@ -482,7 +490,8 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// The server has the result: the agent drops what it holds of an ended execution.
+        /// The server has the result: the agent drops what it holds of an ended execution. FAILED_PRECONDITION while it
+        /// has not ended; one that the agent does not know is forgotten already.
         pub async fn forget(
             &mut self,
             request: impl tonic::IntoRequest<super::ForgetRequest>,
@@ -600,7 +609,9 @@ pub mod agent_server {
             >
             + std::marker::Send
             + 'static;
-        /// Starts an execution and follows it. Repeating a start with the same id follows the one that runs.
+        /// Starts an execution and follows it. Repeating a start with the same id follows the one that runs. The first
+        /// answer waits a few milliseconds for the end, so that a short program's comes in one piece. A program that
+        /// cannot be executed is a result: exit code 126 or 127 and a line on standard error, as in a shell.
         async fn execute(
             &self,
             request: tonic::Request<super::ExecuteRequest>,
@@ -611,12 +622,13 @@ pub mod agent_server {
             >
             + std::marker::Send
             + 'static;
-        /// Follows an execution from byte offsets, as after a reconnect. NOT_FOUND if the agent does not know it.
+        /// Follows an execution from byte offsets, as after a reconnect; from the first byte that is held, when that is
+        /// later. NOT_FOUND if the agent does not know it.
         async fn attach(
             &self,
             request: tonic::Request<super::AttachRequest>,
         ) -> std::result::Result<tonic::Response<Self::AttachStream>, tonic::Status>;
-        /// Output up to these offsets is safe on the server: the agent may drop it.
+        /// Output up to these offsets is safe on the server: the agent drops it, and that alone makes room for more.
         async fn acknowledge(
             &self,
             request: tonic::Request<super::AcknowledgeRequest>,
@@ -629,7 +641,7 @@ pub mod agent_server {
             &self,
             request: tonic::Request<tonic::Streaming<super::StdinRequest>>,
         ) -> std::result::Result<tonic::Response<super::StdinResponse>, tonic::Status>;
-        /// A signal to the execution's process group.
+        /// A signal to the execution's process group. FAILED_PRECONDITION once the process has ended.
         async fn signal(
             &self,
             request: tonic::Request<super::SignalRequest>,
@@ -639,7 +651,8 @@ pub mod agent_server {
             &self,
             request: tonic::Request<super::ListRequest>,
         ) -> std::result::Result<tonic::Response<super::ListResponse>, tonic::Status>;
-        /// The server has the result: the agent drops what it holds of an ended execution.
+        /// The server has the result: the agent drops what it holds of an ended execution. FAILED_PRECONDITION while it
+        /// has not ended; one that the agent does not know is forgotten already.
         async fn forget(
             &self,
             request: tonic::Request<super::ForgetRequest>,
