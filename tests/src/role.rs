@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use crate::{Process, poll::soon, processes};
@@ -38,6 +38,20 @@ impl Role {
     /// Every process of this role on that data folder; zombies are no processes any more.
     pub fn running(self, data_dir: &Path) -> Vec<Process> {
         processes().into_iter().filter(|process| process.state != 'Z' && self.is(process, data_dir)).collect()
+    }
+
+    /// SIGKILL to the process that the node's keeper has to start again. Succeeds where none runs.
+    pub fn kill_worker(data_dir: &Path) -> Result<()> {
+        let workers = Self::Node.running(data_dir);
+        let mut workers = workers.iter().filter(|process| process.args.iter().any(|arg| arg == "--worker"));
+        workers.try_for_each(|process| process.kill(Signal::KILL))
+    }
+
+    /// SIGTERM to the process of this role that was started first, as an operator would.
+    pub fn stop(self, data_dir: &Path) -> Result<()> {
+        let running = self.running(data_dir);
+        let first = running.iter().find(|process| !running.iter().any(|other| other.pid == process.parent));
+        first.context("no such process runs")?.kill(Signal::TERM)
     }
 
     /// SIGKILL to every process of this role; answers how many when none is left. They are stopped first, so that no

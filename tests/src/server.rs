@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -23,6 +24,8 @@ pub struct Options {
     pub node: Vec<std::ffi::OsString>,
     /// More arguments for `sentinal serve`.
     pub serve: Vec<std::ffi::OsString>,
+    /// Another image store.
+    pub images: Option<PathBuf>,
     /// Where it keeps everything; a fresh folder unless given.
     pub place: Option<Place>,
 }
@@ -71,7 +74,8 @@ impl Server {
         let (mut command, more) = match role {
             Role::Serve => (commands::serve(sentinal, &self.place, self.address), &self.options.serve),
             Role::Node => {
-                (commands::node(sentinal, &self.binaries.agent, &self.binaries.images, &self.place), &self.options.node)
+                let images = self.options.images.as_ref().unwrap_or(&self.binaries.images);
+                (commands::node(sentinal, &self.binaries.agent, images, &self.place), &self.options.node)
             }
         };
         command.args(more);

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     journal::{Journal, Progress},
-    plan::{Kill, Trigger},
+    plan::{Kill, Target, Trigger},
 };
 
 /// A trigger that does not come in time is over: the clients may have nothing of that kind left to do.
@@ -23,13 +23,17 @@ pub(crate) async fn kill_all(server: &Server, journal: &Journal, kills: &[Kill])
         wait_for(kill.trigger, journal.progress()).await;
         journal.write(|promises| {
             promises.to_adopt += promises.running();
-            *promises.kills.entry(name(kill.targets)).or_default() += 1;
+            *promises.kills.entry(name(kill.target)).or_default() += 1;
         });
-        for role in kill.targets {
+        let Target::Roles(roles) = kill.target else {
+            Role::kill_worker(server.place().data_dir())?;
+            continue;
+        };
+        for role in roles {
             server.kill(*role).await?;
         }
         sleep(kill.pause).await;
-        for role in kill.targets {
+        for role in roles {
             server.launch(*role)?;
         }
     }
@@ -48,10 +52,11 @@ async fn wait_for(trigger: Trigger, mut progress: watch::Receiver<Progress>) {
     sleep(then).await;
 }
 
-fn name(targets: &[Role]) -> &'static str {
-    match targets {
-        [Role::Serve] => "serve",
-        [Role::Node] => "node",
-        _ => "both",
+fn name(target: Target) -> &'static str {
+    match target {
+        Target::Roles([Role::Serve]) => "serve",
+        Target::Roles([Role::Node]) => "node",
+        Target::Roles(_) => "both",
+        Target::Worker => "worker",
     }
 }

@@ -40,9 +40,18 @@ pub(crate) enum Step {
 #[derive(Debug, Clone)]
 pub(crate) struct Kill {
     pub(crate) trigger: Trigger,
-    pub(crate) targets: &'static [Role],
+    pub(crate) target: Target,
     /// How long it stays dead.
     pub(crate) pause: Duration,
+}
+
+/// What dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// All processes of these roles, one role after the other; the test starts them again.
+    Roles(&'static [Role]),
+    /// The node's worker, which its keeper starts again.
+    Worker,
 }
 
 /// What a kill waits for, counted from the kill before.
@@ -105,11 +114,12 @@ fn kill(rng: &mut StdRng) -> Kill {
         60..85 => Trigger::Create(after(rng, 600)),
         _ => Trigger::Delete(after(rng, 300)),
     };
-    let targets: &[Role] = match rng.random_range(0..100) {
-        0..40 => &[Role::Serve],
-        40..70 => &[Role::Node],
-        70..85 => &[Role::Serve, Role::Node],
-        _ => &[Role::Node, Role::Serve],
+    let target = match rng.random_range(0..100) {
+        0..35 => Target::Roles(&[Role::Serve]),
+        35..60 => Target::Roles(&[Role::Node]),
+        60..70 => Target::Worker,
+        70..85 => Target::Roles(&[Role::Serve, Role::Node]),
+        _ => Target::Roles(&[Role::Node, Role::Serve]),
     };
-    Kill { trigger, targets, pause: after(rng, 500) }
+    Kill { trigger, target, pause: after(rng, 500) }
 }

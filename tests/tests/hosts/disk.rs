@@ -1,9 +1,7 @@
-//! Hosts that lack something: room on the disk, `runsc`, a `runsc` that is new enough or that answers. What is missing
-//! is named, nothing is half done, and the server goes on.
+//! A disk without room: for the server, for a sandbox's writes, for an image.
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -11,81 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use sentinal_tests::{
-    Fact, Guest, Missing, NewExecution, Options, Place, Problem, Role, Sandbox, Server, commands, eventually, skipped,
+    Binaries, Fact, Guest, Missing, NewExecution, Options, Place, Sandbox, Server, commands, detect, eventually,
+    skipped,
 };
 use serde_json::json;
-
-/// A probe may take its whole deadline.
-const PROBE_DEADLINE: Duration = Duration::from_secs(45);
-
-/// A server whose node uses this program as `runsc`, and the folder that has to outlive it.
-async fn with_runsc(name: &str, script: Option<&str>) -> Result<Option<(Server, tempfile::TempDir)>> {
-    let folder = tempfile::tempdir()?;
-    let runsc = folder.path().join("runsc");
-    if let Some(script) = script {
-        fs::write(&runsc, script)?;
-        fs::set_permissions(&runsc, fs::Permissions::from_mode(0o755))?;
-    }
-    let options = Options { node: commands::runsc(&runsc).into(), ..Options::default() };
-    let Some(server) = Server::prepare(name, options).await? else { return Ok(None) };
-    server.launch(Role::Node)?;
-    server.launch(Role::Serve)?;
-    server.answering().await?;
-    Ok(Some((server, folder)))
-}
-
-/// Creates are refused with 503, and the reason why gVisor cannot be used.
-async fn create_is_unavailable(server: &Server, engine: &str, reason: &[&str]) -> Result<Problem> {
-    let client = server.client()?;
-    let ask = || async {
-        let answer = client.post("/sandbox").json(&json!({"engine": engine})).send().await?;
-        let problem = answer.refused(503, "unavailable")?;
-        for word in reason {
-            ensure!(problem.detail.contains(word), "{:?} does not say {word:?}", problem.detail);
-        }
-        Ok(problem)
-    };
-    eventually("a refusal with the probe's reason", PROBE_DEADLINE, ask)
-        .await
-        .with_context(|| server.place().log_tails())
-}
-
-async fn check(name: &str, script: Option<&str>, reason: &[&str]) -> Fact {
-    let Some((server, _folder)) = with_runsc(name, script).await? else { return Ok(()) };
-    create_is_unavailable(&server, "gvisor", reason).await?;
-    let auto = create_is_unavailable(&server, "auto", reason).await?;
-    ensure!(
-        auto.detail.contains("gvisor") && auto.detail.contains("firecracker"),
-        "a reason per engine: {}",
-        auto.detail
-    );
-    let one_shot = json!({"command": "true"});
-    server.client()?.post("/execute").json(&one_shot).send().await?.refused(503, "unavailable")?;
-    server.clean().await
-}
-
-#[tokio::test]
-async fn a_missing_runsc_is_the_reason_of_every_refusal() -> Fact {
-    check("runsc-missing", None, &["runsc", "not installed"]).await
-}
-
-#[tokio::test]
-async fn a_runsc_that_is_too_old_is_told_its_version() -> Fact {
-    let script = "#!/bin/sh\necho 'runsc version release-20190529.1-194-gf0cd7b1'; echo 'spec: 1.0.1-dev'";
-    check("runsc-old", Some(script), &["runsc", "too old"]).await
-}
-
-#[tokio::test]
-async fn a_runsc_that_hangs_is_given_up() -> Fact {
-    check("runsc-hangs", Some("#!/bin/sh\nexec sleep 1000"), &["did not finish"]).await
-}
-
-#[tokio::test]
-async fn a_runsc_that_fails_is_quoted() -> Fact {
-    let script =
-        "#!/bin/sh\ncase \"$*\" in *version*) exec runsc --version;; esac\necho 'broken on purpose' >&2; exit 1";
-    check("runsc-fails", Some(script), &["broken on purpose"]).await
-}
 
 /// A small disk at a path that is short enough for sockets.
 fn small_disk(mib: u32) -> Result<Option<PathBuf>> {
@@ -165,5 +92,38 @@ async fn a_program_that_fills_its_disk_does_not_fill_the_hosts() -> Fact {
     server.client()?.get("/sandbox").send().await?.expect(200)?;
     guest.client().destroy(guest.id()).await?;
     guest.clean().await?;
+    server.clean().await
+}
+
+#[tokio::test]
+async fn an_image_that_does_not_fit_is_not_begun() -> Fact {
+    let name = "disk-image";
+    if let Some(missing) = detect().await? {
+        skipped(name, missing);
+        return Ok(());
+    }
+    let Some(folder) = small_disk(20)? else {
+        skipped(name, Missing::SmallDisk);
+        return Ok(());
+    };
+    let built = commands::image_build(&Binaries::find().await?.sentinal, &folder).output();
+    let left =
+        fs::read_dir(&folder)?.flatten().filter(|entry| entry.metadata().is_ok_and(|meta| meta.len() > 4096)).count();
+    Command::new("umount").arg(&folder).status()?;
+    fs::remove_dir(&folder)?;
+    let (built, said) = built.map(|built| (built.status, String::from_utf8_lossy(&built.stderr).into_owned()))?;
+    ensure!(!built.success() && said.contains("space"), "{built}: {said}");
+    ensure!(left == 0, "{left} files were left");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_without_an_image_says_how_to_get_one() -> Fact {
+    let images = tempfile::tempdir()?;
+    let options = Options { images: Some(images.path().to_owned()), ..Options::default() };
+    let Some(server) = Server::start("no-image", options).await? else { return Ok(()) };
+    let answer = server.client()?.post("/sandbox").json(&json!({})).send().await?;
+    ensure!([400, 404, 503].contains(&answer.status), "{}: {}", answer.status, answer.text());
+    ensure!(answer.text().contains("default") && answer.text().contains("sentinal image build"), "{}", answer.text());
     server.clean().await
 }
