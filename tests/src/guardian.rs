@@ -37,3 +37,45 @@ impl Drop for Guardian {
         let _ = self.shell.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use super::*;
+    use crate::{Leaks, Missing, Place, skipped};
+
+    const ID: &str = "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70";
+
+    fn run(program: &str, args: &[&str]) {
+        assert!(Command::new(program).args(args).status().unwrap().success(), "{program} {args:?}");
+    }
+
+    #[test]
+    fn every_kind_of_leftover_is_found_and_removed() {
+        if !rustix::process::geteuid().is_root() {
+            return skipped("the detector of leftovers", Missing::Root);
+        }
+        let place = Place::fresh("guardian").unwrap();
+        let guardian = Guardian::of(place.data_dir()).unwrap();
+        let folder = place.state_dir().join(ID);
+        let text = folder.to_str().unwrap();
+        fs::create_dir_all(folder.join("mount")).unwrap();
+        run("mount", &["-t", "tmpfs", "sentinal-tests", &format!("{text}/mount")]);
+        fs::write(folder.join("disk"), vec![0; 1 << 20]).unwrap();
+        run("losetup", &["--find", &format!("{text}/disk")]);
+        let cgroup =
+            ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(PathBuf::from).into_iter().find(|root| root.is_dir());
+        fs::create_dir(cgroup.unwrap().join(ID)).unwrap();
+        let mut process =
+            Command::new("tail").args(["-f", &format!("{text}/disk")]).stdout(Stdio::null()).spawn().unwrap();
+        let found = Leaks::of_sandbox(&place, ID).none().unwrap_err().to_string();
+        for kind in ["process ", "cgroup ", "mount ", "loop device ", "file "] {
+            assert!(found.contains(kind), "{kind}is not in {found}");
+        }
+        drop(guardian);
+        let _ = process.wait();
+        Leaks::of_sandbox(&place, ID).none().unwrap();
+        assert!(!place.data_dir().exists());
+    }
+}
