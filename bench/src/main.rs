@@ -41,7 +41,7 @@ async fn main() -> Result<()> {
     let report = unless_interrupted(measure(&bench)).await.with_context(|| bench.server.end_of_log());
     let stopped = bench.server.stop().await;
     publish(&report?, &bench.options)?;
-    stopped
+    stopped.context("something of the server is left")
 }
 
 /// Dropped in the middle, the work leaves only what its parts clean up.

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -41,7 +42,9 @@ impl Server {
         command.arg("--images").arg(&options.images);
         let output = File::create(&log).context("make the server's log")?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = command.spawn().with_context(|| format!("start {}", options.sentinal.display()))?;
+        // In a group of its own: an interrupt from the terminal comes to the bench alone, which cleans up.
+        let child =
+            command.process_group(0).spawn().with_context(|| format!("start {}", options.sentinal.display()))?;
         let mut server = Self { child, address, data_dir, key: String::new(), log };
         server.ready().await.with_context(|| server.end_of_log())?;
         Ok(server)
@@ -69,10 +72,10 @@ impl Server {
 
     /// Destroys what is left in it, ends it, and waits until nothing of it is left.
     pub(crate) async fn stop(&self) -> Result<()> {
-        let mut api = self.api().await?;
-        for sandbox in api.sandboxes().await? {
-            api.destroy(&sandbox).await?;
-        }
+        eventually("the end of all sandboxes", STOP_DEADLINE, async || {
+            self.destroy_all().await.is_ok_and(|left| left == 0)
+        })
+        .await?;
         self.signal(Signal::TERM)?;
         eventually("the end of the server", STOP_DEADLINE, async || self.processes().is_ok_and(|left| left.is_empty()))
             .await
@@ -92,6 +95,16 @@ impl Server {
         let text = fs::read_to_string(&key).with_context(|| format!("read {}", key.display()))?;
         text.trim().clone_into(&mut self.key);
         Ok(())
+    }
+
+    /// Answers how many there were. One that is ending meanwhile refuses: it is asked for again.
+    async fn destroy_all(&self) -> Result<usize> {
+        let mut api = self.api().await?;
+        let sandboxes = api.sandboxes().await?;
+        for sandbox in &sandboxes {
+            let _ = api.destroy(sandbox).await;
+        }
+        Ok(sandboxes.len())
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
