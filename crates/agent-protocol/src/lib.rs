@@ -40,6 +40,10 @@ pub const SOCKET_PATH: &str = "/.sentinal/host/agent.sock";
 /// The socket's name in the instance's socket folder on the host.
 pub const SOCKET_NAME: &str = "agent.sock";
 
+/// The agent's environment: a folder on the sandbox's bounded disk, where the engine could only give a root that
+/// is read-only. The agent lays it over the root before all else, which needs `CAP_SYS_ADMIN`.
+pub const ENV_LAYER: &str = "SENTINAL_LAYER";
+
 /// The agent's environment: the token as 64 hexadecimal digits.
 pub const ENV_TOKEN: &str = "SENTINAL_TOKEN";
 

@@ -17,6 +17,7 @@ mod files;
 mod limits;
 mod link;
 mod reaper;
+mod root;
 mod sandbox;
 mod service;
 mod settings;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
 
 /// Lives until the deadline.
 fn run(settings: Settings) -> io::Result<()> {
+    root::make_writable()?;
     let host = sandbox::prepare()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()

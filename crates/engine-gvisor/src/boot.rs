@@ -1,7 +1,7 @@
 //! Booting: folder, then layer and cgroup, then `runsc`, then the mark that it is done.
 
 use sentinal_engine::{BootSpec, EngineError, cgroup::Limits, layer::Inodes};
-use sentinal_model::limits::BOOT_DEADLINE;
+use sentinal_model::{Disk, limits::BOOT_DEADLINE};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 /// Host tasks of one sandbox. Far above what [`sentinal_model::limits::PROCESSES_MAX`] processes inside take
 /// (about 400), because meeting it ends the sandbox.
 pub(crate) const TASKS_MAX: u32 = 4096;
+/// For the layer's own structures and the console.
+const LAYER_OWN_BYTES: u64 = 16 << 20;
 /// Digits of the sandbox's id in its hostname.
 const HOSTNAME_DIGITS: usize = 10;
 
@@ -29,11 +31,11 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
     }
     folder.make()?;
     cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX })?;
-    folder.layer().create(spec.disk, Inodes::Few, host.templates(), stop).await?;
+    folder.layer().create(layer_bytes(spec.disk), Inodes::Few, host.templates(), stop).await?;
     folder.furnish_layer()?;
-    let (root_layer, tmp_layer) = (folder.root_layer(), folder.tmp_layer());
+    let layer = folder.data();
     let bundle = Bundle {
-        root: Root::Image { image: &spec.image, root_layer: &root_layer, tmp_layer: &tmp_layer },
+        root: Root::Image { image: &spec.image, layer: &layer, disk: spec.disk },
         hostname: &hostname(&spec.id.to_string()),
         init: &["/.sentinal/agent"],
         env: &spec.agent_env,
@@ -46,6 +48,13 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
     runsc.output_to(folder.console()).finish(stop).await?;
     cgroup.limit_cpu(spec.cpu)?;
     folder.mark_booted()
+}
+
+/// The host's layer must never be full before the sandbox's own count says so, or a fault in it would end the
+/// sandbox. What a sandbox has deleted takes room until it is punched out of the file, a moment later; the
+/// layer is a hole in itself, so that room that is not used costs nothing.
+pub(crate) fn layer_bytes(disk: Disk) -> u64 {
+    2 * disk.bytes() + LAYER_OWN_BYTES
 }
 
 /// The end of an id is random; its beginning is a time.

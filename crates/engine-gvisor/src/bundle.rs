@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use sentinal_model::{
-    Memory,
+    Disk, Memory,
     limits::{OPEN_FILES_MAX, PROCESSES_MAX},
 };
 use serde_json::{Value, json};
 
-/// What the agent may do as root inside, and no program it starts as another user. Neither `CAP_SYS_ADMIN`
-/// nor `CAP_SYS_RESOURCE`: their holders are exempt from the process limit.
-const CAPABILITIES: [&str; 11] = [
+/// What the agent may do as root inside, and no program it starts as another user. Not `CAP_SYS_RESOURCE`: its
+/// holders are exempt from the process limit.
+const CAPABILITIES: [&str; 12] = [
     "CAP_CHOWN",            // uploaded files get their owner
     "CAP_DAC_OVERRIDE",     // files of any owner are read and written
     "CAP_FOWNER",           // and their mode set
@@ -22,10 +22,14 @@ const CAPABILITIES: [&str; 11] = [
     "CAP_SETPCAP",          // and lose every capability for good
     "CAP_SYS_CHROOT",       // root's programs may change their root, as package managers do
     "CAP_MKNOD",            // and unpack archives with device files
+    "CAP_SYS_ADMIN",        // the agent lays the layer over the root, then gives this up for good
 ];
 
 /// Of the host, around what gVisor isolates by itself.
 const NAMESPACES: [&str; 5] = ["pid", "network", "ipc", "uts", "mount"];
+/// Where the layer is until the agent has laid it over the root, and what it is told so by.
+const LAYER_PATH: &str = "/.sentinal/layer";
+const ENV_LAYER: &str = "SENTINAL_LAYER";
 /// Open files of the agent itself, which holds several for each execution; its programs get fewer.
 const AGENT_OPEN_FILES_MAX: u64 = 65_536;
 /// `/dev/shm` is memory: it may take this share of the sandbox's.
@@ -48,16 +52,18 @@ pub(crate) struct Bundle<'a> {
 /// What the sandbox sees as `/`.
 #[derive(Debug)]
 pub(crate) enum Root<'a> {
-    /// An image, written to in a folder of the layer; so is `/tmp`, which gVisor would otherwise keep in memory.
-    Image { image: &'a Path, root_layer: &'a Path, tmp_layer: &'a Path },
+    /// An image, and the folder on the host's layer that holds the file behind what is written. gVisor would lay a
+    /// layer over the root by itself, but one without a size: where the host's disk then is full, a fault in
+    /// that file ends the whole sandbox. So the layer is a tmpfs of its own, in that file, of a size that it
+    /// counts by itself, and the agent lays it over the root.
+    Image { image: &'a Path, layer: &'a Path, disk: Disk },
     /// Nothing, read-write.
     Empty,
 }
 
 impl Bundle<'_> {
     pub(crate) fn config(&self) -> Value {
-        let env = self.env.iter().map(|(name, value)| format!("{name}={value}"));
-        let env: Vec<String> = [format!("PATH={}", sentinal_engine::child::PATH)].into_iter().chain(env).collect();
+        let is_image = matches!(self.root, Root::Image { .. });
         json!({
             "ociVersion": "1.0.2",
             "annotations": self.annotations(),
@@ -65,7 +71,7 @@ impl Bundle<'_> {
             "process": {
                 "user": { "uid": 0, "gid": 0 },
                 "args": self.init,
-                "env": env,
+                "env": self.environment(),
                 "cwd": "/",
                 "noNewPrivileges": true,
                 "capabilities": { "bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES },
@@ -76,22 +82,30 @@ impl Bundle<'_> {
                 ],
                 "oomScoreAdj": OOM_SCORE,
             },
-            "root": { "path": "rootfs", "readonly": false },
+            "root": { "path": "rootfs", "readonly": is_image },
             "mounts": self.mounts(),
             "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
         })
     }
 
+    fn environment(&self) -> Vec<String> {
+        let mut environment = vec![format!("PATH={}", sentinal_engine::child::PATH)];
+        if let Root::Image { .. } = self.root {
+            environment.push(format!("{ENV_LAYER}={LAYER_PATH}"));
+        }
+        environment.extend(self.env.iter().map(|(name, value)| format!("{name}={value}")));
+        environment
+    }
+
     fn annotations(&self) -> Value {
-        let Root::Image { image, root_layer, tmp_layer } = self.root else { return json!({}) };
+        let Root::Image { image, layer, disk } = self.root else { return json!({}) };
         json!({
             "dev.gvisor.spec.rootfs.source": image,
             "dev.gvisor.spec.rootfs.type": "erofs",
-            "dev.gvisor.spec.rootfs.overlay": format!("dir={}", root_layer.display()),
-            "dev.gvisor.spec.mount.tmp.source": tmp_layer,
-            "dev.gvisor.spec.mount.tmp.type": "tmpfs",
-            "dev.gvisor.spec.mount.tmp.share": "container",
-            "dev.gvisor.spec.mount.tmp.options": "rw",
+            "dev.gvisor.spec.mount.layer.source": layer,
+            "dev.gvisor.spec.mount.layer.type": "tmpfs",
+            "dev.gvisor.spec.mount.layer.share": "container",
+            "dev.gvisor.spec.mount.layer.options": format!("rw,size={}", disk.bytes()),
         })
     }
 
@@ -107,9 +121,9 @@ impl Bundle<'_> {
             bind("/.sentinal/agent", self.agent),
         ];
         mounts.extend(self.socket_folder.map(|folder| bind("/.sentinal/host", folder)));
-        if let Root::Image { tmp_layer, .. } = self.root {
+        if let Root::Image { layer, .. } = self.root {
             mounts
-                .push(json!({ "destination": "/tmp", "type": "bind", "source": tmp_layer, "options": ["bind", "rw"] }));
+                .push(json!({ "destination": LAYER_PATH, "type": "bind", "source": layer, "options": ["bind", "rw"] }));
         }
         mounts
     }
@@ -138,9 +152,8 @@ mod tests {
 
     #[test]
     fn a_sandbox_writes_to_its_layer_only() {
-        let (image, root_layer, tmp_layer) =
-            (Path::new("/images/a.erofs"), Path::new("/x/layer/root"), Path::new("/x/layer/tmp"));
-        check(Root::Image { image, root_layer, tmp_layer }, "image");
+        let (image, layer) = (Path::new("/images/a.erofs"), Path::new("/x/layer/data"));
+        check(Root::Image { image, layer, disk: Disk::MIN }, "image");
     }
 
     #[test]

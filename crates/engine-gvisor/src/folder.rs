@@ -7,8 +7,7 @@
 //!     bundle/rootfs/             empty: the root is the image
 //!     runsc/                     what runsc keeps of this instance
 //!     layer.ext4  layer/         what the sandbox writes
-//!     layer/root/                the file behind the root's overlay
-//!     layer/tmp/                 the file behind /tmp
+//!     layer/data/                the file behind what the sandbox sees of it
 //!     layer/console              what runsc and the agent say: bounded, since the guest can write to it
 //!     pid                        the sandbox process
 //!     booted                     made last: without it the instance is partial
@@ -49,10 +48,8 @@ impl InstanceFolder {
 
     /// Makes what is kept on the mounted layer.
     pub(crate) fn furnish_layer(&self) -> Result<(), EngineError> {
-        for folder in [self.root_layer(), self.tmp_layer()] {
-            DirBuilder::new().mode(0o700).create(&folder).map_err(failed("make", &folder))?;
-        }
-        Ok(())
+        let data = self.data();
+        DirBuilder::new().mode(0o700).create(&data).map_err(failed("make", &data))
     }
 
     /// Writes the bundle, readable by nobody else.
@@ -109,12 +106,8 @@ impl InstanceFolder {
         Layer::in_folder(&self.path)
     }
 
-    pub(crate) fn root_layer(&self) -> PathBuf {
-        self.layer().point().join("root")
-    }
-
-    pub(crate) fn tmp_layer(&self) -> PathBuf {
-        self.layer().point().join("tmp")
+    pub(crate) fn data(&self) -> PathBuf {
+        self.layer().point().join("data")
     }
 
     pub(crate) fn console(&self) -> PathBuf {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    boot::{TASKS_MAX, hostname},
+    boot::{TASKS_MAX, hostname, layer_bytes},
     bundle::{Bundle, Root},
     engine::Host,
     halt,
@@ -77,7 +77,7 @@ async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
     let cgroup = host.cgroups()?.of(id);
     folder.make()?;
     cgroup.create(Limits { memory: Memory::MIN, tasks: TASKS_MAX })?;
-    folder.layer().create(Disk::MIN, Inodes::Few, host.templates(), &stop).await?;
+    folder.layer().create(layer_bytes(Disk::MIN), Inodes::Few, host.templates(), &stop).await?;
     let bundle = Bundle {
         root: Root::Empty,
         hostname: &hostname(&id.to_string()),

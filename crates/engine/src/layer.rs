@@ -13,7 +13,6 @@ use std::{
 };
 
 use rustix::mount::{UnmountFlags, unmount};
-use sentinal_model::Disk;
 use tokio_util::sync::CancellationToken;
 
 use crate::{EngineError, child::Child, mounts};
@@ -59,16 +58,16 @@ impl Layer {
     /// Makes and mounts it. What an earlier attempt left must have been removed.
     pub async fn create(
         &self,
-        size: Disk,
+        size_bytes: u64,
         inodes: Inodes,
         templates: &Templates,
         stop: &CancellationToken,
     ) -> Result<(), EngineError> {
-        let template = templates.get(size.bytes(), inodes);
-        self.make_files(size, template.as_deref()).map_err(|source| self.failed("make", source))?;
+        let template = templates.get(size_bytes, inodes);
+        self.make_files(size_bytes, template.as_deref()).map_err(|source| self.failed("make", source))?;
         if template.is_none() {
             self.make_file_system(inodes, stop).await?;
-            templates.remember(size.bytes(), inodes, &self.image);
+            templates.remember(size_bytes, inodes, &self.image);
         }
         let options = "loop,discard,noatime,nosuid,nodev,noinit_itable,nobarrier";
         let mount = Child::new("mount", DEADLINE).args(["-t", "ext4", "-o", options]);
@@ -103,10 +102,10 @@ impl Layer {
         gone(fs::remove_file(&self.image)).map_err(|source| failed(&self.image, source))
     }
 
-    fn make_files(&self, size: Disk, template: Option<&Template>) -> io::Result<()> {
+    fn make_files(&self, size_bytes: u64, template: Option<&Template>) -> io::Result<()> {
         fs::create_dir(&self.point)?;
         let image = File::create_new(&self.image)?;
-        image.set_len(size.bytes())?;
+        image.set_len(size_bytes)?;
         template.map_or(Ok(()), |template| template.write(&image))
     }
 
@@ -151,11 +150,11 @@ mod tests {
         let templates = Templates::default();
         for inodes in [Inodes::Few, Inodes::ForSize, Inodes::Few] {
             let layer = Layer::in_folder(folder.path());
-            layer.create(Disk::MIN, inodes, &templates, &stop).await.unwrap();
+            layer.create(16 << 20, inodes, &templates, &stop).await.unwrap();
             let empty = layer.used_bytes();
             assert!(empty < 1 << 20, "{empty}");
             let file = layer.point().join("file");
-            let error = fs::write(&file, vec![1; usize::try_from(Disk::MIN.bytes()).unwrap()]).unwrap_err();
+            let error = fs::write(&file, vec![1; 16 << 20]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
             assert!(12 << 20 < layer.used_bytes(), "{}", layer.used_bytes());
             fs::remove_file(&file).unwrap();

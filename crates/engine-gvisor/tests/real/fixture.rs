@@ -221,7 +221,7 @@ fn build() -> Result<PathBuf, String> {
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gvisor-{}", std::process::id()));
     let root = folder.join("root");
-    for path in ["bin", "dev", "etc", "proc", "run", "sys", "tmp", "var/tmp"] {
+    for path in [".sentinal", "bin", "dev", "etc", "proc", "run", "sys", "tmp", "var/tmp"] {
         fs::create_dir_all(root.join(path)).map_err(|error| error.to_string())?;
     }
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/guest/program.rs");

@@ -10,18 +10,25 @@ use std::{
     time::Duration,
 };
 
+mod root;
+
 const SOCKET: &str = "/.sentinal/host/agent.sock";
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("connect") => println!("{}", outcome(UnixStream::connect(SOCKET))),
         Some("sleep") => sleep(Duration::from_secs(1000)),
-        _ => loop {
-            if let Ok(stream) = UnixStream::connect(SOCKET) {
-                obey(stream);
-            }
-            sleep(Duration::from_millis(2));
-        },
+        _ => serve(),
+    }
+}
+
+fn serve() {
+    root::make_writable();
+    loop {
+        if let Ok(stream) = UnixStream::connect(SOCKET) {
+            obey(stream);
+        }
+        sleep(Duration::from_millis(2));
     }
 }
 
@@ -45,6 +52,7 @@ fn answer(verb: &str, object: &str) -> String {
         "write" => outcome(fs::write(object, "x")),
         "fill" => fill(object),
         "remove" => outcome(fs::remove_file(object)),
+        "zero-into-hole" => zero_into_hole(object),
         "eat" => vec![1u8; object.parse().unwrap()].len().to_string(),
         "connect-as" => as_user(object),
         "forks" => forks(object.parse().unwrap()),
@@ -68,6 +76,13 @@ fn fill(path: &str) -> String {
             return format!("{:?} {}", error.kind(), file.metadata().unwrap().len() >> 20);
         }
     }
+}
+
+/// Lets the kernel write into a part of a file that has no room behind it.
+fn zero_into_hole(path: &str) -> String {
+    let file = File::options().create(true).read(true).write(true).open(path).unwrap();
+    file.set_len(1 << 20).unwrap();
+    outcome(root::read_zeros_into(&file, 1 << 20))
 }
 
 fn as_user(uid: &str) -> String {
