@@ -13,9 +13,10 @@ static SHARED: OnceCell<Result<Option<Server>, String>> = OnceCell::const_new();
 
 /// The server that all tests of this binary share. It ends with the binary.
 pub async fn shared() -> Result<Option<&'static Server>> {
-    let name =
-        std::env::current_exe()?.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let start = || async { Server::start(&name, Options::default()).await.map_err(|error| format!("{error:#}")) };
+    let program = std::env::current_exe()?;
+    let name = program.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.split('-').next().unwrap_or_default();
+    let start = || async { Server::start(name, Options::default()).await.map_err(|error| format!("{error:#}")) };
     match SHARED.get_or_init(start).await {
         Ok(server) => Ok(server.as_ref()),
         Err(reason) => Err(anyhow!("no server: {reason}")),
@@ -56,6 +57,11 @@ impl Guest {
     /// As it was when it had been created.
     pub const fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// Where its server keeps everything.
+    pub const fn place(&self) -> &Place {
+        &self.place
     }
 
     /// A client with the admin key.
