@@ -13,10 +13,11 @@ use tokio::net::UnixStream;
 use tonic::body::Body;
 
 /// What one stream may have under way before we must have read it.
-const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// The same for a whole connection.
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// The same for a whole connection: more than all streams together, or a few that nobody reads would hold up every
+/// other call. What a guest can make us hold is bounded by the streams, and those are ours to open.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
 /// Largest set of headers taken from an agent.
 const HEADERS_BYTES_MAX: u32 = 16 * 1024;
