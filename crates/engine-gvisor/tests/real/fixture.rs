@@ -19,6 +19,7 @@ use tokio::{
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
+const SOURCES: &str = concat!(include_str!("guest/program.rs"), include_str!("guest/root.rs"));
 // What another process of these tests is told in its environment.
 const PLACE: &str = "SENTINAL_TEST_PLACE";
 const BUILT: &str = "SENTINAL_TEST_BUILT";
@@ -206,12 +207,13 @@ fn command_lines() -> Vec<String> {
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect()
 }
 
-/// The folder with the guest program and an image around it, made once.
+/// The folder with the guest program and an image around it.
 fn built() -> Result<&'static Path, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT.get_or_init(build).as_deref().map_err(Clone::clone)
 }
 
+/// Builds what is not built yet from these sources; other processes of these tests wait for it.
 fn build() -> Result<PathBuf, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("not root".to_owned());
@@ -219,19 +221,24 @@ fn build() -> Result<PathBuf, String> {
     if !Path::new("/usr/bin/runsc").exists() {
         return Err("runsc is not installed".to_owned());
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gvisor-{}", std::process::id()));
-    let root = folder.join("root");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gvisor");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = fs::File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let stamp = folder.join("sources");
+    if fs::read_to_string(&stamp).is_ok_and(|built| built == SOURCES) {
+        return Ok(folder);
+    }
+    let (root, guest, image) = (folder.join("root"), folder.join("guest"), folder.join("image.erofs"));
     for path in [".sentinal", "bin", "dev", "etc", "proc", "run", "sys", "tmp", "var/tmp"] {
-        fs::create_dir_all(root.join(path)).map_err(|error| error.to_string())?;
+        fs::create_dir_all(root.join(path)).unwrap();
     }
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/guest/program.rs");
-    let guest = folder.join("guest");
-    run(Command::new("rustc")
-        .args(["--edition", "2024", "-O", "--target", "x86_64-unknown-linux-musl", "-o"])
-        .arg(&guest)
-        .arg(source))?;
-    fs::copy(&guest, root.join("bin/guest")).map_err(|error| error.to_string())?;
-    run(Command::new("mkfs.erofs").args(["-E", "noinline_data"]).arg(folder.join("image.erofs")).arg(root))?;
+    let options = ["--edition", "2024", "-O", "--target", "x86_64-unknown-linux-musl", "-o"];
+    run(Command::new("rustc").args(options).arg(&guest).arg(source))?;
+    fs::copy(&guest, root.join("bin/guest")).unwrap();
+    run(Command::new("mkfs.erofs").args(["-E", "noinline_data"]).arg(image).arg(root))?;
+    fs::write(stamp, SOURCES).unwrap();
     Ok(folder)
 }
 
