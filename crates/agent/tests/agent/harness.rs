@@ -141,8 +141,26 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        // Without its agent as init, what it started would outlive it.
+        for pid in descendants(self.agent.id()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
         // It may have ended by itself.
         let _ = self.agent.kill();
         let _ = self.agent.wait();
     }
+}
+
+/// Everything that a process has started and that is still its, directly or not.
+fn descendants(of: u32) -> Vec<rustix::process::Pid> {
+    let mut found = Vec::new();
+    let mut parents = vec![of];
+    while let Some(parent) = parents.pop() {
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        for child in children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
+            found.extend(rustix::process::Pid::from_raw(child));
+            parents.extend(u32::try_from(child));
+        }
+    }
+    found
 }
