@@ -150,8 +150,12 @@ impl Request {
     pub async fn read_into(self, bytes: &mut Vec<u8>) -> Result<()> {
         let deadline = self.deadline;
         let answer = timeout(deadline, self.start()).await.context("no answer in time")??;
-        ensure!(answer.status() == 200, "{}", answer.status());
+        let status = answer.status();
         let mut body = answer.into_body();
+        if status != 200 {
+            let said = body.collect().await.context("the answer was cut off")?.to_bytes();
+            anyhow::bail!("{status}: {}", String::from_utf8_lossy(&said));
+        }
         while let Some(frame) = timeout(deadline, body.frame()).await.context("no bytes in time")? {
             if let Ok(data) = frame.context("the answer was cut off")?.into_data() {
                 bytes.extend_from_slice(&data);

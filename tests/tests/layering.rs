@@ -134,14 +134,22 @@ fn unsafe_code_is_in_files_named_sys_alone() -> Result<()> {
     Ok(())
 }
 
-/// Whether a line opens unsafe code, or lets others do so. Comments and the text of messages do not count.
+/// How unsafe code begins, and how a file lets itself have some.
+const UNSAFE: [&str; 8] = [
+    "unsafe {",
+    "unsafe fn ",
+    "unsafe impl ",
+    "unsafe extern ",
+    "unsafe trait ",
+    "allow(unsafe_code",
+    "expect(unsafe_code",
+    "#[unsafe(",
+];
+
+/// Whether a line has unsafe code. Comments, and texts that begin with these words, do not count.
 fn has_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
-    let words =
-        ["unsafe {", "unsafe fn ", "unsafe impl ", "unsafe extern ", "unsafe trait ", "(unsafe_code", "#[unsafe("];
-    words
-        .iter()
-        .any(|word| code.contains(word) && !code.contains(&format!("{word}\"")) && !code.contains(&format!("\"{word}")))
+    UNSAFE.iter().any(|word| code.contains(word) && !code.contains(&format!("\"{word}")))
 }
 
 fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {

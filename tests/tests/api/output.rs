@@ -47,6 +47,24 @@ async fn an_answer_carries_a_mebibyte_and_the_store_sixty_four() -> Fact {
 }
 
 #[tokio::test]
+async fn each_stream_of_a_flood_is_followed_by_itself_from_any_offset() -> Fact {
+    let Some(guest) = guest(json!({})).await? else { return Ok(()) };
+    let flood = guest.shell("seq 1 100000; echo end >&2").await?;
+    let long: Vec<u8> = (1..=100_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+    let far = usize::MAX;
+    for (stream, offset, expected) in
+        [("stdout", 0, long.as_slice()), ("stderr", 0, b"end\n"), ("stdout", far, b""), ("stderr", far, b"")]
+    {
+        let mut followed = Vec::new();
+        let path = format!("/execution/{}/output?stream={stream}&offset={offset}&follow=true", flood.id);
+        guest.client().get(&path).read_into(&mut followed).await.with_context(|| path.clone())?;
+        ensure!(followed == expected, "{path}: {} bytes instead of {}", followed.len(), expected.len());
+        ensure!(guest.client().output(&flood.id, stream, offset).await? == expected, "{stream} from {offset} on");
+    }
+    guest.gone().await
+}
+
+#[tokio::test]
 async fn an_execution_in_the_background_is_found_by_its_id() -> Fact {
     let Some(guest) = guest(json!({})).await? else { return Ok(()) };
     let line = "echo begun; while [ ! -e go ]; do sleep 0.05; done; echo done; exit 3";

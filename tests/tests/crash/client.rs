@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use sentinal_tests::{Answer, Client, Execution, Followed, NewExecution, Sandbox, Server};
+use sentinal_tests::{Answer, Client, Execution, Followed, NewExecution, Sandbox, Server, eventually};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use crate::{
     journal::{Deletion, ExecutionPromise, FilePromise, Journal, SandboxPromise},
@@ -16,8 +17,6 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(90);
 /// How often a sandbox is asked for before having none counts as a failure.
 const CREATES_MAX: usize = 20;
-/// How often a broken stream is taken up again before that counts as a failure.
-const RESUMES_MAX: usize = 50;
 
 /// One of several clients at work at the same time.
 pub(crate) struct Worker<'a> {
@@ -187,18 +186,17 @@ impl Worker<'_> {
 
     /// Reads on from the byte where the stream broke, as often as it breaks.
     async fn resume(&self, id: &str, seen: &mut Followed) -> Result<()> {
-        for _ in 0..RESUMES_MAX {
-            self.server.answering().await?;
-            let mut whole = true;
-            for (stream, so_far) in [("stdout", &mut seen.stdout), ("stderr", &mut seen.stderr)] {
+        for (stream, so_far) in [("stdout", &mut seen.stdout), ("stderr", &mut seen.stderr)] {
+            let so_far = Mutex::new(so_far);
+            let on = || async {
+                let mut so_far = so_far.lock().await;
                 let path = format!("/execution/{id}/output?stream={stream}&offset={}&follow=true", so_far.len());
-                whole &= self.client.get(&path).deadline(DEADLINE).read_into(so_far).await.is_ok();
-            }
-            if whole {
-                return Ok(());
-            }
+                let reading = self.client.get(&path).deadline(DEADLINE).read_into(&mut so_far).await;
+                reading.with_context(|| format!("{stream} of {id} from {} on", so_far.len()))
+            };
+            eventually("the rest of a stream that broke", DEADLINE, on).await?;
         }
-        bail!("{id}: its stream broke {RESUMES_MAX} times")
+        Ok(())
     }
 
     async fn delete(&mut self, sandbox: String) -> Result<()> {
