@@ -222,7 +222,7 @@ async fn try_finish(context: &Context, live: &Live, finished: Finished) -> Resul
     let mut record = live.record.clone();
     record.state = ExecutionState::Finished { ended: finished.ended, finished_at, stdout, stderr };
     let event = events::execution_completed(&record, finished_at, finished.ended.outcome);
-    context.store().write(vec![Write::Execution(Box::new(record.clone())), Write::Event(event)]).await?;
+    context.write(vec![Write::Execution(Box::new(record.clone())), Write::Event(event)]).await?;
     Ok(record)
 }
 

@@ -6,8 +6,9 @@ use sentinal_agent_client::Agents;
 use sentinal_model::{Clock, Error, Millis, Result};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
-use sentinal_store::Store;
+use sentinal_store::{Store, Write};
 use sentinal_telemetry::Metrics;
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{live::LiveExecutions, observe::NodeState, table::Table};
@@ -60,6 +61,14 @@ impl Context {
 
     pub(crate) fn store(&self) -> &dyn Store {
         self.parts.store.as_ref()
+    }
+
+    /// Applies all of `writes` in one transaction, durably.
+    pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<()> {
+        let (asked, count) = (Instant::now(), writes.len());
+        self.parts.store.write(writes).await?;
+        self.metrics().store_committed(asked.elapsed(), count);
+        Ok(())
     }
 
     pub(crate) fn node(&self) -> &dyn Node {

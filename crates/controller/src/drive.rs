@@ -147,8 +147,11 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
         agent_deadline: record.expires_at.since(context.now()) + limits::AGENT_TTL_GRACE,
     };
     // The agent may dial before the engine's own start has returned.
-    let dialled =
-        async { agent.connection(limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE).await.map_err(Error::from) };
+    let dialled = async {
+        agent.connection(limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE).await?;
+        context.metrics().agent_dialled(asked.elapsed());
+        Ok(())
+    };
     tokio::try_join!(context.node().boot(boot), dialled)?;
     if let Some(engine) = record.engine {
         context.metrics().engine_booted(engine, asked.elapsed());

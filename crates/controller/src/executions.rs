@@ -129,7 +129,7 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
 async fn record_and_collect(context: Arc<Context>, mut job: Job) {
     let record = &job.live.record;
     let writes = vec![Write::Execution(Box::new(record.clone())), Write::Event(events::execution_started(record))];
-    if let Err(error) = context.store().write(writes).await {
+    if let Err(error) = context.write(writes).await {
         context.live.remove(&job.live, None);
         if let Some(started) = job.started.take() {
             let _ = started.send(Err(error));

@@ -27,7 +27,7 @@ impl Controller {
         let agent = self.agent(permit.tenant(), id).await?;
         let size = agent.write_file(path, body).await.map_err(Error::from)?;
         let event = events::file_uploaded(permit.tenant(), id, self.context.now(), (path, size));
-        self.context.store().write(vec![Write::Event(event)]).await?;
+        self.context.write(vec![Write::Event(event)]).await?;
         Ok(size)
     }
 

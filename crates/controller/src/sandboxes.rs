@@ -115,7 +115,7 @@ async fn acknowledge(context: &Arc<Context>, entry: &Arc<Entry>) -> Result<()> {
     let record = entry.record();
     let writes =
         vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record))), Write::Event(events::sandbox_created(&record))];
-    context.store().write(writes).await.inspect_err(|_| context.table.remove(record.id))?;
+    context.write(writes).await.inspect_err(|_| context.table.remove(record.id))?;
     context.metrics().sandbox_entered(record.phase.state(), record.engine);
     Ok(())
 }

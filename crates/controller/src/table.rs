@@ -103,7 +103,7 @@ impl Entry {
         }
         let mut writes = vec![Write::Sandbox(Box::new(after.clone()))];
         writes.extend(change.event.map(Write::Event));
-        context.store().write(writes).await?;
+        context.write(writes).await?;
         let after = Arc::new(after);
         context.metrics().sandbox_left(before.phase.state(), before.engine);
         if !after.phase.is_finished() {
@@ -118,7 +118,7 @@ impl Entry {
         let _one_at_a_time = self.changing.lock().await;
         let mut after = SandboxRecord::clone(&self.record());
         after.generation = after.generation.next().next();
-        context.store().write(vec![Write::Sandbox(Box::new(after.clone()))]).await?;
+        context.write(vec![Write::Sandbox(Box::new(after.clone()))]).await?;
         let after = Arc::new(after);
         self.record.send_replace(Arc::clone(&after));
         Ok(after)

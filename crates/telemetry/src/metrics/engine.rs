@@ -63,7 +63,7 @@ impl Metrics {
         self.0.engine.failures.get_or_create(&EngineLabels::new(engine)).inc();
     }
 
-    /// An agent has dialled, this long after its instance was up.
+    /// An agent has dialled, this long after its boot was asked for.
     pub fn agent_dialled(&self, took: Duration) {
         self.0.engine.dial_seconds.observe(took.as_secs_f64());
     }
