@@ -13,7 +13,7 @@ readonly URL="http://$LISTEN"
 readonly BINARY="$TARGET_DIR/release/sentinal"
 # Not in the data folder, where the server's user may put what it likes in the way of root.
 readonly LOG="$TARGET_DIR/serve-${LISTEN##*:}.log"
-readonly START_SECONDS=90 STOP_SECONDS=40
+readonly START_SECONDS=45 STOP_SECONDS=40
 server=''
 
 main() {

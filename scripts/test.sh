@@ -24,7 +24,7 @@ main() {
 lint() {
     step 300 format cargo fmt --all --check
     step 300 shellcheck shellcheck --external-sources scripts/*.sh examples/*.sh .ci/run
-    step 2400 clippy cargo clippy --workspace --all-targets --locked -- -D warnings
+    step 2400 clippy cargo clippy --workspace --all-targets --locked --keep-going -- -D warnings
 }
 
 tests() {
