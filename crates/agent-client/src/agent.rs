@@ -95,16 +95,11 @@ impl Agent {
 
     /// The agent's connection, as soon as there is one.
     pub async fn connection(&self, deadline: Duration) -> Result<Connection, AgentError> {
-        self.connection_after(0, deadline).await
-    }
-
-    /// A connection later than the one with that number, for whoever saw that one break.
-    pub async fn connection_after(&self, number: u64, deadline: Duration) -> Result<Connection, AgentError> {
         let mut current = self.link.current.subscribe();
-        let newer = current.wait_for(|current| current.as_ref().is_some_and(|connection| connection.number() > number));
+        let found = current.wait_for(Option::is_some);
         let forgotten = self.link.stop.cancelled();
         tokio::select! {
-            found = timeout(deadline, newer) => match found {
+            found = timeout(deadline, found) => match found {
                 Ok(Ok(connection)) => connection.clone().ok_or(AgentError::Disconnected),
                 Ok(Err(_)) => Err(AgentError::Disconnected),
                 Err(_) => Err(AgentError::Deadline),

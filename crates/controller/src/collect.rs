@@ -21,6 +21,9 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 /// How long output of a sandbox that is being ended is still read.
 const STOPPING_GRACE: Duration = Duration::from_secs(2);
 
+/// How long to rest before an execution is followed again whose stream broke.
+const BROKEN_PAUSE: Duration = Duration::from_millis(20);
+
 /// How long to rest after the store did not take an end.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -72,31 +75,28 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
 /// Follows the execution until the agent tells its end; `None` if it refused.
 async fn follow(job: &mut Job) -> Option<Finished> {
     let Some(agent) = job.entry.agent().await else { return std::future::pending().await };
-    let mut seen = 0;
     let mut started_before = job.command.is_none();
     loop {
-        let Ok(connection) = agent.connection_after(seen, limits::TTL_MAX).await else {
+        let Ok(connection) = agent.connection(limits::TTL_MAX).await else {
             // The sandbox is forgotten: `given_up` ends this.
             return std::future::pending().await;
         };
-        seen = connection.number();
         let attached = started_before;
         let events = open(&connection, job, attached).await;
         started_before = true;
         let followed = match events {
             Ok(events) => events_of(&connection, job, events).await,
             Err(AgentError::NotFound(_)) if attached && job.command.is_some() => {
-                // It never arrived: start it over the same connection.
+                // It never arrived: start it after all.
                 started_before = false;
-                seen = seen.saturating_sub(1);
-                continue;
+                Followed::Broken
             }
             Err(error @ (AgentError::NotFound(_) | AgentError::Refused(..))) => Followed::Refused(error.into()),
             Err(AgentError::Disconnected | AgentError::Deadline) => Followed::Broken,
         };
         match followed {
             Followed::Finished(finished) => return Some(finished),
-            Followed::Broken => {}
+            Followed::Broken => sleep(BROKEN_PAUSE).await,
             Followed::Refused(error) => {
                 if let Some(started) = job.started.take() {
                     let _ = started.send(Err(error));
@@ -118,7 +118,8 @@ async fn open(connection: &Connection, job: &Job, started_before: bool) -> std::
 /// Takes events of one connection until it breaks or the execution ends.
 async fn events_of(connection: &Connection, job: &mut Job, mut events: Events) -> Followed {
     let live = Arc::clone(&job.live);
-    let mut acknowledged = 0;
+    // What was safe before: an agent whose buffer is full of it sends nothing until it is told.
+    let Ok(mut acknowledged) = acknowledge(connection, &live, 0).await else { return Followed::Broken };
     loop {
         match events.next().await {
             Ok(ExecutionEvent::Started) => {
@@ -133,7 +134,10 @@ async fn events_of(connection: &Connection, job: &mut Job, mut events: Events) -
                     return Followed::Broken;
                 }
                 live.grew();
-                acknowledged = acknowledge(connection, &live, acknowledged).await;
+                acknowledged = match acknowledge(connection, &live, acknowledged).await {
+                    Ok(acknowledged) => acknowledged,
+                    Err(_) => return Followed::Broken,
+                };
             }
             Ok(ExecutionEvent::Ended(finished)) => return Followed::Finished(finished),
             Err(error) => {
@@ -147,17 +151,14 @@ async fn events_of(connection: &Connection, job: &mut Job, mut events: Events) -
     }
 }
 
-/// Lets the agent drop what is safe here, when that is enough to be worth a message.
-async fn acknowledge(connection: &Connection, live: &Live, acknowledged: u64) -> u64 {
+/// Lets the agent drop what is safe here, when that is enough to be worth a message. Answers what it was told.
+async fn acknowledge(connection: &Connection, live: &Live, told: u64) -> std::result::Result<u64, AgentError> {
     let (stdout, stderr) = (live.stdout.safe(), live.stderr.safe());
     let safe = stdout.saturating_add(stderr);
-    if safe < acknowledged.saturating_add(ACKNOWLEDGE_BYTES) {
-        return acknowledged;
+    if safe < told.saturating_add(ACKNOWLEDGE_BYTES) {
+        return Ok(told);
     }
-    match connection.acknowledge(live.record.id, stdout, stderr).await {
-        Ok(()) => safe,
-        Err(_) => acknowledged,
-    }
+    connection.acknowledge(live.record.id, stdout, stderr).await.map(|()| safe)
 }
 
 /// Resolves with the outcome when there is no hope left that the agent tells the end: the sandbox ends, or the

@@ -36,6 +36,25 @@ struct State {
     total: u64,
 }
 
+impl State {
+    /// What of `data` is new and within the limit.
+    fn fresh<'a>(&self, offset: u64, data: &'a [u8]) -> io::Result<&'a [u8]> {
+        let room = limits::OUTPUT_STORED_BYTES_MAX.saturating_sub(self.stored);
+        if offset > self.total && room > 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the agent left a hole in the output"));
+        }
+        let known = usize::try_from(self.total.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
+        let fresh = &data[known..];
+        Ok(&fresh[..fresh.len().min(usize::try_from(room).unwrap_or(usize::MAX))])
+    }
+
+    /// `data` has come, and `fresh` of it is stored.
+    fn took(&mut self, offset: u64, data: &[u8], fresh: &[u8]) {
+        self.total = self.total.max(offset.saturating_add(length(data)));
+        self.stored += length(fresh);
+    }
+}
+
 impl Spool {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, state: Mutex::default() }
@@ -69,41 +88,44 @@ impl Spool {
     }
 
     /// Appends what the program wrote at `offset`. What is there already is passed over; a hole is refused unless
-    /// the limit was reached before it; what is over the limit is counted and dropped.
+    /// the limit was reached before it; what is over the limit is counted and dropped. After a failure everything is
+    /// as before.
     pub(crate) async fn append(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let (fresh, to_file) = {
+        let (fresh, before) = {
             let mut state = self.lock();
-            let full = state.stored >= limits::OUTPUT_STORED_BYTES_MAX;
-            if offset > state.total && !full {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the agent left a hole in the output"));
-            }
-            let known = usize::try_from(state.total.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
-            let end = offset.saturating_add(length(data));
-            let room =
-                usize::try_from(limits::OUTPUT_STORED_BYTES_MAX - state.stored.min(limits::OUTPUT_STORED_BYTES_MAX))
-                    .unwrap_or(usize::MAX);
-            let fresh = &data[known..];
-            let fresh = &fresh[..fresh.len().min(room)];
-            state.total = state.total.max(end);
-            if !state.in_file && state.memory.len() + fresh.len() <= limits::OUTPUT_ROW_BYTES_MAX {
+            let fresh = state.fresh(offset, data)?;
+            let fits_memory = !state.in_file && state.memory.len() + fresh.len() <= limits::OUTPUT_ROW_BYTES_MAX;
+            if fits_memory {
                 state.memory.extend_from_slice(fresh);
-                state.stored += length(fresh);
+            }
+            if fits_memory || fresh.is_empty() {
+                state.took(offset, data, fresh);
                 return Ok(());
             }
-            (fresh, if state.in_file { Vec::new() } else { state.memory.clone() })
+            (fresh, state.memory.clone())
         };
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).await?;
-        file.write_all(&to_file).await?;
-        file.write_all(fresh).await?;
-        file.flush().await?;
+        self.write(&before, fresh).await?;
         let mut state = self.lock();
         state.in_file = true;
         state.memory = Vec::new();
-        state.stored += length(fresh);
+        state.took(offset, data, fresh);
         Ok(())
+    }
+
+    /// Writes to the end of the file, first what was in memory until now. Nothing of it stays if that fails.
+    async fn write(&self, before: &[u8], fresh: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).await?;
+        let written = async {
+            file.write_all(before).await?;
+            file.write_all(fresh).await?;
+            file.flush().await
+        };
+        let written = written.await;
+        if written.is_err() {
+            let kept = if before.is_empty() { self.stored() } else { 0 };
+            file.set_len(kept).await?;
+        }
+        written
     }
 
     /// Stored bytes from `offset`, at most `bytes_max`; empty when there are none yet.
