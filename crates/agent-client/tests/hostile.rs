@@ -87,7 +87,7 @@ async fn the_newest_connection_is_the_one_that_counts() {
     drop(first);
     let newest = async {
         while listening.agent.connection(PATIENCE).await.unwrap().number() < 2 {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, newest).await.unwrap();
