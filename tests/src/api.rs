@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Answer, Client};
+use crate::{Answer, Client, form::percent_encoded};
 
 /// A sandbox.
 #[derive(Debug, Clone, Deserialize)]
@@ -200,12 +200,6 @@ impl Client {
             }
         }
     }
-}
-
-/// A text for a query.
-pub fn percent_encoded(text: &str) -> String {
-    let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
-    text.bytes().map(|byte| if kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 fn decoded(text: Option<&str>, encoding: Option<&str>) -> Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use sentinal_tests::{Answer, Client, Execution, Followed, NewExecution, Sandbox, Server, eventually};
+use sentinal_tests::{Answer, Client, Execution, Followed, Sandbox, Server, eventually};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -109,7 +109,7 @@ impl Worker<'_> {
     /// Executes and compares the answer at once.
     async fn run(&self, program: &Program, sandbox: Option<String>, kind: &'static str) -> Result<()> {
         let request =
-            self.client.post("/execute").json(request(program, sandbox.as_deref()).as_json()).deadline(DEADLINE);
+            self.client.post("/execute").json(program.request(sandbox.as_deref()).as_json()).deadline(DEADLINE);
         let answer = request.send().await;
         let reply = match &sandbox {
             Some(sandbox) => self.ask_in(sandbox, answer, &[200]).await?,
@@ -136,7 +136,7 @@ impl Worker<'_> {
     }
 
     async fn background(&self, program: &Program, sandbox: String) -> Result<()> {
-        let new = request(program, Some(&sandbox)).with("background", true);
+        let new = program.request(Some(&sandbox)).with("background", true);
         let answer = self.client.post("/execute").json(new.as_json()).deadline(DEADLINE).send().await;
         let id = match self.ask_in(&sandbox, answer, &[202]).await? {
             Reply::Acknowledged(answer) => Some(answer.json::<Execution>()?.id),
@@ -152,7 +152,7 @@ impl Worker<'_> {
     /// Reads the events of an execution to its end, and compares them.
     async fn follow(&self, program: &Program, sandbox: String) -> Result<()> {
         let mut seen = Followed::default();
-        let body = request(program, Some(&sandbox));
+        let body = program.request(Some(&sandbox));
         let request = self.client.post("/execute").json(body.as_json()).deadline(DEADLINE);
         let broken = match request.open_events().await {
             Ok(Ok(mut events)) => seen.drain(&mut events).await.is_err(),
@@ -248,8 +248,4 @@ impl Worker<'_> {
         self.journal.write(|promises| promises.refused += 1);
         Reply::Refused
     }
-}
-
-fn request(program: &Program, sandbox: Option<&str>) -> NewExecution {
-    sandbox.map_or_else(|| program.request().with("memory", "128Mi"), |sandbox| program.request().within(sandbox))
 }

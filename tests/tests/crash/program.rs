@@ -39,7 +39,7 @@ impl Program {
         let stdout_lines = match kind {
             Kind::Quick => rng.random_range(0..2000),
             Kind::Slow => rng.random_range(10..40),
-            Kind::Flood => rng.random_range(100_000..300_000),
+            Kind::Flood => rng.random_range(50_000..150_000),
             Kind::Binary => rng.random_range(1..40_000),
             Kind::Endless => 100_000,
         };
@@ -48,15 +48,15 @@ impl Program {
         Self { mark: format!("{:08x}", rng.random::<u32>()), kind, stdout_lines, stderr_lines, exit_code }
     }
 
-    /// Its request.
-    pub(crate) fn request(&self) -> NewExecution {
-        let timeout = if self.kind == Kind::Endless { TIMEOUT_ENDLESS } else { TIMEOUT };
-        let new = if self.kind == Kind::Binary {
-            NewExecution::code("python", &self.python())
-        } else {
-            NewExecution::shell(&self.shell())
+    /// Its request, in a sandbox or in one of its own.
+    pub(crate) fn request(&self, sandbox: Option<&str>) -> NewExecution {
+        let new = match self.kind {
+            Kind::Binary => NewExecution::code("python", &self.python()),
+            Kind::Quick | Kind::Slow | Kind::Flood | Kind::Endless => NewExecution::shell(&self.shell()),
         };
-        new.with("timeout", json!(timeout))
+        let timeout = if self.kind == Kind::Endless { TIMEOUT_ENDLESS } else { TIMEOUT };
+        let new = new.with("timeout", json!(timeout));
+        sandbox.map_or_else(|| new.clone().with("memory", "128Mi"), |sandbox| new.clone().within(sandbox))
     }
 
     fn shell(&self) -> String {
