@@ -30,7 +30,7 @@ lint: ## Format, clippy and shellcheck only
 	@exec scripts/test.sh lint
 
 soak: ## Kills the server again and again: the crash test with 200 rounds
-	@exec scripts/soak.sh
+	@exec scripts/test.sh soak
 
 bench: ## Measures SENTINAL beside runsc; BENCH_ARGS=--smoke is quick
 	@scripts/install.sh bench
@@ -41,7 +41,7 @@ bench: ## Measures SENTINAL beside runsc; BENCH_ARGS=--smoke is quick
 build: ## Builds the server and the agent (target/release)
 	@scripts/install.sh build
 	@scripts/toolchain.sh
-	@scripts/build.sh
+	@scripts/build.sh release
 
 image: ## Builds the default image, unless it is there
 	@scripts/install.sh run

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the server and, beside it, the agent as one static binary:  scripts/build.sh [release|debug]
+# Builds the agent as one static binary, and the release of the server with the agent beside it:
+#   scripts/build.sh agent|release
 set -euo pipefail
 # shellcheck source=scripts/prelude.sh
 . "$(dirname "${BASH_SOURCE[0]}")/prelude.sh"
@@ -7,17 +8,23 @@ cd "$ROOT"
 
 readonly TARGET=x86_64-unknown-linux-musl
 
-case ${1:-release} in
-    release) cargo build --locked --release -p sentinal ;;
-    debug) cargo build --locked -p sentinal ;;
-    *) fail "unknown profile '$1': release and debug are known" ;;
-esac
-cargo build --locked --profile agent --target "$TARGET" -p sentinal-agent
+agent() { cargo build --locked --profile agent --target "$TARGET" -p sentinal-agent; }
 
-# The server looks for the agent beside itself. It may be running: a new file, not new bytes in the old one.
-beside="$TARGET_DIR/${1:-release}/sentinal-agent"
-built="$TARGET_DIR/$TARGET/agent/sentinal-agent"
-if ! cmp --silent "$built" "$beside"; then
-    cp "$built" "$beside.new"
-    mv "$beside.new" "$beside"
-fi
+# The server looks for the agent beside itself. That one may be in use: a new file, not new bytes in the old one.
+beside_the_server() {
+    local built="$TARGET_DIR/$TARGET/agent/sentinal-agent" beside="$TARGET_DIR/release/sentinal-agent"
+    if ! cmp --silent "$built" "$beside"; then
+        cp "$built" "$beside.new"
+        mv "$beside.new" "$beside"
+    fi
+}
+
+case ${1:-} in
+    agent) agent ;;
+    release)
+        cargo build --locked --release -p sentinal
+        agent
+        beside_the_server
+        ;;
+    *) fail 'say what: scripts/build.sh agent|release' ;;
+esac

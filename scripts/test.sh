@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Runs every check and every test, and ends with what passed and what failed:  scripts/test.sh [lint]
+# Runs checks and tests, and ends with what passed and what failed:
+#   scripts/test.sh              everything
+#   scripts/test.sh lint         the checks without the tests
+#   scripts/test.sh soak [N]     the crash test only, with N rounds (200)
 #
 # A step that fails does not keep the others from running. Everything has a deadline.
 set -euo pipefail
@@ -16,8 +19,19 @@ main() {
     "$ROOT/scripts/toolchain.sh"
     rm -rf "$LOGS"
     mkdir -p "$LOGS"
-    lint
-    if [ "${1:-}" != lint ]; then tests; fi
+    case ${1:-all} in
+        all)
+            lint
+            prepare
+            tests
+            ;;
+        lint) lint ;;
+        soak)
+            prepare
+            soak "${2:-200}"
+            ;;
+        *) fail "unknown mode '$1': lint and soak are known" ;;
+    esac
     report
 }
 
@@ -27,14 +41,24 @@ lint() {
     step 2400 clippy cargo clippy --workspace --all-targets --locked --keep-going -- -D warnings
 }
 
-tests() {
+# All targets at once: another choice of packages would build their dependencies again, with other features.
+prepare() {
     is_root || fail 'the tests make real sandboxes, which needs root. Run:' '  sudo --preserve-env=HOME,PATH make test'
-    step 2400 build scripts/build.sh debug
+    step 2400 build cargo build --workspace --all-targets --locked
+    step 1200 agent scripts/build.sh agent
     step 2400 image "$TARGET_DIR/debug/sentinal" image build
     export SENTINAL_BIN="$TARGET_DIR/debug/sentinal" SENTINAL_IMAGES=/var/cache/sentinal/images
     export SENTINAL_AGENT="$TARGET_DIR/x86_64-unknown-linux-musl/agent/sentinal-agent"
+}
+
+tests() {
     suite 3000 tests cargo test --workspace --locked --no-fail-fast --lib --bins --tests
     suite 1200 doctests cargo test --workspace --locked --no-fail-fast --doc
+}
+
+soak() {
+    export SENTINAL_CRASH_ROUNDS=$1
+    suite $(($1 * 60)) crash cargo test --workspace --locked --test crash -- --nocapture
 }
 
 # A command that passes or fails as one.
