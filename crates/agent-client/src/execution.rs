@@ -9,6 +9,9 @@ use tonic::Streaming;
 
 use crate::{agent::answer, connection::Connection, error::AgentError};
 
+// What a row takes is never acknowledged before the end: all of it must fit into what an agent holds.
+const _: () = assert!(limits::OUTPUT_ROW_BYTES_MAX < sentinal_agent_protocol::OUTPUT_HELD_BYTES);
+
 /// A program for the agent to start.
 #[derive(Debug, Clone, Copy)]
 pub struct Start<'a> {

@@ -31,6 +31,9 @@ pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// How much of a stream or file one message carries.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Output of one stream that the agent holds until it is acknowledged; then the program waits.
+pub const OUTPUT_HELD_BYTES: usize = 256 * 1024;
+
 /// Where the agent's own binary is inside a sandbox.
 pub const AGENT_PATH: &str = "/.sentinal/agent";
 

@@ -8,8 +8,6 @@ pub(crate) const EXECUTIONS_RUNNING_MAX: usize = 256;
 pub(crate) const EXECUTIONS_HELD_MAX: usize = 1024;
 /// Longest id of an execution.
 pub(crate) const EXECUTION_ID_BYTES_MAX: usize = 128;
-/// Output of one stream that is held until it is acknowledged; then the program waits.
-pub(crate) const OUTPUT_HELD_BYTES: usize = 256 * 1024;
 /// What is read from a pipe at once: the size of a pipe.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// What is still read of a stream after its program ended: a pipe holds no more unless the system's own limit

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -100,10 +99,6 @@ pub const OUTPUT_INLINE_BYTES_MAX: u64 = MIB;
 pub const OUTPUT_STORED_BYTES_MAX: u64 = 64 * MIB;
 /// Output of one stream kept in its row; more goes to a file.
 pub const OUTPUT_ROW_BYTES_MAX: usize = 16 * 1024;
-/// Output of one stream the agent holds until the server has it safe; then the program waits. Must be
-/// larger than [`OUTPUT_ROW_BYTES_MAX`].
-pub const AGENT_BUFFER_BYTES: u64 = 256 * KIB;
-
 /// Processes in a sandbox (`RLIMIT_NPROC` inside).
 pub const PROCESSES_MAX: u32 = 512;
 /// Open files of a process in a sandbox (`RLIMIT_NOFILE` inside).

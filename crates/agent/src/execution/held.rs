@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::OUTPUT_HELD_BYTES;
+use sentinal_agent_protocol::OUTPUT_HELD_BYTES;
 
 /// Bytes that have an offset each. Offsets count from the program's first byte.
 #[derive(Debug, Default)]

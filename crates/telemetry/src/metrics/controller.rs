@@ -119,12 +119,6 @@ impl Metrics {
         self.0.controller.sandboxes.get_or_create(&SandboxLabels::new(state, engine)).dec();
     }
 
-    /// So many sandboxes are in this state, as counted.
-    pub fn set_sandboxes(&self, state: State, engine: Option<EngineName>, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.0.controller.sandboxes.get_or_create(&SandboxLabels::new(state, engine)).set(count);
-    }
-
     /// A sandbox has ended for good.
     pub fn sandbox_finished(&self, engine: Option<EngineName>, end: End) {
         let labels = EndLabels { engine: engine_label(engine), end: end.as_str() };
