@@ -40,10 +40,10 @@ impl Drop for Guardian {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::{fs, path::PathBuf, time::Duration};
 
     use super::*;
-    use crate::{Leaks, Missing, Place, skipped};
+    use crate::{Leaks, Missing, Place, poll::soon, skipped};
 
     const ID: &str = "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70";
 
@@ -69,10 +69,16 @@ mod tests {
         fs::create_dir(cgroup.unwrap().join(ID)).unwrap();
         let mut process =
             Command::new("tail").args(["-f", &format!("{text}/disk")]).stdout(Stdio::null()).spawn().unwrap();
-        let found = Leaks::of_sandbox(&place, ID).none().unwrap_err().to_string();
-        for kind in ["process ", "cgroup ", "mount ", "loop device ", "file "] {
-            assert!(found.contains(kind), "{kind}is not in {found}");
-        }
+        // The process carries the name only after its exec.
+        let all_found = soon("every kind of leftover", Duration::from_secs(20), || {
+            let found = Leaks::of_sandbox(&place, ID).none().unwrap_err().to_string();
+            for kind in ["process ", "cgroup ", "mount ", "loop device ", "file "] {
+                anyhow::ensure!(found.contains(kind), "{kind}is not in {found}");
+            }
+            Ok(())
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(all_found).unwrap();
         drop(guardian);
         let _ = process.wait();
         Leaks::of_sandbox(&place, ID).none().unwrap();
