@@ -160,8 +160,12 @@ impl Spool {
     }
 }
 
-/// Bytes of a file from `offset`, at most `bytes_max`.
+/// Bytes of a file from `offset`, at most `bytes_max`. Asked for none, it does not look at the file: an offset may be
+/// beyond what a file can have.
 pub(crate) async fn read_file(path: &Path, offset: u64, bytes_max: u64) -> io::Result<Bytes> {
+    if bytes_max == 0 {
+        return Ok(Bytes::new());
+    }
     let mut file = File::open(path).await?;
     file.seek(io::SeekFrom::Start(offset)).await?;
     let mut bytes = Vec::new();
@@ -199,6 +203,7 @@ mod tests {
             let read = spool.read(5, u64::MAX).await.unwrap();
             assert_eq!(read, bytes[5..bytes.len().min((index + 1) * 7_000)]);
         }
+        assert_eq!(spool.read(u64::MAX, u64::MAX).await.unwrap(), "");
         let output = spool.finish(50_000).await.unwrap();
         assert_eq!(output, Output { bytes_total: 50_000, bytes_stored: 50_000, place: OutputPlace::File });
     }
