@@ -33,7 +33,7 @@ soak: ## Kills the server again and again: the crash test with 200 rounds
 	@exec scripts/test.sh soak
 
 bench: ## Measures SENTINAL beside runsc; BENCH_ARGS=--smoke is quick
-	@scripts/install.sh bench
+	@scripts/install.sh run
 	@$(MAKE) build
 	@cargo build --locked --release -p sentinal-bench
 	@exec target/release/sentinal-bench $(BENCH_ARGS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on this machine, one line per thing:  scripts/install.sh build|run|test|bench ...
+# Installs what is missing on this machine, one line per thing:  scripts/install.sh build|run|test ...
 #
 # Asks the package registry only when something is missing. Without root it prints what to run and fails.
 set -euo pipefail
@@ -23,16 +23,13 @@ jq:jq:the demo reads answers with it
 '
 readonly TEST='
 shellcheck:shellcheck:checks these scripts
-'
-readonly BENCH='
-bubblewrap:bwrap:a peer in the benchmark
-runc:runc:a peer in the benchmark
+sqlite3:sqlite3:the tests look into the database for what is left over
 '
 # Older ones lack what the gvisor engine uses (an EROFS root, sockets of the host).
 readonly RUNSC_OLDEST='0.0~20240101'
 
 main() {
-    [ $# -gt 0 ] || fail 'say for what: scripts/install.sh build|run|test|bench ...'
+    [ $# -gt 0 ] || fail 'say for what: scripts/install.sh build|run|test ...'
     local wanted missing
     wanted=$(wanted_by "$@")
     missing=$(missing_of "$wanted")
@@ -50,8 +47,7 @@ wanted_by() {
             build) printf '%s' "$BUILD" ;;
             run) printf '%s%s' "$BUILD" "$RUN" ;;
             test) printf '%s%s%s' "$BUILD" "$RUN" "$TEST" ;;
-            bench) printf '%s%s%s' "$BUILD" "$RUN" "$BENCH" ;;
-            *) fail "unknown purpose '$purpose': build, run, test and bench are known" ;;
+            *) fail "unknown purpose '$purpose': build, run and test are known" ;;
         esac
     done | awk 'NF && !seen[$0]++'
 }
@@ -79,7 +75,7 @@ runsc_is_recent() {
 }
 
 user_is_missing() {
-    case " $* " in *' run '* | *' test '* | *' bench '*) ! getent passwd sentinal >/dev/null ;; *) false ;; esac
+    case " $* " in *' run '* | *' test '*) ! getent passwd sentinal >/dev/null ;; *) false ;; esac
 }
 
 ask_for_root() {

@@ -48,7 +48,7 @@ impl Options {
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(rustix::process::geteuid().is_root(), "needs root, for the sandboxes: sudo {}", command_line());
         ensure!(self.sentinal.exists(), "{} is missing. Run: make build", self.sentinal.display());
-        ensure!(crate::bare::version().is_ok(), "runsc is missing. Run: scripts/install.sh bench");
+        ensure!(crate::bare::version().is_ok(), "runsc is missing. Run: scripts/install.sh run");
         self.image().map(drop)
     }
 
