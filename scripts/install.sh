@@ -26,7 +26,7 @@ shellcheck:shellcheck:checks these scripts
 sqlite3:sqlite3:the tests look into the database for what is left over
 '
 # Older ones lack what the gvisor engine uses (an EROFS root, sockets of the host).
-readonly RUNSC_OLDEST='0.0~20240101'
+readonly RUNSC_OLDEST='0.0~20240729'
 
 main() {
     [ $# -gt 0 ] || fail 'say for what: scripts/install.sh build|run|test ...'
