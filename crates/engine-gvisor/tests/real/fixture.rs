@@ -19,7 +19,7 @@ use tokio::{
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
-const SOURCES: &str = concat!(include_str!("guest/program.rs"), include_str!("guest/root.rs"));
+const SOURCES: &str = concat!(include_str!("guest/program.rs"), include_str!("guest/sys.rs"));
 // What another process of these tests is told in its environment.
 const PLACE: &str = "SENTINAL_TEST_PLACE";
 const BUILT: &str = "SENTINAL_TEST_BUILT";

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-mod root;
+mod sys;
 
 const SOCKET: &str = "/.sentinal/host/agent.sock";
 
@@ -23,7 +23,7 @@ fn main() {
 }
 
 fn serve() {
-    root::make_writable();
+    sys::make_writable();
     loop {
         if let Ok(stream) = UnixStream::connect(SOCKET) {
             obey(stream);
@@ -82,7 +82,7 @@ fn fill(path: &str) -> String {
 fn zero_into_hole(path: &str) -> String {
     let file = File::options().create(true).read(true).write(true).open(path).unwrap();
     file.set_len(1 << 20).unwrap();
-    outcome(root::read_zeros_into(&file, 1 << 20))
+    outcome(sys::read_zeros_into(&file, 1 << 20))
 }
 
 fn as_user(uid: &str) -> String {
