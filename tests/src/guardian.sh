@@ -5,15 +5,22 @@ holders() { grep -lFf <(printf '%s\n' "$DATA_DIR") /proc/[0-9]*/cmdline 2>/dev/n
 pid_of() { basename "$(dirname "$1")"; }
 
 cat >/dev/null
-for try in 1 2 3 4 5 6 7 8 9 10; do
+parents=
+for _ in 1 2 3 4 5 6 7 8 9 10; do
     ids=$( { (cd "$DATA_DIR" && find . -name 'sbx_*' -printf '%f\n'); holders | xargs -r cat | tr '\0' '\n'; } 2>/dev/null \
         | grep -o 'sbx_[0-9a-f]\{32\}' | sort -u)
+    # Where sandboxes that still run have their cgroups: nothing else is in there.
+    parents="$parents $(for process in $(holders); do cat "${process%cmdline}cgroup"; done 2>/dev/null \
+        | grep -o '[^/]*/sbx_' | cut -d/ -f1 | sort -u)"
     for process in $(holders); do kill -KILL "$(pid_of "$process")" 2>/dev/null; done
     for id in $ids; do
         for group in $(find /sys/fs/cgroup -depth -type d -path "*$id*" 2>/dev/null); do
             for pid in $(cat "$group/cgroup.procs" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
             rmdir "$group" 2>/dev/null
         done
+    done
+    for parent in $parents; do
+        find /sys/fs/cgroup -depth -type d -path "*/$parent*" -exec rmdir {} + 2>/dev/null
     done
     awk 'index($5, ENVIRON["DATA_DIR"] "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do
         timeout 5 umount -l "$mount" 2>/dev/null

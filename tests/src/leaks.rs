@@ -41,7 +41,8 @@ impl Leaks {
         let known = query(place, "select id from sandbox")?;
         let dir = place.data_dir().to_string_lossy().into_owned();
         leaks.processes_that_name(place, &dir);
-        leaks.cgroups(|name| known.iter().any(|id| name.contains(id.as_str())));
+        let parents = place.cgroup_parents();
+        leaks.cgroups(|name| parents.contains(name) || known.iter().any(|id| name.contains(id.as_str())));
         leaks.mounts(&format!("{dir}/"));
         leaks.loop_devices(&dir);
         leaks.paths(place, |name| name.contains("sbx_"));

@@ -1,18 +1,24 @@
 //! Where one server of the tests keeps everything.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result};
+
+use crate::processes;
 
 /// A data folder of its own, short, since the path of a Unix socket has at most 107 bytes.
 #[derive(Debug, Clone)]
 pub struct Place {
     data_dir: PathBuf,
     logs: PathBuf,
+    /// Cgroups in which sandboxes of this place have been seen, as the last part of their parent's path.
+    cgroup_parents: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Place {
@@ -32,7 +38,24 @@ impl Place {
         for role in crate::Role::ALL {
             fs::write(logs.join(role.as_str()).with_extension("log"), "").context("begin a log")?;
         }
-        Ok(Self { data_dir, logs })
+        Ok(Self { data_dir, logs, cgroup_parents: Arc::default() })
+    }
+
+    /// Looks where the sandboxes that run now have their cgroups, so that what is left there is found later, whatever
+    /// its name.
+    pub fn learn_cgroups(&self) {
+        let dir = self.data_dir.to_string_lossy();
+        let ours = processes().into_iter().filter(|process| process.names(&dir));
+        let parents = ours.flat_map(|process| {
+            let paths = process.cgroups.lines().filter_map(|line| line.split_once("/sbx_"));
+            paths.filter_map(|(parent, _)| parent.rsplit('/').next().map(str::to_owned)).collect::<Vec<_>>()
+        });
+        self.cgroup_parents.lock().unwrap_or_else(PoisonError::into_inner).extend(parents);
+    }
+
+    /// What [`Self::learn_cgroups`] has seen.
+    pub fn cgroup_parents(&self) -> BTreeSet<String> {
+        self.cgroup_parents.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The data folder.

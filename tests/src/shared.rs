@@ -46,6 +46,7 @@ impl Guest {
             spec.extend(fields);
         }
         let sandbox = client.create(&spec).await.with_context(|| server.place().log_tails())?;
+        server.place().learn_cgroups();
         Ok(Self { client, place: server.place().clone(), sandbox })
     }
 

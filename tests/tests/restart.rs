@@ -1,6 +1,6 @@
 //! Stopping and starting on purpose, as for an upgrade: sandboxes and executions go on.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
 use sentinal_tests::{Fact, Guest, NewExecution, Options, Role, Server, eventually, soon};
@@ -71,4 +71,41 @@ async fn a_node_whose_worker_dies_comes_back() -> Fact {
         server.healthy().await
     })
     .await
+}
+
+/// Every folder of this name in the cgroup tree.
+fn cgroups_named(name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_name() == name {
+                found.push(entry.path());
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_a_dead_node_left_half_done_is_removed_by_the_next() -> Fact {
+    let Some(server) = Server::start("restart-orphans", Options::default()).await? else { return Ok(()) };
+    let guest = Guest::of(&server, json!({})).await?;
+    let state = server.place().state_dir();
+    server.kill(Role::Node).await?;
+    let parents = server.place().cgroup_parents();
+    let cgroups = parents.iter().flat_map(|parent| cgroups_named(parent));
+    let folders = ["gvisor", "instances"].map(|folder| state.join(folder)).into_iter().filter(|folder| folder.is_dir());
+    let places: Vec<PathBuf> = cgroups.chain(folders).collect();
+    ensure!(places.len() >= 2, "this test looks in the wrong places: {places:?}");
+    for (number, place) in places.iter().enumerate() {
+        fs::create_dir(place.join(format!("sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f{number:02x}")))?;
+    }
+    server.launch(Role::Node)?;
+    server.healthy().await?;
+    guest.works().await?;
+    guest.gone().await?;
+    server.clean().await
 }

@@ -21,6 +21,7 @@ const TRIGGER_MAX: Duration = Duration::from_secs(3);
 pub(crate) async fn kill_all(server: &Server, journal: &Journal, kills: &[Kill]) -> Result<()> {
     for kill in kills {
         wait_for(kill.trigger, journal.progress()).await;
+        server.place().learn_cgroups();
         journal.write(|promises| {
             promises.to_adopt += promises.running();
             *promises.kills.entry(name(kill.target)).or_default() += 1;

@@ -18,6 +18,7 @@ const AT_ONCE: usize = 4;
 /// Checks every promise, then ends everything, then looks at the host.
 pub(crate) async fn verify(server: &Server, promises: &Promises) -> Result<()> {
     server.healthy().await?;
+    server.place().learn_cgroups();
     let client = &server.client()?;
     one_shots_are_gone(client).await?;
     let sandboxes = stream::iter(&promises.sandboxes);
