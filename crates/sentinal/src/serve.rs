@@ -17,9 +17,12 @@ use sentinal_gateway::App;
 use sentinal_model::{Clock, SystemClock};
 use sentinal_node_protocol::UnixNode;
 use sentinal_scheduler::Policy;
-use sentinal_store::{SqliteStore, Store};
+use sentinal_store::{OpenError, SqliteStore, Store};
 use sentinal_telemetry::{LogFormat, Metrics};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,6 +32,12 @@ use crate::{
 
 /// How long a stop may take before it is an error.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long a server that is started again waits for the one before it to let go of the data.
+const HANDOVER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const HANDOVER_RETRY: Duration = Duration::from_millis(50);
 
 /// Where the parts of a data folder are.
 struct Layout {
@@ -88,7 +97,7 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::new();
     let database = layout.data.join("sentinal.db");
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database).await?);
+    let store: Arc<dyn Store> = Arc::new(open_store(&database).await?);
     let admin_key = layout.data.join("admin.key");
     Keys::ensure_admin_key(store.as_ref(), clock.as_ref(), &admin_key).await?;
     let keys = Keys::load(store.as_ref(), Arc::clone(&clock)).await?;
@@ -122,6 +131,17 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
             stopped.context("the server did not stop in time")
         }
         () = signals.next() => Ok(()),
+    }
+}
+
+/// Opens the store, once a server that is just ending has let go of it.
+async fn open_store(database: &Path) -> Result<SqliteStore, OpenError> {
+    let asked = Instant::now();
+    loop {
+        match SqliteStore::open(database).await {
+            Err(OpenError::Locked { .. }) if asked.elapsed() < HANDOVER_DEADLINE => sleep(HANDOVER_RETRY).await,
+            opened => return opened,
+        }
     }
 }
 
