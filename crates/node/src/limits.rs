@@ -38,3 +38,9 @@ pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const RECORD_BYTES_MAX: u64 = 64 * 1024;
 /// How many times a folder is gone through before its removal is given up: somebody keeps filling it.
 pub(crate) const REMOVAL_PASSES_MAX: u32 = 1 << 17;
+
+/// How long a node that is started again waits for the one before it to let go of the state folder.
+pub(crate) const HANDOVER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+pub(crate) const HANDOVER_RETRY: Duration = Duration::from_millis(50);

@@ -13,7 +13,7 @@ use sentinal_model::SystemClock;
 use sentinal_node_protocol::{HostBootId, NodeEvent};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -74,7 +74,7 @@ pub async fn run_with(
     parts: NodeParts,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let folder = StateFolder::hold(&config.state_folder, config.server).map_err(Cause::from)?;
+    let folder = take_over(&config).await.map_err(Cause::from)?;
     let host = Host::new(folder, config.agent.clone(), parts);
     let _guard = host.guard();
     host.adopt().await.map_err(Cause::from)?;
@@ -100,6 +100,19 @@ pub async fn run_with(
         tracing::warn!("node stopped with requests under way; the next one finds them half done");
     }
     Ok(())
+}
+
+/// Holds the state folder, once a node that is just ending has let go of it.
+async fn take_over(config: &NodeConfig) -> Result<StateFolder, FolderError> {
+    let asked = Instant::now();
+    loop {
+        match StateFolder::hold(&config.state_folder, config.server) {
+            Err(FolderError::InUse { .. }) if asked.elapsed() < limits::HANDOVER_DEADLINE => {
+                sleep(limits::HANDOVER_RETRY).await;
+            }
+            held => return held,
+        }
+    }
 }
 
 /// Returns when this process is asked to end.
