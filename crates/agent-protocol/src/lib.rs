@@ -55,3 +55,6 @@ pub const ENV_EPOCH: &str = "SENTINAL_EPOCH";
 
 /// The agent's environment: milliseconds from its start to the end of the sandbox, as a decimal number.
 pub const ENV_DEADLINE_MS: &str = "SENTINAL_DEADLINE_MS";
+
+/// The agent's environment: milliseconds that the sandbox may be idle, as a decimal number; without it, for ever.
+pub const ENV_IDLE_MS: &str = "SENTINAL_IDLE_MS";

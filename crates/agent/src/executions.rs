@@ -10,6 +10,7 @@ use tonic::Status;
 
 use crate::{
     execution::{Execution, launch},
+    idle::Idle,
     limits,
     spawn::Spawner,
     sys::Reaped,
@@ -18,6 +19,7 @@ use crate::{
 /// What the agent runs and holds. Used by one thread; nothing waits while it is locked.
 pub(crate) struct Executions {
     spawner: Spawner,
+    idle: Idle,
     held: Mutex<Held>,
 }
 
@@ -29,8 +31,8 @@ struct Held {
 }
 
 impl Executions {
-    pub(crate) fn new(spawner: Spawner) -> Self {
-        Self { spawner, held: Mutex::default() }
+    pub(crate) fn new(spawner: Spawner, idle: Idle) -> Self {
+        Self { spawner, idle, held: Mutex::default() }
     }
 
     /// Starts an execution, unless there is one of this id already.
@@ -41,7 +43,7 @@ impl Executions {
         }
         held.admit(&request.execution_id)?;
         let id = request.execution_id.clone();
-        let execution = launch(&self.spawner, request)?;
+        let execution = launch(&self.spawner, request, self.idle.begin())?;
         if !execution.is_over() {
             held.by_pid.insert(execution.pid(), Arc::clone(&execution));
         }

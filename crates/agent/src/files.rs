@@ -20,17 +20,21 @@ pub(crate) use self::{
     upload::upload,
 };
 use crate::{
+    idle::Idle,
     limits,
     user::{Identity, User},
 };
 
-/// How many transfers there may be at once.
+/// How many transfers there may be at once, and that there are some.
 #[derive(Clone)]
-pub(crate) struct Transfers(Arc<Semaphore>);
+pub(crate) struct Transfers {
+    room: Arc<Semaphore>,
+    idle: Idle,
+}
 
 impl Transfers {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(limits::TRANSFERS_MAX)))
+    pub(crate) fn new(idle: Idle) -> Self {
+        Self { room: Arc::new(Semaphore::new(limits::TRANSFERS_MAX)), idle }
     }
 
     /// Does the work on a thread that is this user, once there is one.
@@ -39,9 +43,10 @@ impl Transfers {
         identity: Identity,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
     ) -> Result<tokio::task::JoinHandle<Result<T, Status>>, Status> {
-        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Status::unavailable("the agent ends"))?;
+        let used = self.idle.begin();
+        let permit = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Status::unavailable("the agent ends"))?;
         Ok(tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let (_permit, _used) = (permit, used);
             identity::assume(identity)?;
             work()
         }))

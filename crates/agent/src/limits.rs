@@ -39,6 +39,9 @@ pub(crate) const SYMLINKS_MAX: usize = 40;
 /// Largest `/etc/passwd` and `/etc/group` that are read.
 pub(crate) const ACCOUNTS_BYTES_MAX: u64 = 1 << 20;
 
+/// How long the agent makes sure that a sandbox is idle after its idle timeout, so that server and node come first.
+pub(crate) const IDLE_CONFIRMATION: Duration = Duration::from_secs(5);
+
 /// Requests under way on a connection.
 pub(crate) const STREAMS_MAX: u32 = 1024;
 /// What the server may send ahead on one stream.

@@ -2,8 +2,8 @@
 //!
 //! It dials the server ([`connection`]), and over that connection serves what `proto/agent.proto` says
 //! ([`service`]): executions ([`executions`]) and files ([`files`]). Connections are disposable, executions are
-//! not. It reaps every process of the sandbox ([`reaper`]) and ends the sandbox at its deadline ([`deadline`])
-//! even if nobody outside is alive to do so.
+//! not. It reaps every process of the sandbox ([`reaper`]) and ends the sandbox at its deadline ([`deadline`]), or when
+//! nobody has used it for too long ([`idle`]), even if nobody outside is alive to do so.
 //!
 //! One thread does all but file transfers, which happen on threads that have taken their user's identity.
 //! The agent must never: act on a path as root for somebody else, hold more than [`limits`] says, or end
@@ -14,6 +14,7 @@ mod deadline;
 mod execution;
 mod executions;
 mod files;
+mod idle;
 mod limits;
 mod link;
 mod reaper;
@@ -27,7 +28,7 @@ mod user;
 
 use std::{io, io::Write, process::ExitCode, sync::Arc};
 
-use crate::{deadline::Deadline, executions::Executions, service::Service, settings::Settings};
+use crate::{deadline::Deadline, executions::Executions, idle::Idle, service::Service, settings::Settings};
 
 /// `EX_USAGE` and `EX_OSERR` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Lives until the deadline.
+/// Lives until the deadline, or until nobody uses the sandbox.
 fn run(settings: Settings) -> io::Result<()> {
     root::make_writable()?;
     let host = sandbox::prepare()?;
@@ -62,12 +63,19 @@ fn run(settings: Settings) -> io::Result<()> {
 
 async fn serve(settings: Settings, host: sandbox::Host) -> io::Result<()> {
     let deadline = Arc::new(Deadline::new(settings.deadline));
-    let executions = Arc::new(Executions::new(host.spawner));
-    let service = Service::new(Arc::clone(&executions), host.users, Arc::clone(&deadline));
+    let idle = Idle::new(settings.idle);
+    let executions = Arc::new(Executions::new(host.spawner, idle.clone()));
+    let service = Service::new(Arc::clone(&executions), host.users, Arc::clone(&deadline), idle.clone());
     let reaper = tokio::spawn(reaper::reap_forever(host.child_signals, Arc::clone(&executions)));
     tokio::spawn(connection::stay_connected(settings.socket, settings.hello, service));
+    let over = async {
+        tokio::select! {
+            () = deadline.passed() => {}
+            () = idle.passed() => {}
+        }
+    };
     tokio::select! {
-        () = deadline.passed() => {
+        () = over => {
             executions.kill_all();
             Ok(())
         }

@@ -10,6 +10,7 @@ use crate::{
     execution::Follower,
     executions::Executions,
     files::{self, Download, Transfers},
+    idle::Idle,
     user::Users,
 };
 
@@ -19,12 +20,14 @@ pub(crate) struct Service {
     executions: Arc<Executions>,
     users: Arc<Users>,
     deadline: Arc<Deadline>,
+    idle: Idle,
     transfers: Transfers,
 }
 
 impl Service {
-    pub(crate) fn new(executions: Arc<Executions>, users: Arc<Users>, deadline: Arc<Deadline>) -> Self {
-        Self { executions, users, deadline, transfers: Transfers::new() }
+    pub(crate) fn new(executions: Arc<Executions>, users: Arc<Users>, deadline: Arc<Deadline>, idle: Idle) -> Self {
+        let transfers = Transfers::new(idle.clone());
+        Self { executions, users, deadline, idle, transfers }
     }
 }
 
@@ -101,5 +104,11 @@ impl Agent for Service {
     async fn set_deadline(&self, request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {
         self.deadline.set(Duration::from_millis(request.into_inner().remaining_ms));
         Ok(Response::new(v1::SetDeadlineResponse {}))
+    }
+
+    async fn set_idle(&self, request: Request<v1::SetIdleRequest>) -> Reply<v1::SetIdleResponse> {
+        let idle_ms = request.into_inner().idle_ms;
+        self.idle.set((idle_ms != 0).then(|| Duration::from_millis(idle_ms)));
+        Ok(Response::new(v1::SetIdleResponse {}))
     }
 }

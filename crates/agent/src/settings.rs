@@ -1,9 +1,10 @@
-//! What the agent is told at its start: a token, an epoch and a deadline by environment, a socket by argument.
+//! What the agent is told at its start: a token, an epoch, a deadline and how long the sandbox may be idle by
+//! environment, a socket by argument.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use sentinal_agent_protocol::{
-    ENV_DEADLINE_MS, ENV_EPOCH, ENV_TOKEN, SOCKET_PATH,
+    ENV_DEADLINE_MS, ENV_EPOCH, ENV_IDLE_MS, ENV_TOKEN, SOCKET_PATH,
     preamble::{Hello, Token, VERSION_MAX, VERSION_MIN},
 };
 use tokio::time::Instant;
@@ -18,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) hello: Hello,
     /// When the sandbox ends, unless told otherwise later.
     pub(crate) deadline: Option<Instant>,
+    /// How long the sandbox may be idle, unless told otherwise later.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// Why the agent cannot start.
@@ -36,8 +39,8 @@ impl std::fmt::Display for Invalid {
 impl Settings {
     /// Reads the settings and wipes them from the environment, where a program could find the token.
     pub(crate) fn take() -> Result<Self, Invalid> {
-        let mut found = sys::take_environment([ENV_TOKEN, ENV_EPOCH, ENV_DEADLINE_MS]);
-        let [token, epoch, deadline] = found.each_mut().map(|value| value.take().unwrap_or_default());
+        let mut found = sys::take_environment([ENV_TOKEN, ENV_EPOCH, ENV_DEADLINE_MS, ENV_IDLE_MS]);
+        let [token, epoch, deadline, idle] = found.each_mut().map(|value| value.take().unwrap_or_default());
         let socket = std::env::args_os().nth(1).unwrap_or_else(|| OsString::from(SOCKET_PATH));
         let hello = Hello {
             version_min: VERSION_MIN,
@@ -45,8 +48,8 @@ impl Settings {
             epoch: parse_epoch(&epoch)?,
             token: parse_token(&token)?,
         };
-        let deadline = parse_deadline(&deadline)?.and_then(|left| Instant::now().checked_add(left));
-        Ok(Self { socket: socket.into(), hello, deadline })
+        let deadline = parse_ms(ENV_DEADLINE_MS, &deadline)?.and_then(|left| Instant::now().checked_add(left));
+        Ok(Self { socket: socket.into(), hello, deadline, idle: parse_ms(ENV_IDLE_MS, &idle)? })
     }
 }
 
@@ -66,12 +69,13 @@ fn parse_epoch(text: &str) -> Result<u64, Invalid> {
     text.parse().map_err(|_| Invalid { name: ENV_EPOCH, needed: "a decimal number" })
 }
 
-fn parse_deadline(text: &str) -> Result<Option<Duration>, Invalid> {
+/// Empty: none.
+fn parse_ms(name: &'static str, text: &str) -> Result<Option<Duration>, Invalid> {
     if text.is_empty() {
         return Ok(None);
     }
-    let left_ms = text.parse().map_err(|_| Invalid { name: ENV_DEADLINE_MS, needed: "a number of milliseconds" })?;
-    Ok(Some(Duration::from_millis(left_ms)))
+    let ms = text.parse().map_err(|_| Invalid { name, needed: "a number of milliseconds" })?;
+    Ok(Some(Duration::from_millis(ms)))
 }
 
 #[cfg(test)]
@@ -88,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_deadline_may_be_missing_but_not_wrong() {
-        assert_eq!(parse_deadline(""), Ok(None));
-        assert_eq!(parse_deadline("1500"), Ok(Some(Duration::from_millis(1500))));
-        assert!(parse_deadline("soon").is_err());
+        assert_eq!(parse_ms(ENV_DEADLINE_MS, ""), Ok(None));
+        assert_eq!(parse_ms(ENV_DEADLINE_MS, "1500"), Ok(Some(Duration::from_millis(1500))));
+        assert!(parse_ms(ENV_IDLE_MS, "soon").is_err());
     }
 }

@@ -30,6 +30,10 @@ pub struct CreateSandbox {
     /// Seconds it lives, counted from its creation, at most a day; 300 unless told.
     #[schema(minimum = 1, maximum = 86400)]
     pub ttl: Option<f64>,
+    /// Seconds it may be idle - no execution runs in it, no file goes in or out - before it is ended; until its ttl
+    /// unless told.
+    #[schema(minimum = 1, maximum = 86400)]
+    pub idle_timeout: Option<f64>,
     /// The caller's own marks.
     #[serde(default, deserialize_with = "unique_map")]
     pub labels: Option<BTreeMap<String, String>>,
@@ -67,9 +71,10 @@ impl TryFrom<CreateSandbox> for ParsedCreate {
     type Error = Error;
 
     fn try_from(wire: CreateSandbox) -> Result<Self> {
-        let CreateSandbox { engine, cpu, memory, disk, image, ttl, labels, wait } = wire;
+        let CreateSandbox { engine, cpu, memory, disk, image, ttl, idle_timeout, labels, wait } = wire;
         let fields = SpecFields { engine, cpu, memory, disk, image, ttl, labels };
-        Ok(Self { spec: fields.into_spec(limits::TTL_DEFAULT)?, wait: parse_wait(wait)? })
+        let spec = Spec { idle_timeout: parse_idle(idle_timeout)?, ..fields.into_spec(limits::TTL_DEFAULT)? };
+        Ok(Self { spec, wait: parse_wait(wait)? })
     }
 }
 
@@ -100,9 +105,15 @@ impl SpecFields {
             disk: quantity("disk", self.disk, limits::DISK_BYTES_DEFAULT, Disk::try_from_bytes)?,
             image: self.image.map_or_else(|| Ok(sentinal_model::ImageName::default()), |name| name.parse())?,
             ttl: self.ttl.map_or(Ok(ttl_default), ttl)?,
+            idle_timeout: None,
             labels: Labels::try_from(self.labels.unwrap_or_default())?,
         })
     }
+}
+
+fn parse_idle(idle_timeout: Option<f64>) -> Result<Option<Duration>> {
+    let idle = |value| seconds("idle_timeout", value, limits::IDLE_TIMEOUT_MIN, limits::IDLE_TIMEOUT_MAX);
+    idle_timeout.map(idle).transpose()
 }
 
 /// How long to wait for a sandbox to run.
@@ -177,6 +188,7 @@ mod tests {
         assert_eq!(parsed.spec.memory.to_string(), "512Mi");
         assert_eq!(parsed.spec.disk.to_string(), "1Gi");
         assert_eq!(parsed.spec.ttl, limits::TTL_DEFAULT);
+        assert_eq!(parsed.spec.idle_timeout, None);
         assert_eq!(parsed.spec.image.as_str(), "default");
     }
 
@@ -189,6 +201,10 @@ mod tests {
             "memory: \"2048\" is out of range: memory must be between 64Mi and 1Ti; without a suffix these are bytes, did you mean 2048Mi?",
         );
         check(r#"{"ttl":0.5}"#, "ttl: 0.5 is out of range: write a number of seconds between 1 and 86400");
+        check(
+            r#"{"idle_timeout":0.5}"#,
+            "idle_timeout: 0.5 is out of range: write a number of seconds between 1 and 86400",
+        );
         check(r#"{"wait":-1}"#, "wait: -1 is out of range: write a number of seconds between 0 and 120");
     }
 

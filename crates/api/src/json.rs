@@ -108,7 +108,7 @@ mod tests {
     fn what_is_wrong_is_said_by_name() {
         check(
             r#"{"memmory":"1Gi"}"#,
-            "unknown field \"memmory\"; did you mean \"memory\"? known fields: engine, cpu, memory, disk, image, ttl, labels, wait",
+            "unknown field \"memmory\"; did you mean \"memory\"? known fields: engine, cpu, memory, disk, image, ttl, idle_timeout, labels, wait",
         );
         check(r#"{"cpu":"two"}"#, "cpu: invalid type: string \"two\", expected a number");
         check(r#"{"cpu":[1]}"#, "cpu: invalid type: array, expected a number");

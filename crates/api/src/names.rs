@@ -36,15 +36,18 @@ names! {
         Stopped = "stopped",
         Failed = "failed",
     }
-    /// How a sandbox ended: as it should (`destroyed`, `expired`), or what failed.
+    /// How a sandbox ended: as it should (`destroyed`; `expired`: its ttl ran out; `idle`: its idle timeout did), or
+    /// what failed.
     SandboxOutcome {
         Destroyed = "destroyed",
         Expired = "expired",
+        Idle = "idle",
         BootFailed = "boot_failed",
         Oom = "oom",
         EngineExited = "engine_exited",
         Lost = "lost",
         HostRestarted = "host_restarted",
+        AgentSilent = "agent_silent",
     }
     /// Whether an execution runs.
     ExecutionState { Running = "running", Finished = "finished" }
@@ -94,8 +97,8 @@ mod tests {
         check(Isolation::ALL, model::Isolation::ALL.map(model::Isolation::as_str));
         check(SandboxState::ALL, model::State::ALL.map(model::State::as_str));
         let failures = model::Failure::ALL.map(|failure| model::End::Failed(failure).as_str());
-        let ends = [model::End::Destroyed.as_str(), model::End::Expired.as_str()];
-        assert_eq!(ends, SandboxOutcome::ALL[..2]);
+        let ends = [model::End::Destroyed, model::End::Expired, model::End::Idle].map(model::End::as_str);
+        assert_eq!(ends, SandboxOutcome::ALL[..3]);
         assert!(failures.iter().all(|failure| SandboxOutcome::ALL.contains(failure)), "{failures:?}");
         check(StreamName::ALL, model::Stream::ALL.map(model::Stream::as_str));
         assert!(

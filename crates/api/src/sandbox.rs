@@ -43,6 +43,10 @@ pub struct Sandbox {
     /// When its ttl runs out; RFC 3339.
     #[schema(format = DateTime)]
     pub expires_at: String,
+    /// Seconds it may be idle before it is ended; null: until its ttl.
+    #[schema(example = 60)]
+    #[serde(serialize_with = "shortest_if_any")]
+    pub idle_timeout: Option<f64>,
     /// When nothing was left of it; RFC 3339.
     #[schema(format = DateTime)]
     pub finished_at: Option<String>,
@@ -53,12 +57,20 @@ pub struct Sandbox {
     pub message: Option<String>,
 }
 
-/// Two cores are `2`, not `2.0`, as they were written.
+/// Two are `2`, not `2.0`, as they were written.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn shortest<S: Serializer>(cores: &f64, target: S) -> Result<S::Ok, S::Error> {
-    let text = cores.to_string();
+fn shortest<S: Serializer>(number: &f64, target: S) -> Result<S::Ok, S::Error> {
+    let text = number.to_string();
     match text.parse::<u64>() {
         Ok(whole) => target.serialize_u64(whole),
-        Err(_) => target.serialize_f64(*cores),
+        Err(_) => target.serialize_f64(*number),
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn shortest_if_any<S: Serializer>(number: &Option<f64>, target: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => shortest(number, target),
+        None => target.serialize_none(),
     }
 }

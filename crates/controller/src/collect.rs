@@ -13,10 +13,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{context::Context, events, live::Live, table::Entry};
+use crate::{activity::Use, context::Context, events, live::Live, overdue, table::Entry};
 
-/// How long after its timeout an execution is given up when the agent does not end it.
-const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
+/// How long after its timeout an execution is ended by force when the agent has not told its end.
+pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 
 /// How long output of a sandbox that is being ended is still read.
 const STOPPING_GRACE: Duration = Duration::from_secs(2);
@@ -35,6 +35,8 @@ const ACKNOWLEDGE_BYTES: u64 = 64 * 1024;
 pub(crate) struct Job {
     pub(crate) live: Arc<Live>,
     pub(crate) entry: Arc<Entry>,
+    /// Its sandbox is in use until it has ended.
+    pub(crate) used: Option<Use>,
     /// What to start; `None` resumes one that an earlier server started.
     pub(crate) command: Option<Command>,
     /// Told when the agent has started it, or why it did not.
@@ -69,6 +71,7 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
         let _ = started.send(Ok(()));
     }
     context.live.remove(&live, Some(record));
+    drop(job.used.take());
     forget(&context, &job);
 }
 
@@ -161,16 +164,21 @@ async fn acknowledge(connection: &Connection, live: &Live, told: u64) -> std::re
     connection.acknowledge(live.record.id, stdout, stderr).await.map(|()| safe)
 }
 
+/// When an execution has run for longer than it may, and its agent had time to end it.
+pub(crate) fn deadline(record: &ExecutionRecord) -> Millis {
+    record.created_at.after(record.command.timeout + TIMEOUT_GRACE)
+}
+
 /// Resolves with the outcome when there is no hope left that the agent tells the end: the sandbox ends, or the
 /// execution is well past its timeout.
-async fn given_up(context: &Context, live: &Live, entry: &Entry) -> ExecutionOutcome {
-    let deadline = live.record.created_at.after(live.record.command.timeout + TIMEOUT_GRACE);
+async fn given_up(context: &Context, live: &Live, entry: &Arc<Entry>) -> ExecutionOutcome {
+    let deadline = deadline(&live.record);
     let mut records = entry.records();
     let ends = records.wait_for(|record| matches!(record.phase, Phase::Stopping(..) | Phase::Finished(_)));
-    let outcome = match timeout(deadline.since(context.now()), ends).await {
-        Ok(Ok(record)) => outcome_of(&record.phase),
-        Ok(Err(_)) => ExecutionOutcome::Killed,
-        Err(_) => return ExecutionOutcome::Timeout,
+    let ends = async { ends.await.map_or(ExecutionOutcome::Killed, |record| outcome_of(&record.phase)) };
+    let Ok(outcome) = timeout(deadline.since(context.now()), ends).await else {
+        overdue::end(live, entry).await;
+        return ExecutionOutcome::Timeout;
     };
     // What the program wrote before the end may still be on its way; a forgotten agent has nothing more.
     if let Ok(Some(agent)) = timeout(Duration::ZERO, entry.agent()).await {

@@ -38,7 +38,8 @@ pub(crate) enum Action {
     Forget,
 }
 
-/// How long before its ttl an instance that ended counts as expired: its own deadline and ours are not the same clock.
+/// How long before its ttl an instance that ended counts as expired, and before its idle timeout as idle: its own
+/// deadlines and ours are not the same clock.
 const EXPIRY_SLACK_MS: i64 = 500;
 
 /// What this server itself knows of a sandbox.
@@ -46,8 +47,12 @@ const EXPIRY_SLACK_MS: i64 = 500;
 pub(crate) struct Own {
     /// It is a one-shot whose execution has ended or will never begin.
     pub(crate) abandoned: bool,
+    /// Its agent left an execution alive that was past its timeout.
+    pub(crate) silent: bool,
     /// This server listens for its agent.
     pub(crate) listening: bool,
+    /// When its idle timeout runs out; `None` while it is in use, or may be idle.
+    pub(crate) idle_at: Option<Millis>,
 }
 
 /// The next action for a sandbox.
@@ -59,29 +64,42 @@ pub(crate) fn decide(record: &SandboxRecord, observed: Observed, own: Own, now: 
         Phase::Pending | Phase::Booting(_) | Phase::Running(_) if record.expires_at <= now => {
             Action::Stop(End::Expired)
         }
+        Phase::Running(_) if own.silent && !matches!(observed, Observed::Ended(_)) => {
+            Action::Stop(End::Failed(Failure::AgentSilent))
+        }
+        Phase::Running(_) if own.idle_at.is_some_and(|at| at <= now) && !matches!(observed, Observed::Ended(_)) => {
+            Action::Stop(End::Idle)
+        }
         // Nobody placed it before the server stopped, and its caller was never answered.
         Phase::Pending => Action::Stop(End::Failed(Failure::Lost)),
         Phase::Booting(_) => match observed {
             Observed::Unknown => Action::WaitForNode,
             Observed::AsRecorded | Observed::Absent | Observed::Partial => Action::Boot,
-            Observed::Ended(reason) => Action::Stop(end(reason, record, now)),
+            Observed::Ended(reason) => Action::Stop(end(reason, record, own, now)),
         },
         Phase::Running(_) => match observed {
-            Observed::Unknown => Action::Wait(record.expires_at),
-            Observed::AsRecorded if own.listening => Action::Wait(record.expires_at),
+            Observed::Unknown => Action::Wait(until(record, own)),
+            Observed::AsRecorded if own.listening => Action::Wait(until(record, own)),
             Observed::AsRecorded => Action::Adopt,
             Observed::Absent | Observed::Partial => Action::Stop(End::Failed(Failure::Lost)),
-            Observed::Ended(reason) => Action::Stop(end(reason, record, now)),
+            Observed::Ended(reason) => Action::Stop(end(reason, record, own, now)),
         },
     }
 }
 
+/// When something is to be done unless something is observed before.
+fn until(record: &SandboxRecord, own: Own) -> Millis {
+    own.idle_at.map_or(record.expires_at, |at| at.min(record.expires_at))
+}
+
 /// Why a sandbox ended whose instance ended by itself.
-fn end(reason: EndReason, record: &SandboxRecord, now: Millis) -> End {
-    let expired = record.expires_at.0.saturating_sub(EXPIRY_SLACK_MS) <= now.0;
+fn end(reason: EndReason, record: &SandboxRecord, own: Own, now: Millis) -> End {
+    let over = |at: Millis| at.0.saturating_sub(EXPIRY_SLACK_MS) <= now.0;
     match reason {
         EndReason::Expired => End::Expired,
-        EndReason::Exited if expired => End::Expired,
+        EndReason::Idle => End::Idle,
+        EndReason::Exited if over(record.expires_at) => End::Expired,
+        EndReason::Exited if own.idle_at.is_some_and(over) => End::Idle,
         EndReason::Exited => End::Failed(Failure::EngineExited),
         EndReason::Oom => End::Failed(Failure::Oom),
         EndReason::HostRestarted => End::Failed(Failure::HostRestarted),
@@ -100,7 +118,7 @@ mod tests {
     use super::*;
 
     const NOW: Millis = Millis(1_000_000);
-    const LISTENING: Own = Own { abandoned: false, listening: true };
+    const LISTENING: Own = Own { abandoned: false, silent: false, listening: true, idle_at: None };
 
     fn placement() -> Placement {
         Placement { node: NodeId::local(), engine: EngineName::Gvisor, reason: "asked for".to_owned() }
@@ -119,6 +137,7 @@ mod tests {
                 disk: "1Gi".parse().unwrap(),
                 image: ImageName::default(),
                 ttl: limits::TTL_DEFAULT,
+                idle_timeout: None,
                 labels: Labels::default(),
             },
             node: None,
@@ -164,6 +183,40 @@ mod tests {
         check(running(), ended(EndReason::Exited), 100, Action::Stop(End::Expired));
         check(running(), ended(EndReason::Expired), 60_000, Action::Stop(End::Expired));
         check(running(), ended(EndReason::HostRestarted), 60_000, Action::Stop(End::Failed(Failure::HostRestarted)));
+    }
+
+    #[test]
+    fn a_running_sandbox_that_nobody_uses_is_ended() {
+        let running = record(Phase::Running(placement()), 60_000);
+        let check = |observed, idle_in_ms: i64, expect: Action| {
+            let own = Own { idle_at: Some(Millis(NOW.0 + idle_in_ms)), ..LISTENING };
+            assert_eq!(decide(&running, observed, own, NOW), expect, "{observed:?} {idle_in_ms}");
+        };
+        check(Observed::AsRecorded, 0, Action::Stop(End::Idle));
+        check(Observed::Unknown, -5, Action::Stop(End::Idle));
+        check(Observed::AsRecorded, 10, Action::Wait(Millis(NOW.0 + 10)));
+        check(Observed::AsRecorded, 70_000, Action::Wait(running.expires_at));
+        check(Observed::Ended(EndReason::Idle), 70_000, Action::Stop(End::Idle));
+        check(Observed::Ended(EndReason::Exited), 100, Action::Stop(End::Idle));
+        check(Observed::Ended(EndReason::Exited), 10_000, Action::Stop(End::Failed(Failure::EngineExited)));
+        check(Observed::Ended(EndReason::Oom), -5, Action::Stop(End::Failed(Failure::Oom)));
+    }
+
+    #[test]
+    fn a_sandbox_whose_agent_leaves_executions_alive_is_ended() {
+        let own = Own { silent: true, ..LISTENING };
+        let running = record(Phase::Running(placement()), 60_000);
+        let silent = Action::Stop(End::Failed(Failure::AgentSilent));
+        assert_eq!(decide(&running, Observed::AsRecorded, own, NOW), silent);
+        let oom = Observed::Ended(EndReason::Oom);
+        assert_eq!(decide(&running, oom, own, NOW), Action::Stop(End::Failed(Failure::Oom)));
+    }
+
+    #[test]
+    fn what_does_not_run_yet_is_not_idle() {
+        let own = Own { idle_at: Some(Millis(0)), ..LISTENING };
+        let booting = record(Phase::Booting(placement()), 60_000);
+        assert_eq!(decide(&booting, Observed::AsRecorded, own, NOW), Action::Boot);
     }
 
     #[test]

@@ -35,8 +35,10 @@ pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
         let record = entry.record();
         let observed = *changes.observed.borrow_and_update();
         let abandoned = *changes.abandoned.borrow_and_update();
-        let own = Own { abandoned, listening: entry.is_listening() };
-        match decide(&record, observed, own, context.now()) {
+        let silent = *changes.silent.borrow_and_update();
+        let now = context.now();
+        let own = Own { abandoned, silent, listening: entry.is_listening(), idle_at: entry.idle_at(now) };
+        match decide(&record, observed, own, now) {
             Action::Wait(until) => changes.until(&context, until).await,
             Action::WaitForNode => changes.any().await,
             Action::Adopt => adopt(&context, &entry).await,
@@ -45,7 +47,12 @@ pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
                 let retry = if boots < BOOTS_MAX { Retry::Again } else { Retry::GiveUp };
                 boot_unless_stopped(&context, &entry, observed, retry).await;
             }
-            Action::Stop(end) => stop(&context, &entry, end, None).await,
+            // Somebody may have come to use it in this very moment.
+            Action::Stop(End::Idle) if matches!(observed, Observed::Ended(_)) || entry.activity().close_if_idle() => {
+                stop(&context, &entry, End::Idle, None).await;
+            }
+            Action::Stop(End::Idle) => {}
+            Action::Stop(end) => stop(&context, &entry, end, message(end)).await,
             Action::Halt => halt(&context, &entry).await,
             Action::Forget => {
                 context.table.remove(record.id);
@@ -55,17 +62,31 @@ pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
     }
 }
 
+/// What the caller is told about an end that needs an explanation.
+fn message(end: End) -> Option<String> {
+    let silent = "an execution was past its timeout, and the sandbox's agent neither ended it nor answered";
+    (end == End::Failed(Failure::AgentSilent)).then(|| silent.to_owned())
+}
+
 /// What may change a decision.
 struct Changes {
     records: tokio::sync::watch::Receiver<Arc<SandboxRecord>>,
     observed: tokio::sync::watch::Receiver<Observed>,
     abandoned: tokio::sync::watch::Receiver<bool>,
+    silent: tokio::sync::watch::Receiver<bool>,
+    rests: tokio::sync::watch::Receiver<u64>,
 }
 
 impl Changes {
     /// Subscribed before the state is read, so that no change falls in between.
     fn of(entry: &Entry) -> Self {
-        Self { records: entry.records(), observed: entry.observed(), abandoned: entry.abandoned() }
+        Self {
+            records: entry.records(),
+            observed: entry.observed(),
+            abandoned: entry.abandoned(),
+            silent: entry.is_silent(),
+            rests: entry.activity().rests(),
+        }
     }
 
     async fn any(&mut self) {
@@ -73,6 +94,8 @@ impl Changes {
             _ = self.records.changed() => {}
             _ = self.observed.changed() => {}
             _ = self.abandoned.changed() => {}
+            _ = self.silent.changed() => {}
+            _ = self.rests.changed() => {}
         }
     }
 
@@ -156,6 +179,7 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
     if let Some(engine) = record.engine {
         context.metrics().engine_booted(engine, asked.elapsed());
     }
+    entry.activity().touch();
     entry.advance(context, Event::Booted, Change::default()).await?;
     entry.observe(Observed::AsRecorded);
     tracing::info!(sandbox = %record.id, boot_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox booted");
@@ -186,6 +210,7 @@ async fn listen(context: &Context, entry: &Entry, record: &SandboxRecord) -> Res
         memory: record.spec.memory,
         disk: record.spec.disk,
         expires_at: record.expires_at,
+        idle_timeout: record.spec.idle_timeout,
     };
     let socket_folder = context.node().place(place).await?;
     let listen = Listen { id: record.id, token: record.token, epoch: FIRST_EPOCH, socket_folder };

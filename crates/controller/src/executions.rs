@@ -8,10 +8,11 @@ use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
 use tokio::sync::oneshot;
 
 use crate::{
+    activity::Use,
     api::{Controller, Execution, NewExecution},
     collect::{self, Job},
     context::Context,
-    events,
+    events, lease,
     live::Live,
     sandboxes::{Kind, begin, running, unknown},
     spool::{self, Spool},
@@ -103,9 +104,12 @@ async fn up(entry: &Entry, wait: Duration) -> Result<()> {
 async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, new: NewExecution) -> Result<Execution> {
     let mut recorded = new.command.clone();
     recorded.stdin = Vec::new();
+    let id = entry.record().id;
+    let used = Use::begin(entry, new.command.timeout + collect::TIMEOUT_GRACE).ok_or_else(|| unknown(id))?;
+    lease::tell(context, entry);
     let record = ExecutionRecord {
         id: ExecutionId::generate(),
-        sandbox: entry.record().id,
+        sandbox: id,
         tenant: tenant.clone(),
         command: recorded,
         state: ExecutionState::Running,
@@ -116,7 +120,8 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
     context.live.insert(&live)?;
     let (started, told) = oneshot::channel();
-    let job = Job { live, entry: Arc::clone(entry), command: Some(new.command), started: Some(started) };
+    let job =
+        Job { live, entry: Arc::clone(entry), used: Some(used), command: Some(new.command), started: Some(started) };
     let own = Arc::clone(context);
     context.spawn(async move { record_and_collect(own, job).await });
     match told.await {
@@ -165,7 +170,9 @@ pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: 
         let live = Live::new(record, stdout, stderr);
         if context.live.insert(&live).is_ok() {
             context.metrics().execution_started();
-            let job = Job { live, entry: Arc::clone(entry), command: None, started: None };
+            let left = collect::deadline(&live.record).since(context.now());
+            let used = Use::begin(entry, left);
+            let job = Job { live, entry: Arc::clone(entry), used, command: None, started: None };
             context.spawn(collect::collect(Arc::clone(context), job));
         }
     }

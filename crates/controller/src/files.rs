@@ -9,8 +9,9 @@ use sentinal_store::Write;
 use tokio::time::timeout;
 
 use crate::{
+    activity::Use,
     api::{Controller, FileBody},
-    events,
+    events, lease,
     sandboxes::{running, unknown},
 };
 
@@ -24,7 +25,7 @@ impl Controller {
         path: &GuestPath,
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<u64> {
-        let agent = self.agent(permit.tenant(), id).await?;
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
         let size = agent.write_file(path, body).await.map_err(Error::from)?;
         let event = events::file_uploaded(permit.tenant(), id, self.context.now(), (path, size));
         self.context.write(vec![Write::Event(event)]).await?;
@@ -33,21 +34,27 @@ impl Controller {
 
     /// Opens a file of a sandbox as its ordinary user.
     pub async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
-        let agent = self.agent(permit.tenant(), id).await?;
+        let (agent, used) = self.agent(permit.tenant(), id).await?;
         let reading = agent.read_file(path).await.map_err(Error::from)?;
         let size = reading.size;
-        Ok(FileBody { size, bytes: reading.bytes().map_err(Error::from).boxed() })
+        let bytes = reading.bytes().map_err(Error::from);
+        // In use as long as somebody reads.
+        Ok(FileBody { size, bytes: bytes.inspect(move |_| _ = &used).boxed() })
     }
 
-    /// The agent of a sandbox, as soon as the sandbox runs.
-    async fn agent(&self, tenant: &TenantId, id: SandboxId) -> Result<Agent> {
+    /// The agent of a sandbox, as soon as the sandbox runs, for one use.
+    async fn agent(&self, tenant: &TenantId, id: SandboxId) -> Result<(Agent, Use)> {
         let entry = self.entry(tenant, id).ok_or_else(|| unknown(id))?;
         let record = running(&entry, limits::WAIT_DEFAULT).await?;
         if record.phase.state() != State::Running {
             let message = format!("sandbox {id} is still {}; try again", record.phase.state());
             return Err(Error::new(Code::Unavailable, message));
         }
+        let used = Use::begin(&entry, lease::USE_MIN).ok_or_else(|| unknown(id))?;
+        lease::tell(&self.context, &entry);
         let agent = timeout(limits::AGENT_ANSWER_DEADLINE, entry.agent()).await.ok().flatten();
-        agent.ok_or_else(|| Error::new(Code::Unavailable, "the sandbox's agent is not connected; try again"))
+        let agent =
+            agent.ok_or_else(|| Error::new(Code::Unavailable, "the sandbox's agent is not connected; try again"))?;
+        Ok((agent, used))
     }
 }

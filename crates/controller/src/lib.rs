@@ -6,8 +6,11 @@
 //! - `decide` is pure: a record, what the node has said, and the time make the next action;
 //! - `drive` is one task per sandbox that carries those actions out until nothing is left of it;
 //! - `observe` watches the node, reconciles after every gap, and keeps its figures;
-//! - `collect` is one task per execution that brings its output to safety, across broken connections.
+//! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
+//! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
+//!   what is past its timeout.
 
+mod activity;
 mod api;
 mod collect;
 mod context;
@@ -16,10 +19,12 @@ mod drive;
 mod events;
 mod executions;
 mod files;
+mod lease;
 mod live;
 mod logs;
 mod observe;
 mod output;
+mod overdue;
 mod place;
 mod retention;
 mod sandboxes;

@@ -173,7 +173,7 @@ fn ended(record: &SandboxRecord, end: End) -> Error {
     let why = if record.message.is_empty() { end.as_str() } else { &record.message };
     match end {
         End::Failed(_) => Error::new(Code::Unavailable, format!("sandbox {} did not come up: {why}", record.id)),
-        End::Destroyed | End::Expired => {
+        End::Destroyed | End::Expired | End::Idle => {
             Error::new(Code::Conflict, format!("sandbox {} ended before it was up: {}", record.id, end.as_str()))
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     api::Controller,
     context::{Context, Parts},
     decide::Observed,
-    drive, executions,
+    drive, executions, lease,
     live::LiveExecutions,
     observe::{NodeState, observe},
     retention,
@@ -37,6 +37,7 @@ impl Controller {
             end_without_sandbox(&context, sandbox, executions).await?;
         }
         context.spawn(observe(Arc::clone(&context)));
+        context.spawn(lease::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
         Ok(Self { context })
     }

@@ -6,11 +6,11 @@ use std::{
 };
 
 use sentinal_agent_client::Agent;
-use sentinal_model::{Error, Event, Result, SandboxId};
+use sentinal_model::{Error, Event, Millis, Result, SandboxId};
 use sentinal_store::{NewEvent, SandboxRecord, Write};
 use tokio::sync::watch;
 
-use crate::{context::Context, decide::Observed};
+use crate::{activity::Activity, context::Context, decide::Observed};
 
 /// One sandbox. Its record changes only through [`Entry::advance`], one change at a time, and only after the
 /// store has it.
@@ -19,16 +19,20 @@ pub(crate) struct Entry {
     record: watch::Sender<Arc<SandboxRecord>>,
     observed: watch::Sender<Observed>,
     abandoned: watch::Sender<bool>,
+    silent: watch::Sender<bool>,
     agent: watch::Sender<Option<Agent>>,
+    activity: Activity,
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Entry {
     pub(crate) fn new(record: SandboxRecord, observed: Observed) -> Arc<Self> {
         Arc::new(Self {
+            activity: Activity::new(record.spec.idle_timeout),
             record: watch::Sender::new(Arc::new(record)),
             observed: watch::Sender::new(observed),
             abandoned: watch::Sender::new(false),
+            silent: watch::Sender::new(false),
             agent: watch::Sender::new(None),
             changing: tokio::sync::Mutex::new(()),
         })
@@ -67,6 +71,26 @@ impl Entry {
     /// A one-shot's execution has ended or will never begin.
     pub(crate) fn abandon(&self) {
         self.abandoned.send_replace(true);
+    }
+
+    /// Whether its agent left an execution alive that was past its timeout.
+    pub(crate) fn is_silent(&self) -> watch::Receiver<bool> {
+        self.silent.subscribe()
+    }
+
+    /// Its agent did not end an execution, nor answer for it.
+    pub(crate) fn silent(&self) {
+        self.silent.send_replace(true);
+    }
+
+    /// Who uses it.
+    pub(crate) const fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// When its idle timeout runs out; `None` while it is in use, or may be idle.
+    pub(crate) fn idle_at(&self, now: Millis) -> Option<Millis> {
+        self.activity.idle_in().map(|left| now.after(left))
     }
 
     /// This server listens for the sandbox's agent, and this is how to reach it.

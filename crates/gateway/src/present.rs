@@ -29,6 +29,7 @@ pub(crate) fn sandbox(record: SandboxRecord) -> v1::Sandbox {
         labels: record.spec.labels.as_map().clone(),
         created_at: v1::time_text(record.created_at),
         expires_at: v1::time_text(record.expires_at),
+        idle_timeout: record.spec.idle_timeout.map(|idle| idle.as_secs_f64()),
         finished_at: record.finished_at.map(v1::time_text),
         outcome,
         message: non_empty(record.message),

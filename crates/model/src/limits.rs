@@ -30,6 +30,10 @@ pub const TTL_DEFAULT: Duration = Duration::from_secs(300);
 pub const TTL_MIN: Duration = Duration::from_secs(1);
 /// Longest ttl.
 pub const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Shortest idle timeout: less is over between two calls of one caller.
+pub const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// Longest idle timeout; a sandbox's own end comes first.
+pub const IDLE_TIMEOUT_MAX: Duration = TTL_MAX;
 /// How long an execution may run that names no timeout.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// Longest execution timeout; a sandbox's own end comes first.
@@ -40,9 +44,10 @@ pub const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
 /// How long the records and output of finished sandboxes and executions stay readable.
 pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
-/// How much later than a ttl `node` acts by itself, so that the controller comes first when it is alive.
+/// How much later than a ttl or an idle timeout `node` acts by itself, so that the controller comes first when it
+/// is alive.
 pub const NODE_TTL_GRACE: Duration = Duration::from_secs(2);
-/// How much later than a ttl the agent ends the sandbox when neither controller nor node did.
+/// How much later than a ttl or an idle timeout the agent ends the sandbox when neither controller nor node did.
 pub const AGENT_TTL_GRACE: Duration = Duration::from_secs(4);
 
 /// Largest JSON body.

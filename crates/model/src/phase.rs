@@ -38,11 +38,14 @@ pub enum Failure {
     Lost,
     /// The host was restarted under it.
     HostRestarted,
+    /// Its agent neither ended an execution at its timeout nor answered.
+    AgentSilent,
 }
 
 impl Failure {
     /// All failures.
-    pub const ALL: [Self; 5] = [Self::BootFailed, Self::Oom, Self::EngineExited, Self::Lost, Self::HostRestarted];
+    pub const ALL: [Self; 6] =
+        [Self::BootFailed, Self::Oom, Self::EngineExited, Self::Lost, Self::HostRestarted, Self::AgentSilent];
 
     /// The failure as callers see it.
     pub const fn as_str(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Failure {
             Self::EngineExited => "engine_exited",
             Self::Lost => "lost",
             Self::HostRestarted => "host_restarted",
+            Self::AgentSilent => "agent_silent",
         }
     }
 }
@@ -63,6 +67,8 @@ pub enum End {
     Destroyed,
     /// Its ttl ran out.
     Expired,
+    /// Nobody used it for as long as its idle timeout.
+    Idle,
     /// It went wrong.
     Failed(Failure),
 }
@@ -73,6 +79,7 @@ impl End {
         match self {
             Self::Destroyed => "destroyed",
             Self::Expired => "expired",
+            Self::Idle => "idle",
             Self::Failed(failure) => failure.as_str(),
         }
     }
@@ -82,6 +89,7 @@ impl End {
         match text {
             "destroyed" => Some(Self::Destroyed),
             "expired" => Some(Self::Expired),
+            "idle" => Some(Self::Idle),
             _ => Failure::ALL.into_iter().find(|failure| failure.as_str() == text).map(Self::Failed),
         }
     }
@@ -153,7 +161,7 @@ impl Phase {
             Self::Running(_) => State::Running,
             Self::Stopping(..) => State::Stopping,
             Self::Finished(End::Failed(_)) => State::Failed,
-            Self::Finished(End::Destroyed | End::Expired) => State::Stopped,
+            Self::Finished(End::Destroyed | End::Expired | End::Idle) => State::Stopped,
         }
     }
 
@@ -280,7 +288,7 @@ mod tests {
     #[test]
     fn an_end_is_read_back_from_what_was_stored() {
         let ends = Failure::ALL.map(End::Failed);
-        for end in ends.into_iter().chain([End::Destroyed, End::Expired]) {
+        for end in ends.into_iter().chain([End::Destroyed, End::Expired, End::Idle]) {
             assert_eq!(End::from_stored(end.as_str()), Some(end));
         }
     }

@@ -19,6 +19,8 @@ pub struct Spec {
     pub image: ImageName,
     /// How long it lives, counted from its creation.
     pub ttl: Duration,
+    /// How long it may be idle: no execution runs in it, no file goes in or out. `None`: until its ttl.
+    pub idle_timeout: Option<Duration>,
     /// The caller's own marks.
     pub labels: Labels,
 }

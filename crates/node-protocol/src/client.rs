@@ -23,7 +23,7 @@ use tokio::{
 use tonic::{Response, Status};
 
 use crate::{
-    Boot, EventStream, Halt, HostUsage, Inventory, Node, NodeInstance, NodeView, Place,
+    Boot, EventStream, Halt, HostUsage, Inventory, Keep, Node, NodeInstance, NodeView, Place,
     client::connection::{Connection, Stub},
     v1,
 };
@@ -155,6 +155,10 @@ impl Node for UnixNode {
     async fn boot(&self, request: Boot) -> Result<()> {
         let deadline = limits::BOOT_DEADLINE + ANSWER_GRACE;
         self.call(deadline, v1::BootRequest::from(request), method!(boot)).await.map(|_| ())
+    }
+
+    async fn keep(&self, request: Keep) -> Result<()> {
+        self.call(CALL_DEADLINE, v1::KeepRequest::from(request), method!(keep)).await.map(|_| ())
     }
 
     async fn halt(&self, id: SandboxId, generation: Generation) -> Result<HostUsage> {

@@ -25,6 +25,10 @@ pub trait Node: Send + Sync + fmt::Debug {
     /// that is up it answers the same. A [`Node::halt`] meanwhile ends it with `conflict`.
     async fn boot(&self, request: Boot) -> Result<()>;
 
+    /// Says how long the sandbox is certainly in use, so that the node does not take it for idle when nobody is left
+    /// to say so.
+    async fn keep(&self, request: Keep) -> Result<()>;
+
     /// Removes everything the sandbox has on the node. Succeeds when there is nothing.
     async fn halt(&self, id: SandboxId, generation: Generation) -> Result<HostUsage>;
 
@@ -61,6 +65,8 @@ pub struct Place {
     pub disk: Disk,
     /// When the sandbox's ttl runs out. A little later the node halts it by itself.
     pub expires_at: Millis,
+    /// How long the sandbox may be idle. A little later the node halts it by itself. `None`: until its ttl.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// Boot what was placed.
@@ -76,6 +82,17 @@ pub struct Boot {
     pub epoch: u64,
     /// When the agent ends the sandbox by itself, counted from its start.
     pub agent_deadline: Duration,
+}
+
+/// Count a sandbox's idle time from a later moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Which sandbox.
+    pub id: SandboxId,
+    /// The controller's generation of this sandbox.
+    pub generation: Generation,
+    /// How long from now it is in use; zero when it is not. Replaces what was said before.
+    pub busy_for: Duration,
 }
 
 /// Remove everything of a sandbox.
@@ -210,6 +227,8 @@ pub enum EndReason {
     Oom,
     /// The node found the sandbox past its ttl and ended it.
     Expired,
+    /// The sandbox was idle for longer than it may be.
+    Idle,
     /// The host was restarted under it.
     HostRestarted,
 }

@@ -11,6 +11,7 @@ mod entry;
 mod expire;
 mod halt;
 mod hold;
+mod keep;
 mod place;
 mod table;
 mod tombstones;

@@ -7,11 +7,12 @@
 //! ```
 //!
 //! A record says what may exist, never less: `Booting` is written before the engine is called, and the
-//! record goes last. Past its ttl a sandbox becomes `Ended(Expired)` from wherever it was.
+//! record goes last. Past its ttl a sandbox becomes `Ended(Expired)` from wherever it was; one that is up and was idle
+//! for too long becomes `Ended(Idle)`.
 
 mod row;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use sentinal_model::{Cpu, Disk, EngineName, Generation, ImageName, Memory, Millis, SandboxId};
 use sentinal_node_protocol::{EndReason, HostBootId, InstanceState, Place};
@@ -30,6 +31,9 @@ pub(crate) struct Record {
     pub(crate) memory: Memory,
     pub(crate) disk: Disk,
     pub(crate) expires_at: Millis,
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Up to when somebody certainly uses it, once it is up: its idle time begins there.
+    pub(crate) busy_until: Millis,
     /// Which start of the host it was placed or booted under.
     pub(crate) host_boot_id: HostBootId,
     pub(crate) stage: Stage,
@@ -65,6 +69,8 @@ impl Record {
             memory: place.memory,
             disk: place.disk,
             expires_at: place.expires_at,
+            idle_timeout: place.idle_timeout,
+            busy_until: Millis(0),
             host_boot_id,
             stage: Stage::Placed,
         }
@@ -77,8 +83,10 @@ impl Record {
 
     /// Whether `place` asks for what was placed.
     pub(crate) fn is_of(&self, place: &Place) -> bool {
-        let asked = (place.engine, &place.image, place.cpu, place.memory, place.disk, place.expires_at);
-        asked == (self.engine, &self.image.name, self.cpu, self.memory, self.disk, self.expires_at)
+        let asked = (place.engine, &place.image, place.cpu, place.memory, place.disk);
+        let times = (place.expires_at, place.idle_timeout);
+        asked == (self.engine, &self.image.name, self.cpu, self.memory, self.disk)
+            && times == (self.expires_at, self.idle_timeout)
     }
 }
 

@@ -75,6 +75,12 @@ impl v1::node_server::Node for Service {
         Ok(Response::new(v1::BootResponse {}))
     }
 
+    async fn keep(&self, request: Request<v1::KeepRequest>) -> Answer<v1::KeepResponse> {
+        let keep = request.into_inner().try_into().map_err(invalid)?;
+        self.host.finish(Arc::clone(&self.host).keep(keep)).await?;
+        Ok(Response::new(v1::KeepResponse {}))
+    }
+
     async fn halt(&self, request: Request<v1::HaltRequest>) -> Answer<v1::HaltResponse> {
         let halt = request.into_inner().try_into().map_err(invalid)?;
         let usage = self.host.finish(Arc::clone(&self.host).halt(halt)).await?;

@@ -13,7 +13,7 @@ use sentinal_engine::fake::FakeEngine;
 use sentinal_model::{
     Clock, Cpu, Disk, EngineName, Error, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
 };
-use sentinal_node_protocol::{AgentToken, Boot, Halt, HostBootId, ImageView, Place};
+use sentinal_node_protocol::{AgentToken, Boot, Halt, HostBootId, ImageView, Keep, Place};
 use tempfile::TempDir;
 
 use crate::{Image, Images, NodeConfig, NodeParts, Owner};
@@ -120,12 +120,18 @@ pub(crate) fn place(id: SandboxId, generation: Generation) -> Place {
         memory: Memory::try_from_bytes(512 << 20).unwrap(),
         disk: Disk::try_from_bytes(1 << 30).unwrap(),
         expires_at: NOW.after(TTL),
+        idle_timeout: None,
     }
 }
 
 /// A request as any other.
 pub(crate) fn boot(id: SandboxId, generation: Generation) -> Boot {
     Boot { id, generation, token: AgentToken([0xab; 32]), epoch: 1, agent_deadline: TTL + Duration::from_secs(4) }
+}
+
+/// A request that says how long the sandbox is in use.
+pub(crate) fn keep(id: SandboxId, generation: Generation, busy_for: Duration) -> Keep {
+    Keep { id, generation, busy_for }
 }
 
 /// A request as any other.

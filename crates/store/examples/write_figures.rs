@@ -66,6 +66,7 @@ fn sandbox() -> Result<SandboxRecord, sentinal_model::Error> {
         disk: Disk::try_from_bytes(1 << 30).map_err(invalid)?,
         image: sentinal_model::ImageName::default(),
         ttl: Duration::from_secs(300),
+        idle_timeout: None,
         labels: Labels::try_from(BTreeMap::new())?,
     };
     Ok(SandboxRecord {

@@ -237,6 +237,14 @@ pub struct SetDeadlineRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetDeadlineResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetIdleRequest {
+    /// 0: for ever.
+    #[prost(uint64, tag = "1")]
+    pub idle_ms: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetIdleResponse {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum OutputStream {
@@ -588,6 +596,32 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "SetDeadline"));
             self.inner.unary(req, path, codec).await
         }
+        /// How long the sandbox may be idle - no process of an execution runs, no file is on its way - before the agent ends
+        /// it, counted from now at the earliest. Replaces the one before.
+        pub async fn set_idle(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetIdleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetIdleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/SetIdle",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "SetIdle"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -684,6 +718,12 @@ pub mod agent_server {
             tonic::Response<super::SetDeadlineResponse>,
             tonic::Status,
         >;
+        /// How long the sandbox may be idle - no process of an execution runs, no file is on its way - before the agent ends
+        /// it, counted from now at the earliest. Replaces the one before.
+        async fn set_idle(
+            &self,
+            request: tonic::Request<super::SetIdleRequest>,
+        ) -> std::result::Result<tonic::Response<super::SetIdleResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct AgentServer<T> {
@@ -1193,6 +1233,49 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetDeadlineSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/SetIdle" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetIdleSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::SetIdleRequest>
+                    for SetIdleSvc<T> {
+                        type Response = super::SetIdleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetIdleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::set_idle(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetIdleSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

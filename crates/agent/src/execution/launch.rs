@@ -12,10 +12,14 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::{Execution, Stream, output, stdin, supervise::Supervisor};
-use crate::spawn::{NotStarted, Spawner, Stdio};
+use crate::{
+    idle::Use,
+    spawn::{NotStarted, Spawner, Stdio},
+};
 
-/// Starts the program. One that cannot be executed is an execution too: it has ended.
-pub(crate) fn launch(spawner: &Spawner, mut request: ExecuteRequest) -> Result<Arc<Execution>, Status> {
+/// Starts the program, and lets go of `used` when its process has ended. One that cannot be executed is an execution
+/// too: it has ended.
+pub(crate) fn launch(spawner: &Spawner, mut request: ExecuteRequest, used: Use) -> Result<Arc<Execution>, Status> {
     let started = Instant::now();
     let first = std::mem::take(&mut request.stdin);
     let pipes = Pipes::open(!first.is_empty() || request.stdin_open).map_err(|error| out_of(&error))?;
@@ -32,7 +36,7 @@ pub(crate) fn launch(spawner: &Spawner, mut request: ExecuteRequest) -> Result<A
     };
     let execution = Arc::new(Execution::new(pid, started, queue));
     let supervisor = Supervisor::new(Arc::clone(&execution), pipes.ours(), request.timeout_ms);
-    tokio::spawn(supervisor.run());
+    tokio::spawn(supervisor.run(used));
     Ok(execution)
 }
 

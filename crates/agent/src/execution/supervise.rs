@@ -11,6 +11,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{Execution, launch::Ours};
+use crate::idle::Use;
 
 pub(super) struct Supervisor {
     execution: Arc<Execution>,
@@ -27,8 +28,10 @@ impl Supervisor {
         Self { execution, pipes, timeout: at.map(|at: Instant| Box::pin(tokio::time::sleep_until(at))) }
     }
 
-    pub(super) async fn run(mut self) {
+    /// `used`: the sandbox is, until the process has ended. Output that nobody fetches does not count.
+    pub(super) async fn run(mut self, used: Use) {
         poll_fn(|cx| self.poll_process(cx)).await;
+        drop(used);
         self.pipes.stdin = None;
         self.execution.abandon_stdin();
         poll_fn(|cx| self.poll_drain(cx)).await;

@@ -1,6 +1,6 @@
 //! The agent ends by itself.
 
-use sentinal_agent_protocol::v1::SetDeadlineRequest;
+use sentinal_agent_protocol::v1::{SetDeadlineRequest, SetIdleRequest};
 
 use crate::harness::{Sandbox, output, run, sh, start, until, within};
 
@@ -56,4 +56,45 @@ impl SetDeadline for crate::harness::Client {
     async fn set_deadline_owned(mut self, request: SetDeadlineRequest) {
         let _ = self.set_deadline(request).await;
     }
+}
+
+/// Starts an agent whose sandbox may be idle for so long.
+fn idle_for_ms(idle_ms: u64) -> Sandbox {
+    Sandbox::start_with(&[], &[(sentinal_agent_protocol::ENV_IDLE_MS, &idle_ms.to_string())])
+}
+
+async fn ends_well(mut sandbox: Sandbox) {
+    within(tokio::task::spawn_blocking(move || assert_eq!(sandbox.agent.wait().unwrap().code(), Some(0))))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_sandbox_that_nobody_uses_ends_with_nobody_to_talk_to() {
+    ends_well(idle_for_ms(100)).await;
+}
+
+#[tokio::test]
+async fn a_sandbox_is_not_idle_while_an_execution_runs() {
+    let sandbox = idle_for_ms(100);
+    let client = sandbox.accept().await;
+    let slept = run(&client, sh("x", "sleep 8; echo alive")).await.unwrap();
+    assert_eq!(slept.stdout(), "alive\n");
+    ends_well(sandbox).await;
+}
+
+#[tokio::test]
+async fn output_that_nobody_fetches_keeps_no_sandbox_in_use() {
+    let sandbox = idle_for_ms(100);
+    let client = sandbox.accept().await;
+    drop(start(&client, sh("x", "head -c 300000 /dev/zero & sleep 1; kill $!")).await.unwrap());
+    ends_well(sandbox).await;
+}
+
+#[tokio::test]
+async fn how_long_a_sandbox_may_be_idle_can_be_changed() {
+    let sandbox = idle_for_ms(3_600_000);
+    let mut client = sandbox.accept().await;
+    within(client.set_idle(SetIdleRequest { idle_ms: 100 })).await.unwrap();
+    ends_well(sandbox).await;
 }

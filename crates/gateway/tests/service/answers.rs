@@ -10,7 +10,7 @@ use crate::client::gateway;
 #[tokio::test]
 async fn a_sandbox_is_created_read_listed_and_destroyed() {
     let gateway = gateway().await;
-    let body = r#"{"engine":"gvisor","cpu":2,"memory":"2048Mi","labels":{"a":"b"}}"#;
+    let body = r#"{"engine":"gvisor","cpu":2,"memory":"2048Mi","idle_timeout":1.5,"labels":{"a":"b"}}"#;
     let created = gateway.post("/api/v1/sandbox", body).await;
     assert_eq!(created.status, 201);
     let sandbox = created.json();
@@ -20,7 +20,7 @@ async fn a_sandbox_is_created_read_listed_and_destroyed() {
         "id": sandbox["id"], "state": "running", "engine": "gvisor", "isolation": "userspace-kernel",
         "engine_reason": "the strongest", "cpu": 2, "memory": "2Gi", "disk": "1Gi", "image": "default",
         "labels": {"a": "b"}, "created_at": "2025-11-24T16:00:00.000Z", "expires_at": "2025-11-24T16:05:00.000Z",
-        "finished_at": null, "outcome": null, "message": null,
+        "idle_timeout": 1.5, "finished_at": null, "outcome": null, "message": null,
     });
     assert_eq!(sandbox, expected);
     assert_eq!(gateway.get(&path).await.json(), expected);

@@ -68,6 +68,7 @@ unimplemented_methods! {
     describe(DescribeRequest) -> DescribeResponse;
     place(PlaceRequest) -> PlaceResponse;
     boot(BootRequest) -> BootResponse;
+    keep(KeepRequest) -> KeepResponse;
     halt(HaltRequest) -> HaltResponse;
     stats(StatsRequest) -> StatsResponse;
 }

@@ -81,6 +81,9 @@ pub struct PlaceRequest {
     /// When the node halts it by itself, in milliseconds since the Unix epoch.
     #[prost(int64, tag = "8")]
     pub expires_at_ms: i64,
+    /// How long it may be idle before the node halts it by itself; 0: for ever.
+    #[prost(uint64, tag = "9")]
+    pub idle_timeout_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PlaceResponse {
@@ -106,6 +109,18 @@ pub struct BootRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BootResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeepRequest {
+    #[prost(string, tag = "1")]
+    pub sandbox_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub generation: u64,
+    /// 0: it is not in use.
+    #[prost(uint64, tag = "3")]
+    pub busy_ms: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeepResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HaltRequest {
     #[prost(string, tag = "1")]
@@ -237,6 +252,8 @@ pub enum EndReason {
     Expired = 3,
     /// The host was restarted under it.
     HostRestarted = 4,
+    /// It was idle for longer than it may be.
+    Idle = 5,
 }
 impl EndReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -250,6 +267,7 @@ impl EndReason {
             Self::Oom => "END_REASON_OOM",
             Self::Expired => "END_REASON_EXPIRED",
             Self::HostRestarted => "END_REASON_HOST_RESTARTED",
+            Self::Idle => "END_REASON_IDLE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -260,6 +278,7 @@ impl EndReason {
             "END_REASON_OOM" => Some(Self::Oom),
             "END_REASON_EXPIRED" => Some(Self::Expired),
             "END_REASON_HOST_RESTARTED" => Some(Self::HostRestarted),
+            "END_REASON_IDLE" => Some(Self::Idle),
             _ => None,
         }
     }
@@ -435,6 +454,28 @@ pub mod node_client {
                 .insert(GrpcMethod::new("sentinal.node.v1.Node", "Boot"));
             self.inner.unary(req, path, codec).await
         }
+        /// The sandbox is in use for so long, counted from now: its idle time begins after that. Replaces what was said before.
+        pub async fn keep(
+            &mut self,
+            request: impl tonic::IntoRequest<super::KeepRequest>,
+        ) -> std::result::Result<tonic::Response<super::KeepResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.node.v1.Node/Keep",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.node.v1.Node", "Keep"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Removes everything the sandbox has on this host. Repeating it, or halting what never was, succeeds.
         pub async fn halt(
             &mut self,
@@ -564,6 +605,11 @@ pub mod node_server {
             &self,
             request: tonic::Request<super::BootRequest>,
         ) -> std::result::Result<tonic::Response<super::BootResponse>, tonic::Status>;
+        /// The sandbox is in use for so long, counted from now: its idle time begins after that. Replaces what was said before.
+        async fn keep(
+            &self,
+            request: tonic::Request<super::KeepRequest>,
+        ) -> std::result::Result<tonic::Response<super::KeepResponse>, tonic::Status>;
         /// Removes everything the sandbox has on this host. Repeating it, or halting what never was, succeeds.
         async fn halt(
             &self,
@@ -824,6 +870,49 @@ pub mod node_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = BootSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.node.v1.Node/Keep" => {
+                    #[allow(non_camel_case_types)]
+                    struct KeepSvc<T: Node>(pub Arc<T>);
+                    impl<T: Node> tonic::server::UnaryService<super::KeepRequest>
+                    for KeepSvc<T> {
+                        type Response = super::KeepResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::KeepRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Node>::keep(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = KeepSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -96,6 +96,7 @@ impl From<EndReason> for v1::EndReason {
             EndReason::Exited => Self::Exited,
             EndReason::Oom => Self::Oom,
             EndReason::Expired => Self::Expired,
+            EndReason::Idle => Self::Idle,
             EndReason::HostRestarted => Self::HostRestarted,
         }
     }
@@ -106,6 +107,7 @@ impl From<v1::EndReason> for EndReason {
         match reason {
             v1::EndReason::Oom => Self::Oom,
             v1::EndReason::Expired => Self::Expired,
+            v1::EndReason::Idle => Self::Idle,
             v1::EndReason::HostRestarted => Self::HostRestarted,
             v1::EndReason::Exited | v1::EndReason::Unspecified => Self::Exited,
         }
@@ -186,7 +188,8 @@ mod tests {
 
     use super::*;
 
-    const REASONS: [EndReason; 4] = [EndReason::Exited, EndReason::Oom, EndReason::Expired, EndReason::HostRestarted];
+    const REASONS: [EndReason; 5] =
+        [EndReason::Exited, EndReason::Oom, EndReason::Expired, EndReason::Idle, EndReason::HostRestarted];
 
     #[test]
     fn an_instance_comes_back_as_it_was_sent() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sentinal_model::{Cpu, Disk, Error, Generation, Memory, Millis};
 
 use super::{invalid, parse, sandbox_id};
-use crate::{AgentToken, Boot, Halt, Place, v1};
+use crate::{AgentToken, Boot, Halt, Keep, Place, v1};
 
 impl From<Place> for v1::PlaceRequest {
     fn from(place: Place) -> Self {
@@ -18,6 +18,7 @@ impl From<Place> for v1::PlaceRequest {
             memory_bytes: place.memory.bytes(),
             disk_bytes: place.disk.bytes(),
             expires_at_ms: place.expires_at.0,
+            idle_timeout_ms: place.idle_timeout.map_or(0, milliseconds),
         }
     }
 }
@@ -36,6 +37,7 @@ impl TryFrom<v1::PlaceRequest> for Place {
             memory: Memory::try_from_bytes(request.memory_bytes).map_err(|error| invalid("memory_bytes", &error))?,
             disk: Disk::try_from_bytes(request.disk_bytes).map_err(|error| invalid("disk_bytes", &error))?,
             expires_at: Millis(request.expires_at_ms),
+            idle_timeout: (request.idle_timeout_ms != 0).then(|| Duration::from_millis(request.idle_timeout_ms)),
         })
     }
 }
@@ -47,7 +49,7 @@ impl From<Boot> for v1::BootRequest {
             generation: boot.generation.0,
             token: boot.token.0.to_vec(),
             epoch: boot.epoch,
-            agent_deadline_ms: u64::try_from(boot.agent_deadline.as_millis()).unwrap_or(u64::MAX),
+            agent_deadline_ms: milliseconds(boot.agent_deadline),
         }
     }
 }
@@ -64,6 +66,22 @@ impl TryFrom<v1::BootRequest> for Boot {
             epoch: request.epoch,
             agent_deadline: Duration::from_millis(request.agent_deadline_ms),
         })
+    }
+}
+
+impl From<Keep> for v1::KeepRequest {
+    fn from(keep: Keep) -> Self {
+        let busy_ms = milliseconds(keep.busy_for);
+        Self { sandbox_id: keep.id.to_string(), generation: keep.generation.0, busy_ms }
+    }
+}
+
+impl TryFrom<v1::KeepRequest> for Keep {
+    type Error = Error;
+
+    fn try_from(request: v1::KeepRequest) -> Result<Self, Error> {
+        let busy_for = Duration::from_millis(request.busy_ms);
+        Ok(Self { id: sandbox_id(&request.sandbox_id)?, generation: generation(request.generation)?, busy_for })
     }
 }
 
@@ -87,6 +105,10 @@ impl TryFrom<v1::StatsRequest> for sentinal_model::SandboxId {
     fn try_from(request: v1::StatsRequest) -> Result<Self, Error> {
         sandbox_id(&request.sandbox_id)
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Zero stands for "never asked" in a node's answers, so nobody may ask with it.
@@ -114,6 +136,7 @@ mod tests {
             memory_bytes: sizes.1,
             disk_bytes: sizes.2,
             expires_at_ms: 1,
+            idle_timeout_ms: 5,
         }
     }
 
@@ -165,6 +188,9 @@ mod tests {
             }
             if let Ok(request) = v1::BootRequest::decode(bytes.as_slice()) {
                 let _ = Boot::try_from(request);
+            }
+            if let Ok(request) = v1::KeepRequest::decode(bytes.as_slice()) {
+                let _ = Keep::try_from(request);
             }
             if let Ok(request) = v1::HaltRequest::decode(bytes.as_slice()) {
                 let _ = Halt::try_from(request);

@@ -3,8 +3,8 @@
 //! | record | engine has it | becomes |
 //! |---|---|---|
 //! | booting, up | running | up, watched |
-//! | up | ended | ended, with the engine's reason |
-//! | up | partly or not | ended: expired if its ttl is over, else exited |
+//! | up | ended | ended: expired if its ttl is over, idle if its idle timeout is, else with the engine's reason |
+//! | up | partly or not | the same, as exited |
 //! | booting | else | booting: the server decides |
 //! | placed, halting, ended | whatever | the same |
 //! | none or unreadable | anything | an orphan: listed as partial, with generation zero |
@@ -13,12 +13,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sentinal_engine::InstanceState as Found;
+use sentinal_engine::{EndReason as Gone, InstanceState as Found};
 use sentinal_model::{EngineName, Generation, SandboxId};
 use sentinal_node_protocol::{EndReason, InstanceState};
 use tokio::time::{sleep, timeout};
 
-use super::{Host, end::end_reason, entry::Slot, hold::Held, on_disk};
+use super::{Host, end::why, entry::Slot, hold::Held, on_disk};
 use crate::{
     error::NodeError,
     folder::Kept,
@@ -129,15 +129,16 @@ impl Host {
     }
 
     fn stage_now(&self, record: &Record, sighting: Sighting) -> Stage {
-        let over = record.expires_at < self.clock.now();
-        let gone = Stage::Ended(if over { EndReason::Expired } else { EndReason::Exited });
+        let now = self.clock.now();
         if record.host_boot_id != self.boot_id {
             return after_host_restart(record.stage);
         }
         match (record.stage, sighting) {
             (Stage::Booting | Stage::Up, Sighting::Found(Found::Running)) => Stage::Up,
-            (Stage::Up, Sighting::Found(Found::Ended(reason))) => Stage::Ended(end_reason(reason)),
-            (Stage::Up, Sighting::Found(Found::Partial) | Sighting::Nothing) => gone,
+            (Stage::Up, Sighting::Found(Found::Ended(reason))) => Stage::Ended(why(record, reason, now)),
+            (Stage::Up, Sighting::Found(Found::Partial) | Sighting::Nothing) => {
+                Stage::Ended(why(record, Gone::Exited, now))
+            }
             (stage, _) => stage,
         }
     }

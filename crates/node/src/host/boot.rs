@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use sentinal_agent_protocol::{ENV_DEADLINE_MS, ENV_EPOCH, ENV_TOKEN};
+use sentinal_agent_protocol::{ENV_DEADLINE_MS, ENV_EPOCH, ENV_IDLE_MS, ENV_TOKEN};
 use sentinal_engine::BootSpec;
 use sentinal_model::limits::BOOT_DEADLINE;
 use sentinal_node_protocol::{AgentToken, Boot};
@@ -51,7 +51,8 @@ impl Host {
             Record { generation: boot.generation, host_boot_id: self.boot_id.clone(), ..record.at(Stage::Booting) };
         self.write(held, record.clone()).await?;
         self.call_engine(held, &self.spec(&record, boot), until).await?;
-        self.write(held, record.at(Stage::Up)).await?;
+        self.write(held, Record { busy_until: self.clock.now(), ..record.at(Stage::Up) }).await?;
+        self.start_timer(held);
         self.start_watcher(held);
         let boot_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(sandbox = %boot.id, engine = %record.engine, boot_ms, "sandbox booted");
@@ -84,7 +85,7 @@ impl Host {
             image: record.image.path.clone(),
             agent: self.agent.clone(),
             socket_folder: folder.host(),
-            agent_env: agent_env(boot),
+            agent_env: agent_env(record, boot),
             cpu: record.cpu,
             memory: record.memory,
             disk: record.disk,
@@ -92,12 +93,14 @@ impl Host {
     }
 }
 
-fn agent_env(boot: &Boot) -> Vec<(String, String)> {
-    vec![
+fn agent_env(record: &Record, boot: &Boot) -> Vec<(String, String)> {
+    let mut env = vec![
         (ENV_TOKEN.to_owned(), hex(&boot.token)),
         (ENV_EPOCH.to_owned(), boot.epoch.to_string()),
         (ENV_DEADLINE_MS.to_owned(), boot.agent_deadline.as_millis().to_string()),
-    ]
+    ];
+    env.extend(record.idle_timeout.map(|idle| (ENV_IDLE_MS.to_owned(), idle.as_millis().to_string())));
+    env
 }
 
 fn hex(token: &AgentToken) -> String {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sentinal_engine::EngineError;
-use sentinal_model::{EngineName, SandboxId};
+use sentinal_engine::{EndReason as Gone, EngineError};
+use sentinal_model::{EngineName, Millis, SandboxId};
 use sentinal_node_protocol::{EndReason, NodeEvent};
 use tokio::time::sleep;
 
@@ -12,7 +12,10 @@ use super::{
     entry::{Entry, Slot},
     hold::Held,
 };
-use crate::{limits, record::Stage};
+use crate::{
+    limits,
+    record::{Record, Stage},
+};
 
 impl Host {
     /// Waits for the end of an instance that is up, beside all verbs.
@@ -28,11 +31,12 @@ impl Host {
         let reason = self.end_of(engine, &entry.id()).await;
         let mut held = Held::of(entry).await;
         if held.stage() == Some(Stage::Up) && !held.entry.halting.is_cancelled() {
-            self.ended(&mut held, reason).await;
+            let reason = held.record().map(|record| why(record, reason, self.clock.now()));
+            self.ended(&mut held, reason.unwrap_or(EndReason::Exited)).await;
         }
     }
 
-    async fn end_of(&self, name: EngineName, id: &SandboxId) -> EndReason {
+    async fn end_of(&self, name: EngineName, id: &SandboxId) -> Gone {
         let mut backoff = limits::BACKOFF_MIN;
         loop {
             let ended = match self.engine(name) {
@@ -40,8 +44,8 @@ impl Host {
                 Err(_) => Err(EngineError::NotFound(*id)),
             };
             match ended {
-                Ok(reason) => return end_reason(reason),
-                Err(EngineError::NotFound(_)) => return EndReason::Exited,
+                Ok(reason) => return reason,
+                Err(EngineError::NotFound(_)) => return Gone::Exited,
                 Err(error) => tracing::warn!(sandbox = %id, %error, "end of the instance cannot be watched"),
             }
             sleep(backoff).await;
@@ -59,10 +63,13 @@ impl Host {
     }
 }
 
-/// The engine's reason in the protocol's words.
-pub(super) const fn end_reason(reason: sentinal_engine::EndReason) -> EndReason {
-    match reason {
-        sentinal_engine::EndReason::Exited => EndReason::Exited,
-        sentinal_engine::EndReason::Oom => EndReason::Oom,
+/// Why an instance ended. The engine does not know that its agent ended it, which it does when the time is over.
+pub(super) fn why(record: &Record, gone: Gone, now: Millis) -> EndReason {
+    let was_idle = record.idle_timeout.is_some_and(|idle| record.busy_until.after(idle) <= now);
+    match gone {
+        Gone::Oom => EndReason::Oom,
+        Gone::Exited if record.expires_at < now => EndReason::Expired,
+        Gone::Exited if was_idle => EndReason::Idle,
+        Gone::Exited => EndReason::Exited,
     }
 }

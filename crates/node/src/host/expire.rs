@@ -1,7 +1,9 @@
-//! The ttl, enforced by the node itself: nobody else has to be alive for it.
+//! The ttl and the idle timeout, enforced by the node itself: nobody else has to be alive for it.
 //!
 //! The end is a moment of the wall clock, which may step; what is waited for is a duration on the monotonic
-//! clock, taken when the sandbox was placed or found, and never longer than any ttl.
+//! clock, taken when the sandbox was placed or found, and never longer than any ttl. Whether a sandbox is idle the
+//! server says ([`super::keep`]); what it said last is in the record, so that neither a server that is dead nor a node
+//! that is started again ends a sandbox in which an execution may still run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +20,18 @@ use super::{
     hold::Held,
     on_disk,
 };
-use crate::{error::NodeError, limits, record::Stage};
+use crate::{
+    error::NodeError,
+    limits,
+    record::{Record, Stage},
+};
+
+/// When the node ends a sandbox by itself, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    left: Duration,
+    reason: EndReason,
+}
 
 /// What became of an attempt to end an expired sandbox.
 enum Attempt {
@@ -27,16 +40,11 @@ enum Attempt {
 }
 
 impl Host {
-    /// How long from now until the node ends a sandbox by itself.
-    pub(super) fn time_left(&self, expires_at: Millis) -> Duration {
-        expires_at.since(self.clock.now()).min(TTL_MAX) + NODE_TTL_GRACE
-    }
-
     /// (Re)starts the sandbox's timer. One that nothing is known of has the longest ttl.
     pub(super) fn start_timer(self: &Arc<Self>, held: &mut Held) {
-        let left = held.record().map_or(TTL_MAX + NODE_TTL_GRACE, |record| self.time_left(record.expires_at));
+        let end = end(held.record(), self.clock.now());
         let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
-        let started = self.beside(host.expire(entry, Instant::now() + left));
+        let started = self.beside(host.expire(entry, Instant::now() + end.left, end.reason));
         match &mut *held.slot {
             Slot::Placed(placed) => placed.timer = Some(started),
             Slot::Orphan { timer, .. } => *timer = Some(started),
@@ -44,17 +52,17 @@ impl Host {
         }
     }
 
-    async fn expire(self: Arc<Self>, entry: Arc<Entry>, at: Instant) {
+    async fn expire(self: Arc<Self>, entry: Arc<Entry>, at: Instant, reason: EndReason) {
         sleep_until(at).await;
         entry.halting.cancel();
         let mut backoff = limits::BACKOFF_MIN;
-        while let Attempt::TryAgain = self.end_expired(&entry).await {
+        while let Attempt::TryAgain = self.end_expired(&entry, reason).await {
             sleep(backoff).await;
             backoff = (backoff * 2).min(limits::BACKOFF_MAX);
         }
     }
 
-    async fn end_expired(self: &Arc<Self>, entry: &Arc<Entry>) -> Attempt {
+    async fn end_expired(self: &Arc<Self>, entry: &Arc<Entry>, reason: EndReason) -> Attempt {
         let mut held = Held::of(Arc::clone(entry)).await;
         let engine = match &*held.slot {
             Slot::Placed(placed) => placed.record.engine,
@@ -66,7 +74,7 @@ impl Host {
                 if let Slot::Placed(placed) = &mut *held.slot {
                     placed.usage = usage;
                 }
-                self.note_expired(&mut held).await;
+                self.note_expired(&mut held, reason).await;
                 Attempt::Done
             }
             Err(error) => {
@@ -77,13 +85,13 @@ impl Host {
     }
 
     /// Nothing runs any more. The record stays until the server has asked for the halt, so that it learns why.
-    async fn note_expired(self: &Arc<Self>, held: &mut Held) {
+    async fn note_expired(self: &Arc<Self>, held: &mut Held, reason: EndReason) {
         let folder = self.folder.instance(&held.entry.id());
         if let Err(error) = on_disk(move || folder.clear()).await.map_err(NodeError::files("clear its folder")) {
             tracing::warn!(sandbox = %held.entry.id(), %error, "files of an expired sandbox stay until its halt");
         }
         match held.stage() {
-            Some(Stage::Placed | Stage::Booting | Stage::Up) => self.ended(held, EndReason::Expired).await,
+            Some(Stage::Placed | Stage::Booting | Stage::Up) => self.ended(held, reason).await,
             Some(Stage::Ended(_) | Stage::Halting) => {}
             None => self.forget_orphan(held),
         }
@@ -96,4 +104,16 @@ impl Host {
         }
         self.table.forget(&held.entry);
     }
+}
+
+/// When and why a sandbox is ended here. A moment that has passed counts from now: whoever might have said something
+/// else had no chance to while no node ran.
+fn end(record: Option<&Record>, now: Millis) -> End {
+    let ttl = record.map_or(TTL_MAX, |record| record.expires_at.since(now).min(TTL_MAX));
+    let expired = End { left: ttl + NODE_TTL_GRACE, reason: EndReason::Expired };
+    let idle = record.filter(|record| record.stage == Stage::Up).and_then(|record| {
+        let left = record.busy_until.since(now).min(TTL_MAX) + record.idle_timeout?;
+        Some(End { left: left + limits::IDLE_GRACE, reason: EndReason::Idle })
+    });
+    idle.filter(|idle| idle.left < expired.left).unwrap_or(expired)
 }

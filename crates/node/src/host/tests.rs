@@ -3,6 +3,7 @@
 mod chance;
 mod crash;
 mod expiry;
+mod idle;
 mod verbs;
 
 use std::{path::PathBuf, sync::Arc};

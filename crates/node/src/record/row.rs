@@ -1,6 +1,6 @@
 //! A record as JSON. Read back strictly: a file that does not say what a record says is nobody's intent.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use sentinal_model::{Cpu, Disk, Generation, Memory, Millis};
 use sentinal_node_protocol::{EndReason, HostBootId};
@@ -22,6 +22,11 @@ struct Row {
     memory_bytes: u64,
     disk_bytes: u64,
     expires_at_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idle_timeout_ms: Option<u64>,
+    /// Missing in records of earlier versions.
+    #[serde(default)]
+    busy_until_ms: i64,
     host_boot_id: String,
     state: StateRow,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +56,7 @@ enum ReasonRow {
     Exited,
     Oom,
     Expired,
+    Idle,
     HostRestarted,
 }
 
@@ -92,6 +98,8 @@ impl From<&Record> for Row {
             memory_bytes: record.memory.bytes(),
             disk_bytes: record.disk.bytes(),
             expires_at_ms: record.expires_at.0,
+            idle_timeout_ms: record.idle_timeout.map(|idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
+            busy_until_ms: record.busy_until.0,
             host_boot_id: record.host_boot_id.0.clone(),
             state,
             end_reason,
@@ -120,6 +128,8 @@ impl TryFrom<Row> for Record {
             memory: Memory::try_from_bytes(row.memory_bytes).map_err(wrong("memory_bytes"))?,
             disk: Disk::try_from_bytes(row.disk_bytes).map_err(wrong("disk_bytes"))?,
             expires_at: Millis(row.expires_at_ms),
+            idle_timeout: row.idle_timeout_ms.map(Duration::from_millis),
+            busy_until: Millis(row.busy_until_ms),
             host_boot_id: HostBootId(row.host_boot_id),
             stage: stage(row.state, row.end_reason)?,
         })
@@ -141,6 +151,7 @@ const fn reason_row(reason: EndReason) -> ReasonRow {
         EndReason::Exited => ReasonRow::Exited,
         EndReason::Oom => ReasonRow::Oom,
         EndReason::Expired => ReasonRow::Expired,
+        EndReason::Idle => ReasonRow::Idle,
         EndReason::HostRestarted => ReasonRow::HostRestarted,
     }
 }
@@ -150,6 +161,7 @@ fn stage(state: StateRow, reason: Option<ReasonRow>) -> Result<Stage, InvalidRec
         ReasonRow::Exited => EndReason::Exited,
         ReasonRow::Oom => EndReason::Oom,
         ReasonRow::Expired => EndReason::Expired,
+        ReasonRow::Idle => EndReason::Idle,
         ReasonRow::HostRestarted => EndReason::HostRestarted,
     });
     match (state, reason) {
@@ -188,6 +200,8 @@ mod tests {
             memory: Memory::try_from_bytes(64 << 20).unwrap(),
             disk: Disk::try_from_bytes(16 << 20).unwrap(),
             expires_at: Millis(7),
+            idle_timeout: Some(Duration::from_secs(3)),
+            busy_until: Millis(5),
             host_boot_id: HostBootId("boot".to_owned()),
             stage,
         }
@@ -195,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_record_is_read_back_as_it_was_written() {
-        let reasons = [EndReason::Exited, EndReason::Oom, EndReason::Expired, EndReason::HostRestarted];
+        let reasons =
+            [EndReason::Exited, EndReason::Oom, EndReason::Expired, EndReason::Idle, EndReason::HostRestarted];
         let stages = [Stage::Placed, Stage::Booting, Stage::Up, Stage::Halting];
         for stage in stages.into_iter().chain(reasons.map(Stage::Ended)) {
             let record = record(stage);

@@ -39,6 +39,9 @@ struct SpecJson {
     disk_bytes: u64,
     image: String,
     ttl_us: u64,
+    /// Missing in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idle_timeout_us: Option<u64>,
     labels: BTreeMap<String, String>,
 }
 
@@ -84,6 +87,7 @@ fn spec_column(spec: &Spec) -> String {
         disk_bytes: spec.disk.bytes(),
         image: spec.image.to_string(),
         ttl_us: micros(spec.ttl),
+        idle_timeout_us: spec.idle_timeout.map(micros),
         labels: spec.labels.as_map().clone(),
     };
     serde_json::to_string(&json).expect("strings and numbers are always JSON")
@@ -168,6 +172,7 @@ impl SandboxRow {
             disk: reader.parsed("spec.disk_bytes", Disk::try_from_bytes(json.disk_bytes))?,
             image: reader.parsed("spec.image", json.image.parse())?,
             ttl: Duration::from_micros(json.ttl_us),
+            idle_timeout: json.idle_timeout_us.map(Duration::from_micros),
             labels: reader.parsed("spec.labels", Labels::try_from(json.labels))?,
         })
     }

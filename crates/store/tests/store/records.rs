@@ -131,6 +131,7 @@ fn spec() -> Spec {
         disk: Disk::try_from_bytes(1 << 30).unwrap(),
         image: ImageName::default(),
         ttl: Duration::from_secs(300),
+        idle_timeout: Some(Duration::from_millis(1500)),
         labels: Labels::try_from(BTreeMap::from([("team".to_owned(), "blue".to_owned())])).unwrap(),
     }
 }

@@ -46,6 +46,7 @@ fn spec() -> impl Strategy<Value = Spec> {
         limits::MEMORY_BYTES_MIN..=limits::MEMORY_BYTES_MAX,
         limits::DISK_BYTES_MIN..=limits::DISK_BYTES_MAX,
         0..=86_400_000_000_u64,
+        prop::option::of(0..=86_400_000_000_u64),
     );
     let labels = prop::collection::btree_map("[a-zé]{1,9}", "[^\\p{Cc}]{0,20}", 0..5);
     (engine, amounts, "[a-z0-9][a-z0-9/:_-]{0,30}", labels).prop_map(|(engine, amounts, image, labels)| Spec {
@@ -54,6 +55,7 @@ fn spec() -> impl Strategy<Value = Spec> {
         memory: Memory::try_from_bytes(amounts.1).unwrap(),
         disk: Disk::try_from_bytes(amounts.2).unwrap(),
         ttl: Duration::from_micros(amounts.3),
+        idle_timeout: amounts.4.map(Duration::from_micros),
         image: image.parse().unwrap(),
         labels: Labels::try_from(labels.into_iter().collect::<BTreeMap<_, _>>()).unwrap(),
     })

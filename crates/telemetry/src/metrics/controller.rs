@@ -52,7 +52,7 @@ impl Figures {
         );
         registry.register(
             "sentinal_controller_sandboxes_finished",
-            "Sandboxes that ended, and how: destroyed, expired or what failed",
+            "Sandboxes that ended, and how: destroyed, expired, idle or what failed",
             figures.sandboxes_finished.clone(),
         );
         figures

@@ -1,0 +1,61 @@
+//! Executions that are past their timeout and whose agent has not said that they ended: because nobody asked it for a
+//! while, because it is busy, or because it is a guest's by now. In the end there is no process of it any more.
+
+use std::{sync::Arc, time::Duration};
+
+use sentinal_agent_client::AgentError;
+use sentinal_model::{Code, limits};
+use tokio::time::{sleep, timeout};
+
+use crate::{live::Live, table::Entry};
+
+/// `SIGKILL`.
+const KILL: i32 = 9;
+
+/// How long an agent that says that it killed an execution may take to tell its end.
+const KILLED_GRACE: Duration = Duration::from_secs(10);
+
+/// How long the output of an execution whose process has ended may take to arrive.
+const OUTPUT_GRACE: Duration = Duration::from_secs(60);
+
+/// What an agent says of an execution that it was told to kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// It has done so.
+    Killed,
+    /// There is no such process any more.
+    Over,
+    /// Nothing that could be believed.
+    Nothing,
+}
+
+/// Has an execution ended that its agent should have ended by now, and gives the agent time to tell how it did. When
+/// this returns, either the execution has no process any more, or its sandbox is being ended.
+pub(crate) async fn end(live: &Live, entry: &Arc<Entry>) {
+    match kill(live, entry).await {
+        Said::Over => sleep(OUTPUT_GRACE).await,
+        Said::Killed => {
+            sleep(KILLED_GRACE).await;
+            if kill(live, entry).await != Said::Over {
+                entry.silent();
+            }
+        }
+        Said::Nothing => {
+            tracing::warn!(sandbox = %live.record.sandbox, execution = %live.record.id,
+                "agent did not end an execution at its timeout; the sandbox is ended");
+            entry.silent();
+        }
+    }
+}
+
+async fn kill(live: &Live, entry: &Arc<Entry>) -> Said {
+    let asked = async {
+        let agent = entry.agent().await.ok_or(AgentError::Disconnected)?;
+        agent.signal(live.record.id, KILL).await
+    };
+    match timeout(limits::AGENT_ANSWER_DEADLINE, asked).await {
+        Ok(Ok(())) => Said::Killed,
+        Ok(Err(AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _))) => Said::Over,
+        Ok(Err(AgentError::Refused(..) | AgentError::Disconnected | AgentError::Deadline)) | Err(_) => Said::Nothing,
+    }
+}
