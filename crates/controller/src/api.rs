@@ -103,7 +103,7 @@ pub struct Health {
 impl Controller {
     /// Whether the server can do its job now. Cheap: answered from what is known.
     pub fn health(&self) -> Health {
-        let node = self.context.node_state.view().and_then(|view| usable(&view));
+        let node = self.context.node_state.view().and_then(|measured| usable(&measured.view));
         Health { node }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sentinal_agent_client::{Agent, Listen};
+use sentinal_agent_client::{Agent, AgentError, Listen};
 use sentinal_model::{Code, End, Error, Event, Failure, Generation, Millis, Phase, Result, limits};
 use sentinal_node_protocol::{AgentToken, Boot, Place};
 use sentinal_store::SandboxRecord;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     context::Context,
@@ -23,6 +26,11 @@ const BOOTS_MAX: u32 = 3;
 
 /// Longest sleep towards a moment of the wall clock, so that a step of that clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(10);
+
+/// How long a sandbox may take to be up: its turn, its boot, its agent's first word.
+const UP_DEADLINE: Duration = limits::BOOT_TURN_DEADLINE
+    .saturating_add(limits::BOOT_DEADLINE)
+    .saturating_add(limits::AGENT_DIAL_DEADLINE);
 
 /// The first and only boot of a sandbox.
 pub(crate) const FIRST_EPOCH: u64 = 1;
@@ -126,7 +134,7 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
     };
     let booted = tokio::select! {
         () = stopped => return,
-        booted = timeout(limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE, boot(context, entry, observed)) => booted,
+        booted = timeout(UP_DEADLINE, boot(context, entry, observed)) => booted,
     };
     let message = match booted {
         Ok(Ok(())) => return,
@@ -139,10 +147,7 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
             tracing::warn!(sandbox = %entry.record().id, ?error, "sandbox did not boot");
             error.message().to_owned()
         }
-        Err(_) => format!(
-            "the sandbox was not up within {} s",
-            (limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE).as_secs()
-        ),
+        Err(_) => format!("the sandbox was not up within {} s", UP_DEADLINE.as_secs()),
     };
     if let Some(engine) = entry.record().engine {
         context.metrics().engine_failed(engine);
@@ -169,13 +174,14 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
         epoch: FIRST_EPOCH,
         agent_deadline: record.expires_at.since(context.now()) + limits::AGENT_TTL_GRACE,
     };
-    // The agent may dial before the engine's own start has returned.
+    let is_booted = Notify::new();
+    let booted = async { context.node().boot(boot).await.inspect(|()| is_booted.notify_one()) };
     let dialled = async {
-        agent.connection(limits::BOOT_DEADLINE + limits::AGENT_DIAL_DEADLINE).await?;
+        dialled(&agent, &is_booted).await?;
         context.metrics().agent_dialled(asked.elapsed());
         Ok(())
     };
-    tokio::try_join!(context.node().boot(boot), dialled)?;
+    tokio::try_join!(booted, dialled)?;
     if let Some(engine) = record.engine {
         context.metrics().engine_booted(engine, asked.elapsed());
     }
@@ -184,6 +190,19 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
     entry.observe(Observed::AsRecorded);
     tracing::info!(sandbox = %record.id, boot_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox booted");
     Ok(())
+}
+
+/// Waits for the agent's first word, until a while after the boot. It may come before the engine's own start returns.
+async fn dialled(agent: &Agent, is_booted: &Notify) -> Result<()> {
+    let late = async {
+        is_booted.notified().await;
+        sleep(limits::AGENT_DIAL_DEADLINE).await;
+    };
+    tokio::select! {
+        biased;
+        dialled = agent.connection(UP_DEADLINE) => dialled.map(drop).map_err(Error::from),
+        () = late => Err(AgentError::Deadline.into()),
+    }
 }
 
 /// Listens for the agent of a running instance that an earlier server booted.

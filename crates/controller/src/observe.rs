@@ -1,6 +1,7 @@
 //! Watches the node: what it has, what ended on it, and, after every gap, what is there at all.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,7 +10,7 @@ use futures::StreamExt;
 use sentinal_model::{Generation, Phase, Result, SandboxId};
 use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeInstance, NodeView};
 
-use crate::{context::Context, decide::Observed};
+use crate::{context::Context, decide::Observed, table::Entry};
 
 /// How often the node's figures are asked for.
 const DESCRIBE_EVERY: Duration = Duration::from_secs(2);
@@ -17,10 +18,18 @@ const DESCRIBE_EVERY: Duration = Duration::from_secs(2);
 /// How long to rest before the node is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
+/// What the node said of itself, and of which sandboxes that can tell.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) view: NodeView,
+    /// Those that were up when it was asked: what they use is in its figures.
+    pub(crate) up: HashSet<SandboxId>,
+}
+
 /// What the node last said of itself; `Err` is why it does not answer.
 #[derive(Debug)]
 pub(crate) struct NodeState {
-    view: Mutex<std::result::Result<Arc<NodeView>, String>>,
+    view: Mutex<std::result::Result<Arc<Measured>, String>>,
 }
 
 impl Default for NodeState {
@@ -30,22 +39,24 @@ impl Default for NodeState {
 }
 
 impl NodeState {
-    pub(crate) fn view(&self) -> std::result::Result<Arc<NodeView>, String> {
+    pub(crate) fn view(&self) -> std::result::Result<Arc<Measured>, String> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, view: std::result::Result<Arc<NodeView>, String>) {
+    fn set(&self, view: std::result::Result<Arc<Measured>, String>) {
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
     }
 }
 
 /// Asks the node for its figures and keeps them.
-pub(crate) async fn describe(context: &Context) -> Result<Arc<NodeView>> {
+pub(crate) async fn describe(context: &Context) -> Result<Arc<Measured>> {
+    let is_up = |entry: &Arc<Entry>| matches!(entry.record().phase, Phase::Running(_));
+    let up = context.table.all().into_iter().filter(is_up).map(|entry| entry.record().id).collect();
     match context.node().describe().await {
         Ok(view) => {
-            let view = Arc::new(view);
-            context.node_state.set(Ok(Arc::clone(&view)));
-            Ok(view)
+            let measured = Arc::new(Measured { view, up });
+            context.node_state.set(Ok(Arc::clone(&measured)));
+            Ok(measured)
         }
         Err(error) => {
             context.node_state.set(Err(error.message().to_owned()));

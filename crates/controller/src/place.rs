@@ -2,17 +2,19 @@
 
 use sentinal_model::{Error, ImageName, Placement, Result, Spec};
 use sentinal_node_protocol::{NodeView, Probe};
-use sentinal_scheduler::{EngineState, Node, Policy, Request, Room, place};
+use sentinal_scheduler::{EngineState, Node, Policy, Pressure, Request, Room, place};
 use sentinal_store::SandboxRecord;
+
+use crate::observe::Measured;
 
 /// Where a sandbox with this spec goes now. `promised`: the sandboxes that are not finished.
 pub(crate) fn choose<'a>(
     spec: &Spec,
-    view: Option<&NodeView>,
+    measured: Option<&Measured>,
     promised: impl Iterator<Item = &'a SandboxRecord>,
     policy: Policy,
 ) -> Result<Placement> {
-    let nodes: Vec<Node> = view.map(|view| node(view, promised)).into_iter().collect();
+    let nodes: Vec<Node> = measured.map(|measured| node(measured, promised)).into_iter().collect();
     let request = Request { engine: spec.engine, cpu: spec.cpu, memory: spec.memory };
     Ok(place(&request, &nodes, policy)?)
 }
@@ -28,7 +30,8 @@ pub(crate) fn check_image(image: &ImageName, view: &NodeView) -> Result<()> {
     Err(Error::invalid(format!("image {:?} does not exist; known are: {known}", image.as_str())))
 }
 
-fn node<'a>(view: &NodeView, promised: impl Iterator<Item = &'a SandboxRecord>) -> Node {
+fn node<'a>(measured: &Measured, promised: impl Iterator<Item = &'a SandboxRecord>) -> Node {
+    let view = &measured.view;
     let engine = |engine: &sentinal_node_protocol::EngineView| EngineState {
         name: engine.name,
         usable: match &engine.probe {
@@ -36,24 +39,34 @@ fn node<'a>(view: &NodeView, promised: impl Iterator<Item = &'a SandboxRecord>) 
             Probe::Unavailable { reason } => Err(reason.clone()),
         },
     };
-    Node { id: view.node.clone(), engines: view.engines.iter().map(engine).collect(), room: room(view, promised) }
+    Node { id: view.node.clone(), engines: view.engines.iter().map(engine).collect(), room: room(measured, promised) }
 }
 
-fn room<'a>(view: &NodeView, promised: impl Iterator<Item = &'a SandboxRecord>) -> Room {
+fn room<'a>(measured: &Measured, promised: impl Iterator<Item = &'a SandboxRecord>) -> Room {
+    let said = measured.view.room;
     let empty = Room {
-        cpu_milli_total: view.room.cpu_milli_total.into(),
+        cpu_milli_total: said.cpu_milli_total.into(),
         cpu_milli_promised: 0,
-        memory_bytes_total: view.room.memory_bytes_total,
-        memory_bytes_available: view.room.memory_bytes_available,
+        memory_bytes_total: said.memory_bytes_total,
+        memory_bytes_available: said.memory_bytes_available,
         memory_bytes_promised: 0,
-        disk_bytes_total: view.room.disk_bytes_total,
-        disk_bytes_available: view.room.disk_bytes_available,
+        memory_bytes_unmeasured: 0,
+        memory_pressure: said
+            .memory_pressure
+            .map(|said| Pressure { some_percent: said.some_percent, full_percent: said.full_percent }),
+        disk_bytes_total: said.disk_bytes_total,
+        disk_bytes_available: said.disk_bytes_available,
         sandboxes: 0,
     };
-    promised.fold(empty, |room, record| Room {
-        cpu_milli_promised: room.cpu_milli_promised.saturating_add(record.spec.cpu.milli().into()),
-        memory_bytes_promised: room.memory_bytes_promised.saturating_add(record.spec.memory.bytes()),
-        sandboxes: room.sandboxes + 1,
-        ..room
+    promised.fold(empty, |room, record| {
+        let memory_bytes = record.spec.memory.bytes();
+        let unmeasured_bytes = if measured.up.contains(&record.id) { 0 } else { memory_bytes };
+        Room {
+            cpu_milli_promised: room.cpu_milli_promised.saturating_add(record.spec.cpu.milli().into()),
+            memory_bytes_promised: room.memory_bytes_promised.saturating_add(memory_bytes),
+            memory_bytes_unmeasured: room.memory_bytes_unmeasured.saturating_add(unmeasured_bytes),
+            sandboxes: room.sandboxes + 1,
+            ..room
+        }
     })
 }

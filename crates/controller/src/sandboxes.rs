@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     decide::Observed,
     drive, events,
-    observe::describe,
+    observe::{Measured, describe},
     place,
     table::{Change, Entry},
 };
@@ -85,21 +85,17 @@ pub(crate) enum Kind {
 
 /// Places a sandbox, makes it durable, and starts driving it.
 pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec, kind: Kind) -> Result<Arc<Entry>> {
-    let view = match context.node_state.view() {
-        Ok(view) if place::check_image(&spec.image, &view).is_ok() => Some(view),
-        // What is known may be old: ask before refusing.
-        Ok(_) | Err(_) => Some(describe(context).await?),
-    };
-    if let Some(view) = &view {
-        place::check_image(&spec.image, view)?;
-    }
-    let own = Own { tenant: tenant.clone(), kind, token: token()? };
     let asked = Instant::now();
-    let policy = context.parts.settings.policy;
-    let entry = context.table.insert_with(|promised| {
-        let placement = place::choose(&spec, view.as_deref(), promised.iter().map(Arc::as_ref), policy)?;
-        Ok(Entry::new(new_record(context, spec, placement, own)?, Observed::AsRecorded))
-    })?;
+    let own = Own { tenant: tenant.clone(), kind, token: token()? };
+    let known = context.node_state.view().ok();
+    let entry = match known.map(|measured| placed(context, &measured, &spec, &own)) {
+        Some(Ok(entry)) => entry,
+        // What is known may be old: ask before refusing.
+        Some(Err(_)) | None => {
+            let measured = describe(context).await?;
+            placed(context, &measured, &spec, &own)?
+        }
+    };
     context.metrics().sandbox_placed(asked.elapsed());
     let (own, new) = (Arc::clone(context), Arc::clone(&entry));
     let acknowledged = async move {
@@ -108,6 +104,16 @@ pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec,
         Ok(entry)
     };
     context.complete(acknowledged).await
+}
+
+/// Places a sandbox by these figures, with nobody in between.
+fn placed(context: &Arc<Context>, measured: &Measured, spec: &Spec, own: &Own) -> Result<Arc<Entry>> {
+    place::check_image(&spec.image, &measured.view)?;
+    let policy = context.parts.settings.policy;
+    context.table.insert_with(|promised| {
+        let placement = place::choose(spec, Some(measured), promised.iter().map(Arc::as_ref), policy)?;
+        Ok(Entry::new(new_record(context, spec.clone(), placement, own.clone())?, Observed::AsRecorded))
+    })
 }
 
 /// Writes a new sandbox down; if the store does not take it, it never was.
@@ -121,6 +127,7 @@ async fn acknowledge(context: &Arc<Context>, entry: &Arc<Entry>) -> Result<()> {
 }
 
 /// What makes a sandbox somebody's.
+#[derive(Clone)]
 struct Own {
     tenant: TenantId,
     kind: Kind,

@@ -109,18 +109,25 @@ pub const PROCESSES_MAX: u32 = 512;
 /// Open files of a process in a sandbox (`RLIMIT_NOFILE` inside).
 pub const OPEN_FILES_MAX: u64 = 4096;
 
-/// How many times a node's cores may be promised to sandboxes.
+/// How many times a node's cores may be promised to sandboxes, unless the operator says otherwise.
 pub const CPU_OVERCOMMIT: u64 = 16;
-/// How many times a node's memory may be promised to sandboxes.
+/// How many times a node's memory may be promised to sandboxes, unless the operator says otherwise.
 pub const MEMORY_OVERCOMMIT: u64 = 4;
 /// Percent of a node's memory that must be available for placing one more sandbox.
 pub const MEMORY_AVAILABLE_PERCENT_MIN: u64 = 10;
+/// Percent of time in which some task of the host may wait for memory (PSI, average of 10 s) when one more sandbox is
+/// placed.
+pub const MEMORY_PRESSURE_SOME_PERCENT_MAX: u32 = 40;
+/// The same for time in which all tasks wait at once.
+pub const MEMORY_PRESSURE_FULL_PERCENT_MAX: u32 = 10;
 /// Percent of a node's disk that must stay free when one more sandbox is placed.
 pub const DISK_AVAILABLE_PERCENT_MIN: u64 = 3;
-/// Sandboxes of one node, whatever their size.
+/// Sandboxes of one node, whatever their size; the operator may say fewer.
 pub const SANDBOXES_PER_NODE_MAX: usize = 2000;
 
-/// How long a boot may take before it is given up.
+/// How long a boot may wait for its turn: a host boots a few at once.
+pub const BOOT_TURN_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a boot may take, once it is its turn, before it is given up.
 pub const BOOT_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a halt may take before it is reported as stuck and tried again.
 pub const HALT_DEADLINE: Duration = Duration::from_secs(30);

@@ -153,7 +153,7 @@ impl Node for UnixNode {
     }
 
     async fn boot(&self, request: Boot) -> Result<()> {
-        let deadline = limits::BOOT_DEADLINE + ANSWER_GRACE;
+        let deadline = limits::BOOT_TURN_DEADLINE + limits::BOOT_DEADLINE + ANSWER_GRACE;
         self.call(deadline, v1::BootRequest::from(request), method!(boot)).await.map(|_| ())
     }
 

@@ -12,7 +12,7 @@ mod wire;
 pub use client::{CALL_DEADLINE, UnixNode};
 pub use port::{
     AgentToken, Boot, EndReason, EngineView, EventStream, Halt, HostBootId, HostUsage, ImageView, InstanceState,
-    Inventory, Keep, Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
+    Inventory, Keep, MemoryPressure, Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
 };
 
 /// The messages and the service, generated from `proto/node.proto`.

@@ -146,6 +146,17 @@ pub struct Room {
     pub disk_bytes_total: u64,
     /// What is free on it.
     pub disk_bytes_available: u64,
+    /// How much its programs wait for memory; `None` where its kernel does not measure that.
+    pub memory_pressure: Option<MemoryPressure>,
+}
+
+/// How much of the last ten seconds tasks of a host waited for memory, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryPressure {
+    /// Some task did.
+    pub some_percent: u32,
+    /// All of them did at once.
+    pub full_percent: u32,
 }
 
 /// An engine and its last probe.

@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod meminfo;
+mod pressure;
 
 use std::{fs, io, path::Path};
 
@@ -18,6 +19,7 @@ pub(crate) fn measure(state_folder: &Path) -> io::Result<Room> {
         memory_bytes_available: memory.available.min(limit.map_or(u64::MAX, |limit| limit.available)),
         disk_bytes_total: disk.f_blocks.saturating_mul(disk.f_frsize),
         disk_bytes_available: disk.f_bavail.saturating_mul(disk.f_frsize),
+        memory_pressure: pressure::measure()?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The choice itself.
 
-use sentinal_model::{Code, Cpu, EngineChoice, EngineName, Error, Isolation, Memory, NodeId, Placement};
+use sentinal_model::{Code, Cpu, EngineChoice, EngineName, Error, Isolation, Memory, NodeId, Placement, limits};
 
 use crate::Room;
 
@@ -20,12 +20,35 @@ pub struct Request {
 pub struct Policy {
     /// Nothing weaker is ever used.
     pub minimum_isolation: Isolation,
+    /// How much may be promised.
+    pub overcommit: Overcommit,
+}
+
+/// How much a node may promise to its sandboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overcommit {
+    /// How many times its cores.
+    pub cpu: u64,
+    /// How many times its memory.
+    pub memory: u64,
+    /// How many sandboxes.
+    pub sandboxes: usize,
+}
+
+impl Default for Overcommit {
+    fn default() -> Self {
+        Self {
+            cpu: limits::CPU_OVERCOMMIT,
+            memory: limits::MEMORY_OVERCOMMIT,
+            sandboxes: limits::SANDBOXES_PER_NODE_MAX,
+        }
+    }
 }
 
 impl Default for Policy {
     /// At least a kernel of its own in user space: the host's own kernel must be allowed explicitly.
     fn default() -> Self {
-        Self { minimum_isolation: Isolation::UserspaceKernel }
+        Self { minimum_isolation: Isolation::UserspaceKernel, overcommit: Overcommit::default() }
     }
 }
 
@@ -79,9 +102,9 @@ pub fn place(request: &Request, nodes: &[Node], policy: Policy) -> Result<Placem
         }
         let (fitting, refused): (Vec<_>, Vec<_>) = usable
             .into_iter()
-            .map(|node| (node, node.room.refusal(request.cpu, request.memory)))
+            .map(|node| (node, node.room.refusal(request.cpu, request.memory, policy.overcommit)))
             .partition(|(_, refusal)| refusal.is_none());
-        if let Some((node, _)) = fitting.into_iter().max_by_key(|(node, _)| node.room.memory_bytes_available) {
+        if let Some((node, _)) = fitting.into_iter().max_by_key(|(node, _)| node.room.memory_bytes_left()) {
             return Ok(Placement { node: node.id.clone(), engine, reason: reason(request.engine, engine, &unusable) });
         }
         full.extend(refused.into_iter().filter_map(|(node, refusal)| Some((node.id.clone(), refusal?))));
@@ -175,6 +198,8 @@ mod tests {
                 memory_bytes_total: 8 * GIB,
                 memory_bytes_available: 6 * GIB,
                 memory_bytes_promised: 0,
+                memory_bytes_unmeasured: 0,
+                memory_pressure: None,
                 disk_bytes_total: 100 * GIB,
                 disk_bytes_available: 50 * GIB,
                 sandboxes: 0,

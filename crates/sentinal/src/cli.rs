@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use sentinal_model::Isolation;
+use sentinal_model::{Isolation, limits};
 
 /// Runs code that nobody trusts, and gives back its results.
 #[derive(Debug, Parser)]
@@ -67,6 +67,15 @@ pub(crate) struct ServeOptions {
     /// Never use an engine that isolates less: shared-kernel, userspace-kernel or microvm
     #[arg(long, value_name = "TIER", default_value = "userspace-kernel")]
     pub(crate) minimum_isolation: Isolation,
+    /// How many times a node's cores may be promised to sandboxes
+    #[arg(long, value_name = "TIMES", default_value_t = limits::CPU_OVERCOMMIT, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) cpu_overcommit: u64,
+    /// How many times a node's memory may be promised to sandboxes
+    #[arg(long, value_name = "TIMES", default_value_t = limits::MEMORY_OVERCOMMIT, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) memory_overcommit: u64,
+    /// How many sandboxes a node may have, at most 2000
+    #[arg(long, value_name = "COUNT", default_value_t = limits::SANDBOXES_PER_NODE_MAX)]
+    pub(crate) sandboxes_max: usize,
     /// Serve plain HTTP on any address: the network in front of the server is trusted
     #[arg(long)]
     pub(crate) plain_http_trusted_network: bool,

@@ -14,9 +14,9 @@ use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
 use sentinal_controller::{Controller, Parts, Settings};
 use sentinal_gateway::App;
-use sentinal_model::{Clock, SystemClock};
+use sentinal_model::{Clock, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
-use sentinal_scheduler::Policy;
+use sentinal_scheduler::{Overcommit, Policy};
 use sentinal_store::{OpenError, SqliteStore, Store};
 use sentinal_telemetry::{LogFormat, Metrics};
 use tokio::{
@@ -108,7 +108,7 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
         clock,
         metrics: metrics.clone(),
         settings: Settings {
-            policy: Policy { minimum_isolation: options.minimum_isolation },
+            policy: policy(options),
             output_folder: output_folder(&layout),
         },
     };
@@ -132,6 +132,16 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
         }
         () = signals.next() => Ok(()),
     }
+}
+
+/// What the operator decided.
+fn policy(options: &ServeOptions) -> Policy {
+    let overcommit = Overcommit {
+        cpu: options.cpu_overcommit,
+        memory: options.memory_overcommit,
+        sandboxes: options.sandboxes_max.min(limits::SANDBOXES_PER_NODE_MAX),
+    };
+    Policy { minimum_isolation: options.minimum_isolation, overcommit }
 }
 
 /// Opens the store, once a server that is just ending has let go of it.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use sentinal_model::{Error, Generation, SandboxId};
 
 use super::{clean, parse, sandbox_id};
-use crate::{EndReason, EngineView, HostUsage, ImageView, InstanceState, NodeEvent, NodeInstance, Probe, Room, v1};
+use crate::{
+    EndReason, EngineView, HostUsage, ImageView, InstanceState, MemoryPressure, NodeEvent, NodeInstance, Probe, Room, v1,
+};
 
 impl From<Room> for v1::Room {
     fn from(room: Room) -> Self {
@@ -16,6 +18,9 @@ impl From<Room> for v1::Room {
             memory_bytes_available: room.memory_bytes_available,
             disk_bytes_total: room.disk_bytes_total,
             disk_bytes_available: room.disk_bytes_available,
+            memory_pressure: room.memory_pressure.map(|MemoryPressure { some_percent, full_percent }| {
+                v1::MemoryPressure { some_percent, full_percent }
+            }),
         }
     }
 }
@@ -28,6 +33,9 @@ impl From<v1::Room> for Room {
             memory_bytes_available: room.memory_bytes_available,
             disk_bytes_total: room.disk_bytes_total,
             disk_bytes_available: room.disk_bytes_available,
+            memory_pressure: room.memory_pressure.map(|v1::MemoryPressure { some_percent, full_percent }| {
+                MemoryPressure { some_percent, full_percent }
+            }),
         }
     }
 }
@@ -210,6 +218,15 @@ mod tests {
         });
         for event in ended.into_iter().chain([NodeEvent::EnginesChanged]) {
             assert_eq!(v1::WatchEvent::from(event).into_event(), Ok(Some(event)));
+        }
+    }
+
+    #[test]
+    fn a_room_comes_back_as_it_was_sent() {
+        let pressure = MemoryPressure { some_percent: 40, full_percent: 3 };
+        for memory_pressure in [None, Some(pressure)] {
+            let room = Room { cpu_milli_total: 1, memory_bytes_total: 2, memory_pressure, ..Room::default() };
+            assert_eq!(Room::from(v1::Room::from(room)), room);
         }
     }
 

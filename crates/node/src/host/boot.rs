@@ -4,7 +4,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use sentinal_agent_protocol::{ENV_DEADLINE_MS, ENV_EPOCH, ENV_IDLE_MS, ENV_TOKEN};
 use sentinal_engine::BootSpec;
-use sentinal_model::limits::BOOT_DEADLINE;
+use sentinal_model::limits::{BOOT_DEADLINE, BOOT_TURN_DEADLINE};
 use sentinal_node_protocol::{AgentToken, Boot};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,10 +17,10 @@ use crate::{
 impl Host {
     /// Boots a placed sandbox; one that is up stays as it is. A halt meanwhile ends it at once.
     pub(crate) async fn boot(self: Arc<Self>, boot: Boot) -> Result<(), NodeError> {
-        let until = Instant::now() + BOOT_DEADLINE;
+        let asked = Instant::now();
         let not_here = NodeError::NotFound { id: boot.id };
         let entry = self.table.find(boot.id, boot.generation)?.ok_or(not_here)?;
-        let mut held = timeout_at(until, Held::of(entry)).await.map_err(|_| late())?;
+        let mut held = timeout_at(asked + BOOT_DEADLINE, Held::of(entry)).await.map_err(|_| late())?;
         held.still_asked(boot.generation)?;
         let record = held.record().cloned().ok_or(NodeError::NotFound { id: boot.id })?;
         match record.stage {
@@ -32,9 +32,11 @@ impl Host {
         let turn = tokio::select! {
             biased;
             () = halting.cancelled() => return Err(NodeError::Halted { id: boot.id }),
-            turn = timeout_at(until, self.boots.acquire()) => turn.map_err(|_| late())?,
+            turn = timeout_at(asked + BOOT_TURN_DEADLINE, self.boots.acquire()) => turn.map_err(|_| busy())?,
         };
-        let booted = self.boot_in_turn(&mut held, &record, &boot, until).await;
+        // The agent counts from its start, the server from when it asked.
+        let boot = Boot { agent_deadline: boot.agent_deadline.saturating_sub(asked.elapsed()), ..boot };
+        let booted = self.boot_in_turn(&mut held, &record, &boot).await;
         drop(turn);
         booted
     }
@@ -44,9 +46,9 @@ impl Host {
         held: &mut Held,
         record: &Record,
         boot: &Boot,
-        until: Instant,
     ) -> Result<(), NodeError> {
         let began = Instant::now();
+        let until = began + BOOT_DEADLINE;
         let record =
             Record { generation: boot.generation, host_boot_id: self.boot_id.clone(), ..record.at(Stage::Booting) };
         self.write(held, record.clone()).await?;
@@ -109,6 +111,11 @@ fn hex(token: &AgentToken) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Others are booting all the time.
+const fn busy() -> NodeError {
+    NodeError::Late { what: "a turn to boot the sandbox", deadline: BOOT_TURN_DEADLINE }
 }
 
 const fn late() -> NodeError {
