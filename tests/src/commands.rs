@@ -36,6 +36,11 @@ pub fn runsc(path: &Path) -> [OsString; 2] {
     ["--runsc".into(), path.into()]
 }
 
+/// The arguments of a `sentinal doctor` that answers in JSON.
+pub fn doctor(agent: &Path, images: &Path) -> Vec<OsString> {
+    vec!["doctor".into(), "--json".into(), "--agent".into(), agent.into(), "--images".into(), images.into()]
+}
+
 /// Builds the default image into `images`, unless it is there.
 pub fn image_build(sentinal: &Path, images: &Path) -> Command {
     let mut command = Command::new(sentinal);

@@ -20,6 +20,8 @@ const CLEAN_DEADLINE: Duration = Duration::from_mins(1);
 /// What a server is started with besides the usual.
 #[derive(Debug, Default, Clone)]
 pub struct Options {
+    /// What becomes `sentinal node` after it has changed its own surroundings, with its arguments.
+    pub node_wrapper: Vec<std::ffi::OsString>,
     /// More arguments for `sentinal node`.
     pub node: Vec<std::ffi::OsString>,
     /// More arguments for `sentinal serve`.
@@ -79,6 +81,9 @@ impl Server {
             }
         };
         command.args(more);
+        if role == Role::Node {
+            command = wrapped(command, &self.options.node_wrapper);
+        }
         let child = spawn(command, &self.place.log(role))?;
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
         children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -144,6 +149,14 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
+}
+
+/// The command with another in front of it that becomes it.
+fn wrapped(command: Command, wrapper: &[std::ffi::OsString]) -> Command {
+    let Some((program, arguments)) = wrapper.split_first() else { return command };
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    outer
 }
 
 /// Starts a process in a process group of its own, so that a Ctrl-C at the terminal reaches the test alone.

@@ -11,6 +11,7 @@
 //! Start at [`run`], then `host.rs`.
 
 mod config;
+pub mod doctor;
 mod door;
 mod engines;
 mod error;

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Node(NodeOptions),
     /// Work with images
     Image(ImageOptions),
+    /// Probe every engine and what it needs, and say what to do about what is lacking (root for full answers)
+    Doctor(DoctorOptions),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -103,6 +105,18 @@ pub(crate) struct NodeOptions {
     pub(crate) parts: PartOptions,
     #[command(flatten)]
     pub(crate) log: LogOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Of no use is an engine that isolates less: shared-kernel, userspace-kernel or microvm
+    #[arg(long, value_name = "TIER", default_value = "userspace-kernel")]
+    pub(crate) minimum_isolation: Isolation,
+    #[command(flatten)]
+    pub(crate) parts: PartOptions,
 }
 
 #[derive(Debug, Args)]

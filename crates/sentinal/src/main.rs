@@ -1,11 +1,13 @@
 //! The `sentinal` binary: server, node and command line.
 //!
 //! `main` only picks the command. [`serve`] tells how the server starts, [`node`] how the privileged process
-//! does, [`image`] builds the default image.
+//! does, [`image`] builds the default image, [`doctor`] tells what the host can.
 
 mod cli;
+mod doctor;
 mod image;
 mod node;
+mod open_files;
 mod privilege;
 mod serve;
 mod user;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Node(options) => node::run(&options),
         Command::Image(options) => image::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
     };
     match outcome {
         Ok(code) => code,

@@ -12,7 +12,7 @@ use sentinal_node::{IDLE_EXIT, NodeConfig, Starter};
 
 use crate::{
     cli::{NodeOptions, PartOptions},
-    privilege, serve, user,
+    open_files, privilege, serve, user,
 };
 
 /// The word that makes this program an engine's starter; for `node` alone.
@@ -27,6 +27,7 @@ pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
     );
     serve::start_logging(&options.log)?;
     if options.worker {
+        open_files::raise();
         return work(options);
     }
     let status = sentinal_node::keep(worker(options)?)?;
@@ -70,12 +71,16 @@ fn work(options: &NodeOptions) -> Result<ExitCode> {
         runsc: options.parts.runsc.clone(),
         exit_when_idle: options.exit_when_idle.then_some(IDLE_EXIT),
     };
-    let starter = Starter::Program { program: this_program()?, first: vec![STARTER.into()] };
-    let parts = sentinal_node::this_machine(&config, starter)?;
+    let parts = sentinal_node::this_machine(&config, starter()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let stopped = async { drop(sentinal_node::stop_signal().await) };
     runtime.context("cannot start the runtime")?.block_on(sentinal_node::run_with(config, parts, stopped))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What engines start their programs with: this very program.
+pub(crate) fn starter() -> Result<Starter> {
+    Ok(Starter::Program { program: this_program()?, first: vec![STARTER.into()] })
 }
 
 /// Becomes an engine's program inside a sandbox's cgroup, if that is what the arguments ask for. Looked at before
@@ -90,10 +95,15 @@ pub(crate) fn this_program() -> Result<PathBuf> {
     std::env::current_exe().context("cannot tell where this program is")
 }
 
-/// Where the agent is: as told, or beside this program.
-fn agent(parts: &PartOptions) -> Result<PathBuf> {
+/// Where the agent should be: as told, or beside this program.
+pub(crate) fn agent_path(parts: &PartOptions) -> Result<PathBuf> {
     let beside = || this_program().map(|program| program.with_file_name("sentinal-agent"));
-    let agent = parts.agent.clone().map_or_else(beside, Ok)?;
+    parts.agent.clone().map_or_else(beside, Ok)
+}
+
+/// Where the agent is.
+fn agent(parts: &PartOptions) -> Result<PathBuf> {
+    let agent = agent_path(parts)?;
     if !agent.is_file() {
         bail!("the agent is not at {}; build it with `make build`, or name it with --agent", agent.display());
     }

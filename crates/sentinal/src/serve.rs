@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{LogOptions, ServeOptions},
-    node, privilege, user,
+    node, open_files, privilege, user,
 };
 
 /// How long a stop may take before it is an error.
@@ -49,6 +49,7 @@ struct Layout {
 /// `sentinal serve`.
 pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     start_logging(&options.log)?;
+    open_files::raise();
     ensure!(
         options.listen.ip().is_loopback() || options.plain_http_trusted_network,
         "{} is not a loopback address and the server speaks plain HTTP; put it behind a proxy with TLS, and say that the \

@@ -1,5 +1,7 @@
-//! Hosts that lack something: room on the disk, an image, `runsc`, a `runsc` that is new enough or that answers. What is
-//! missing is named, nothing is half done, and the server goes on.
+//! Hosts that lack something: room, an image, `runsc`, a `runsc` that is new enough or that answers, loop devices,
+//! cgroups, namespaces. What is missing is named, nothing is half done, and the server goes on.
 
 mod disk;
+mod doctor;
+mod room;
 mod runsc;

@@ -1,0 +1,46 @@
+//! `sentinal doctor`: what this host can, what it cannot, and what to do about it.
+
+mod report;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use sentinal_model::NodeId;
+use sentinal_node::{NodeConfig, Owner, doctor::examine};
+
+use crate::{cli::DoctorOptions, node, user};
+use report::Report;
+
+/// Where the probes work. The same for every run, so that nothing of an earlier one that was killed stays for ever.
+const FOLDER: &str = "/var/tmp/sentinal-doctor";
+
+/// `sentinal doctor`. Succeeds if an engine that is allowed can be used.
+pub(crate) fn run(options: &DoctorOptions) -> Result<ExitCode> {
+    let config = config(options);
+    let parts = sentinal_node::this_machine(&config, node::starter()?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let diagnosis = runtime.block_on(examine(&config, &parts));
+    let report = Report::new(&diagnosis, options.minimum_isolation);
+    print(&if options.json { report.json()? } else { report.text() });
+    Ok(if report.usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn config(options: &DoctorOptions) -> NodeConfig {
+    let parts = &options.parts;
+    let folder = PathBuf::from(FOLDER);
+    NodeConfig {
+        node_id: NodeId::local(),
+        socket: folder.join("node.sock"),
+        state_folder: folder,
+        server: user::find(&parts.server_user).unwrap_or_else(|_| Owner::of_this_process()),
+        images: parts.images.clone(),
+        agent: node::agent_path(parts).unwrap_or_default(),
+        runsc: parts.runsc.clone(),
+        exit_when_idle: None,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+fn print(text: &str) {
+    println!("{text}");
+}
