@@ -8,6 +8,7 @@
 
 mod bytes;
 mod create;
+mod engine;
 mod execute;
 mod execution;
 mod field;
@@ -23,6 +24,7 @@ mod upload;
 
 pub use bytes::{Encoding, Inline};
 pub use create::{CreateSandbox, ParsedCreate, Quantity};
+pub use engine::Engine;
 pub use execute::{Execute, ParsedExecute, Target};
 pub use execution::{Execution, ExecutionStarted, OutputChunk, Usage};
 pub use field::time_text;

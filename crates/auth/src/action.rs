@@ -13,6 +13,7 @@ pub enum ActionName {
     ReadFile,
     ReadLogs,
     ReadMetrics,
+    ReadEngine,
 }
 
 /// An action as a type.
@@ -66,4 +67,6 @@ actions!(
     ReadLogs,
     /// Reading the server's figures.
     ReadMetrics,
+    /// Looking at engines.
+    ReadEngine,
 );

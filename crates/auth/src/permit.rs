@@ -72,7 +72,8 @@ const fn allows(role: Role, action: ActionName) -> bool {
             | ActionName::WriteFile
             | ActionName::ReadFile
             | ActionName::ReadLogs
-            | ActionName::ReadMetrics,
+            | ActionName::ReadMetrics
+            | ActionName::ReadEngine,
         ) => true,
     }
 }
@@ -94,6 +95,7 @@ mod tests {
                 ActionName::ReadFile,
                 ActionName::ReadLogs,
                 ActionName::ReadMetrics,
+                ActionName::ReadEngine,
             ],
         }
     }
@@ -138,6 +140,7 @@ mod tests {
         check::<crate::ReadFile>();
         check::<crate::ReadLogs>();
         check::<crate::ReadMetrics>();
+        check::<crate::ReadEngine>();
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod collect;
 mod context;
 mod decide;
 mod drive;
+mod engines;
 mod events;
 mod executions;
 mod files;
@@ -34,5 +35,6 @@ mod table;
 
 pub use api::{Controller, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent};
 pub use context::{Parts, Settings};
+pub use engines::EngineStatus;
 pub use output::OutputPart;
 pub use sentinal_store::{ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxRecord};

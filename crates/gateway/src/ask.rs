@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, CreateSandbox, DestroySandbox, Execute, Keys, Permit, ReadExecution, ReadFile, ReadLogs, ReadSandbox,
+    Caller, CreateSandbox, DestroySandbox, Execute, Keys, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox,
     WriteFile,
 };
 use sentinal_controller::{
-    Controller, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent,
+    Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent,
     OutputPart, Page, SandboxRecord,
 };
 use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, Spec};
@@ -67,6 +67,7 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     ) -> Result<u64>;
     async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody>;
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>>;
+    fn engines(&self, permit: &Permit<ReadEngine>) -> Vec<EngineStatus>;
     fn health(&self) -> Health;
 }
 
@@ -157,6 +158,10 @@ impl Ask for Controller {
 
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {
         self.logs(permit, query).await
+    }
+
+    fn engines(&self, permit: &Permit<ReadEngine>) -> Vec<EngineStatus> {
+        self.engines(permit)
     }
 
     fn health(&self) -> Health {

@@ -1,6 +1,7 @@
 //! One file per thing that can be asked for. A handler parses, gets a permit, asks, and answers.
 
 pub(crate) mod download;
+pub(crate) mod engine;
 pub(crate) mod execute;
 pub(crate) mod execution;
 pub(crate) mod health;

@@ -1,7 +1,7 @@
 //! Records of the controller in the words of the API.
 
 use sentinal_api as v1;
-use sentinal_controller::{ExecutionRecord, ExecutionState, LogEntry, SandboxRecord};
+use sentinal_controller::{EngineStatus, ExecutionRecord, ExecutionState, LogEntry, SandboxRecord};
 use sentinal_model::{EngineChoice, Isolation, Phase};
 
 /// A sandbox as callers see it.
@@ -33,6 +33,22 @@ pub(crate) fn sandbox(record: SandboxRecord) -> v1::Sandbox {
         finished_at: record.finished_at.map(v1::time_text),
         outcome,
         message: non_empty(record.message),
+    }
+}
+
+/// An engine as callers see it.
+pub(crate) fn engine(status: EngineStatus) -> v1::Engine {
+    let (version, reason) = match status.usable {
+        Ok(version) => (Some(version), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    v1::Engine {
+        name: status.name.to_string(),
+        isolation: status.name.isolation().to_string(),
+        allowed: status.allowed,
+        available: version.is_some(),
+        version,
+        reason,
     }
 }
 

@@ -10,7 +10,7 @@ use sentinal_telemetry::Route;
 use crate::{
     App,
     answer::{Reply, finish},
-    handler::{download, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
     openapi,
 };
 
@@ -26,6 +26,7 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Executions), get(execution::list))
         .route(at(Route::Execution), get(execution::read))
         .route(at(Route::ExecutionOutput), get(output::output))
+        .route(at(Route::Engines), get(engine::list))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Health), get(health::health))
         .route(at(Route::Livez), get(health::livez))

@@ -42,6 +42,8 @@ routes!(
     Execution = "/api/v1/execution/{id}",
     /// What an execution wrote.
     ExecutionOutput = "/api/v1/execution/{id}/output",
+    /// All engines.
+    Engines = "/api/v1/engine",
     /// What happened.
     Logs = "/api/v1/logs",
     /// Whether the server can do its job.

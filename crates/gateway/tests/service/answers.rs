@@ -113,3 +113,18 @@ async fn the_figures_need_a_key_and_count_requests_and_limits() {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
 }
+
+#[tokio::test]
+async fn engines_are_listed_with_what_their_probes_found() {
+    let gateway = gateway().await;
+    let list = gateway.get("/api/v1/engine").await.json();
+    let engines = list["items"].as_array().unwrap();
+    let names: Vec<_> = engines.iter().map(|engine| engine["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["firecracker", "kata", "gvisor", "native"]);
+    let gvisor = json!({"name": "gvisor", "isolation": "userspace-kernel", "allowed": true, "available": true,
+        "version": "runsc 1", "reason": null});
+    assert_eq!(engines[2], gvisor);
+    let native = json!({"name": "native", "isolation": "shared-kernel", "allowed": false, "available": false,
+        "version": null, "reason": "not here"});
+    assert_eq!(engines[3], native);
+}

@@ -13,10 +13,10 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    CreateSandbox, DestroySandbox, Execute, Permit, ReadExecution, ReadFile, ReadLogs, ReadSandbox, WriteFile,
+    CreateSandbox, DestroySandbox, Execute, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution, Output,
+    EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution, Output,
     OutputEvent, OutputPart, OutputPlace, Page, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
@@ -323,6 +323,11 @@ impl Ask for Fake {
             message: format!("entry {n}"),
         };
         Ok((after + 1..=5).take(usize::try_from(query.rows_max).unwrap()).map(entry).collect())
+    }
+
+    fn engines(&self, _: &Permit<ReadEngine>) -> Vec<EngineStatus> {
+        let usable = |name| if name == EngineName::Gvisor { Ok("runsc 1".to_owned()) } else { Err("not here".to_owned()) };
+        EngineName::ALL.map(|name| EngineStatus { name, allowed: name != EngineName::Native, usable: usable(name) }).into()
     }
 
     fn health(&self) -> Health {
