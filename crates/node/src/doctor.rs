@@ -141,14 +141,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_engine_is_probed_and_says_why_it_cannot_be_used() {
         let machine = Machine::new();
-        let examined = async || examine(&machine.config(), &machine.parts()).await.engines.remove(0);
-        assert_eq!(examined().await.probe, Ok("fake 1".to_owned()));
+        let engine: Arc<dyn Engine> = Arc::new(machine.engine.clone());
+        assert_eq!(examined(&engine).await.probe, Ok("fake 1".to_owned()));
         machine.engine.set(Verb::Probe, Behaviour::Fails);
-        assert_eq!(examined().await.probe.unwrap_err().kind, "failed");
+        assert_eq!(examined(&engine).await.probe.unwrap_err().kind, "failed");
         machine.engine.set(Verb::Probe, Behaviour::Hangs);
-        let hung = examined().await;
+        let hung = examined(&engine).await;
         assert_eq!(hung.probe.unwrap_err().kind, "hung");
-        assert_eq!(hung.took, PROBE_DEADLINE + PROBE_GRACE);
+        assert!(PROBE_DEADLINE <= hung.took);
     }
 
     #[test]
