@@ -2,7 +2,7 @@
 # Runs checks and tests, and ends with what passed and what failed:
 #   scripts/test.sh              everything
 #   scripts/test.sh lint         the checks without the tests
-#   scripts/test.sh soak [N]     the crash test only, with N rounds (200)
+#   scripts/test.sh soak [N]     the crash test with N rounds (200), and 200 sandboxes at once
 #
 # A step that fails does not keep the others from running. Everything has a deadline.
 set -euo pipefail
@@ -59,6 +59,8 @@ tests() {
 soak() {
     export SENTINAL_CRASH_ROUNDS=$1
     suite $(($1 * 60)) crash cargo test --workspace --locked --test crash -- --nocapture
+    export SENTINAL_SANDBOXES=200
+    suite 1800 room cargo test --workspace --locked --test hosts -- --nocapture room::
 }
 
 # A command that passes or fails as one.

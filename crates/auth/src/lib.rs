@@ -15,8 +15,8 @@ mod keys;
 mod permit;
 
 pub use action::{
-    Action, ActionName, CreateSandbox, DestroySandbox, Execute, ReadExecution, ReadFile, ReadLogs, ReadMetrics,
-    ReadSandbox, WriteFile,
+    Action, ActionName, CreateSandbox, DestroySandbox, Execute, ReadEngine, ReadExecution, ReadFile, ReadLogs,
+    ReadMetrics, ReadSandbox, WriteFile,
 };
 pub use admin::{AdminKey, AdminKeyError};
 pub use api_key::ApiKey;

@@ -28,9 +28,8 @@ const BOOTS_MAX: u32 = 3;
 const SLEEP_MAX: Duration = Duration::from_secs(10);
 
 /// How long a sandbox may take to be up: its turn, its boot, its agent's first word.
-const UP_DEADLINE: Duration = limits::BOOT_TURN_DEADLINE
-    .saturating_add(limits::BOOT_DEADLINE)
-    .saturating_add(limits::AGENT_DIAL_DEADLINE);
+const UP_DEADLINE: Duration =
+    limits::BOOT_TURN_DEADLINE.saturating_add(limits::BOOT_DEADLINE).saturating_add(limits::AGENT_DIAL_DEADLINE);
 
 /// The first and only boot of a sandbox.
 pub(crate) const FIRST_EPOCH: u64 = 1;

@@ -88,13 +88,12 @@ pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec,
     let asked = Instant::now();
     let own = Own { tenant: tenant.clone(), kind, token: token()? };
     let known = context.node_state.view().ok();
-    let entry = match known.map(|measured| placed(context, &measured, &spec, &own)) {
-        Some(Ok(entry)) => entry,
+    let entry = if let Some(Ok(entry)) = known.map(|measured| placed(context, &measured, &spec, &own)) {
+        entry
+    } else {
         // What is known may be old: ask before refusing.
-        Some(Err(_)) | None => {
-            let measured = describe(context).await?;
-            placed(context, &measured, &spec, &own)?
-        }
+        let measured = describe(context).await?;
+        placed(context, &measured, &spec, &own)?
     };
     context.metrics().sandbox_placed(asked.elapsed());
     let (own, new) = (Arc::clone(context), Arc::clone(&entry));

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, CreateSandbox, DestroySandbox, Execute, Keys, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox,
-    WriteFile,
+    Caller, CreateSandbox, DestroySandbox, Execute, Keys, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs,
+    ReadSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent,
-    OutputPart, Page, SandboxRecord,
+    Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
+    OutputEvent, OutputPart, Page, SandboxRecord,
 };
 use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, Spec};
 

@@ -93,8 +93,7 @@ impl Room {
 
 impl Pressure {
     fn refusal(self) -> Option<String> {
-        let (some_max, full_max) =
-            (limits::MEMORY_PRESSURE_SOME_PERCENT_MAX, limits::MEMORY_PRESSURE_FULL_PERCENT_MAX);
+        let (some_max, full_max) = (limits::MEMORY_PRESSURE_SOME_PERCENT_MAX, limits::MEMORY_PRESSURE_FULL_PERCENT_MAX);
         let Self { some_percent, full_percent } = self;
         (some_max < some_percent || full_max < full_percent).then(|| {
             format!(
@@ -167,8 +166,9 @@ mod tests {
 
     #[test]
     fn a_host_that_waits_for_memory_takes_nothing_more() {
-        let under = |some_percent, full_percent| {
-            Room { memory_pressure: Some(Pressure { some_percent, full_percent }), ..room() }
+        let under = |some_percent, full_percent| Room {
+            memory_pressure: Some(Pressure { some_percent, full_percent }),
+            ..room()
         };
         check(under(40, 10), None);
         check(under(41, 0), Some("some of them 41 % of the time (at most 40)"));

@@ -18,7 +18,8 @@ const FOLDER: &str = "/var/tmp/sentinal-doctor";
 pub(crate) fn run(options: &DoctorOptions) -> Result<ExitCode> {
     let config = config(options);
     let parts = sentinal_node::this_machine(&config, node::starter()?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let diagnosis = runtime.block_on(examine(&config, &parts));
     let report = Report::new(&diagnosis, options.minimum_isolation);
     print(&if options.json { report.json()? } else { report.text() });

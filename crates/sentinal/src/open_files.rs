@@ -12,6 +12,10 @@ pub(crate) fn raise() {
     let wanted = WANTED.min(allowed).max(limit.current.unwrap_or(u64::MAX));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     if raised.is_err() || wanted < WANTED {
-        tracing::warn!(open_files = wanted, wanted = WANTED, "few files may be open; raise RLIMIT_NOFILE for many sandboxes");
+        tracing::warn!(
+            open_files = wanted,
+            wanted = WANTED,
+            "few files may be open; raise RLIMIT_NOFILE for many sandboxes"
+        );
     }
 }

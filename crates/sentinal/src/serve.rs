@@ -108,10 +108,7 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
         agents: Agents::default(),
         clock,
         metrics: metrics.clone(),
-        settings: Settings {
-            policy: policy(options),
-            output_folder: output_folder(&layout),
-        },
+        settings: Settings { policy: policy(options), output_folder: output_folder(&layout) },
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;

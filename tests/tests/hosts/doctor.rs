@@ -76,8 +76,13 @@ async fn a_host_that_is_well_has_an_engine() -> Fact {
     let Some(told) = doctor("doctor-well", IN_MOUNTS, "", &[]).await? else { return Ok(()) };
     told.exits_with(0)?;
     let gvisor = told.named("engines", "gvisor")?;
-    ensure!(gvisor["available"] == true && gvisor["version"].as_str().is_some_and(|said| said.contains("runsc")), "{gvisor}");
-    for check in ["privilege", "loop devices", "agent", "image", "cgroup memory", "cgroup cpu", "cgroup pids", "disk", "memory"] {
+    ensure!(
+        gvisor["available"] == true && gvisor["version"].as_str().is_some_and(|said| said.contains("runsc")),
+        "{gvisor}"
+    );
+    for check in
+        ["privilege", "loop devices", "agent", "image", "cgroup memory", "cgroup cpu", "cgroup pids", "disk", "memory"]
+    {
         told.check_is(check, "ok")?;
     }
     told.named("checks", "memory pressure").map(drop)
@@ -112,7 +117,9 @@ async fn a_runsc_that_hangs_is_given_up() -> Fact {
 async fn a_host_without_loop_devices_is_told_how_to_get_them() -> Fact {
     let empty = tempfile::NamedTempFile::new()?;
     let breaking = format!("mount --bind {} /dev/loop-control", path(empty.path())?);
-    let breaking = format!("{breaking}\nfor device in /dev/loop[0-9]*; do [ ! -e $device ] || mount --bind /dev/null $device; done");
+    let breaking = format!(
+        "{breaking}\nfor device in /dev/loop[0-9]*; do [ ! -e $device ] || mount --bind /dev/null $device; done"
+    );
     let Some(told) = doctor("doctor-loop", IN_MOUNTS, &breaking, &[]).await? else { return Ok(()) };
     told.check_is("loop devices", "lacking")?;
     told.is_unavailable("gvisor", &["refused", "failed"], &["loop devices"])

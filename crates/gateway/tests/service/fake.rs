@@ -13,11 +13,12 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    CreateSandbox, DestroySandbox, Execute, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox, WriteFile,
+    CreateSandbox, DestroySandbox, Execute, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox,
+    WriteFile,
 };
 use sentinal_controller::{
-    EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution, Output,
-    OutputEvent, OutputPart, OutputPlace, Page, SandboxRecord,
+    EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution,
+    Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
@@ -326,8 +327,11 @@ impl Ask for Fake {
     }
 
     fn engines(&self, _: &Permit<ReadEngine>) -> Vec<EngineStatus> {
-        let usable = |name| if name == EngineName::Gvisor { Ok("runsc 1".to_owned()) } else { Err("not here".to_owned()) };
-        EngineName::ALL.map(|name| EngineStatus { name, allowed: name != EngineName::Native, usable: usable(name) }).into()
+        let usable =
+            |name| if name == EngineName::Gvisor { Ok("runsc 1".to_owned()) } else { Err("not here".to_owned()) };
+        EngineName::ALL
+            .map(|name| EngineStatus { name, allowed: name != EngineName::Native, usable: usable(name) })
+            .into()
     }
 
     fn health(&self) -> Health {

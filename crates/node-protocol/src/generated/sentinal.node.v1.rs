@@ -39,6 +39,19 @@ pub struct Room {
     pub disk_bytes_total: u64,
     #[prost(uint64, tag = "5")]
     pub disk_bytes_available: u64,
+    /// Missing where the host's kernel does not measure it.
+    #[prost(message, optional, tag = "6")]
+    pub memory_pressure: ::core::option::Option<MemoryPressure>,
+}
+/// How much of the last ten seconds tasks of the host waited for memory, in percent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemoryPressure {
+    /// Some task did.
+    #[prost(uint32, tag = "1")]
+    pub some_percent: u32,
+    /// All of them did at once.
+    #[prost(uint32, tag = "2")]
+    pub full_percent: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Engine {

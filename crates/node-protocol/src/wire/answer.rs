@@ -7,7 +7,8 @@ use sentinal_model::{Error, Generation, SandboxId};
 
 use super::{clean, parse, sandbox_id};
 use crate::{
-    EndReason, EngineView, HostUsage, ImageView, InstanceState, MemoryPressure, NodeEvent, NodeInstance, Probe, Room, v1,
+    EndReason, EngineView, HostUsage, ImageView, InstanceState, MemoryPressure, NodeEvent, NodeInstance, Probe, Room,
+    v1,
 };
 
 impl From<Room> for v1::Room {
@@ -18,9 +19,9 @@ impl From<Room> for v1::Room {
             memory_bytes_available: room.memory_bytes_available,
             disk_bytes_total: room.disk_bytes_total,
             disk_bytes_available: room.disk_bytes_available,
-            memory_pressure: room.memory_pressure.map(|MemoryPressure { some_percent, full_percent }| {
-                v1::MemoryPressure { some_percent, full_percent }
-            }),
+            memory_pressure: room
+                .memory_pressure
+                .map(|MemoryPressure { some_percent, full_percent }| v1::MemoryPressure { some_percent, full_percent }),
         }
     }
 }
@@ -33,9 +34,9 @@ impl From<v1::Room> for Room {
             memory_bytes_available: room.memory_bytes_available,
             disk_bytes_total: room.disk_bytes_total,
             disk_bytes_available: room.disk_bytes_available,
-            memory_pressure: room.memory_pressure.map(|v1::MemoryPressure { some_percent, full_percent }| {
-                MemoryPressure { some_percent, full_percent }
-            }),
+            memory_pressure: room
+                .memory_pressure
+                .map(|v1::MemoryPressure { some_percent, full_percent }| MemoryPressure { some_percent, full_percent }),
         }
     }
 }

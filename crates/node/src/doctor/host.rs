@@ -69,7 +69,8 @@ async fn loop_devices() -> Finding {
 
 /// Makes one.
 async fn user_namespaces() -> Finding {
-    let remedy = "allow them: sysctl user.max_user_namespaces=15000, and kernel.unprivileged_userns_clone=1 where it exists";
+    let remedy =
+        "allow them: sysctl user.max_user_namespaces=15000, and kernel.unprivileged_userns_clone=1 where it exists";
     match run("unshare", &["--user", "true"]).await {
         Ok(_) => Finding::Fine("one can be made".to_owned()),
         Err(error) => Finding::lacking(format!("none can be made: {error}"), remedy),
@@ -96,7 +97,7 @@ pub(super) fn images(images: &Arc<dyn Images>, store: &Path) -> [Check; 1] {
 /// What there is to place sandboxes by.
 fn room_of(folder: &Path) -> Vec<Check> {
     // A folder that is not there yet will be on the file system of the next one above that is.
-    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or_else(|| Path::new("/"));
     let check = |name, finding| Check { name, finding, needed_by: &[] };
     match room::measure(existing) {
         Ok(room) => {
@@ -143,6 +144,8 @@ async fn run(program: &'static str, arguments: &[&str]) -> Result<String, Engine
 
 #[cfg(test)]
 mod tests {
+    use sentinal_node_protocol::MemoryPressure;
+
     use super::*;
 
     #[test]
@@ -157,6 +160,6 @@ mod tests {
     fn a_kernel_that_says_nothing_is_reported() {
         let said = |room: &Room| matches!(pressure(room), Finding::Fine(_));
         assert!(!said(&Room::default()));
-        assert!(said(&Room { memory_pressure: Some(Default::default()), ..Room::default() }));
+        assert!(said(&Room { memory_pressure: Some(MemoryPressure::default()), ..Room::default() }));
     }
 }

@@ -41,12 +41,7 @@ impl Host {
         booted
     }
 
-    async fn boot_in_turn(
-        self: &Arc<Self>,
-        held: &mut Held,
-        record: &Record,
-        boot: &Boot,
-    ) -> Result<(), NodeError> {
+    async fn boot_in_turn(self: &Arc<Self>, held: &mut Held, record: &Record, boot: &Boot) -> Result<(), NodeError> {
         let began = Instant::now();
         let until = began + BOOT_DEADLINE;
         let record =

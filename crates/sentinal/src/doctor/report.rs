@@ -48,8 +48,7 @@ struct CheckRow {
 
 impl Report {
     pub(super) fn new(diagnosis: &Diagnosis, minimum: Isolation) -> Self {
-        let engines: Vec<_> =
-            diagnosis.engines.iter().map(|engine| engine_row(engine, diagnosis, minimum)).collect();
+        let engines: Vec<_> = diagnosis.engines.iter().map(|engine| engine_row(engine, diagnosis, minimum)).collect();
         Self {
             usable: engines.iter().any(|engine| engine.allowed && engine.available),
             minimum_isolation: minimum.as_str(),
@@ -98,7 +97,8 @@ impl EngineRow {
             (None, None) => "unknown".to_owned(),
         };
         let forbidden = if self.allowed { "" } else { ", not allowed by the minimum isolation" };
-        let lacks = if self.broken_by.is_empty() { String::new() } else { format!("; lacks {}", self.broken_by.join(", ")) };
+        let lacks =
+            if self.broken_by.is_empty() { String::new() } else { format!("; lacks {}", self.broken_by.join(", ")) };
         format!("{found}{lacks} [{}{forbidden}; probed in {} ms]", self.isolation, self.took_ms)
     }
 }
