@@ -49,6 +49,7 @@ pub(crate) struct Host {
     pub(crate) boot_id: HostBootId,
     pub(crate) events: broadcast::Sender<NodeEvent>,
     table: Table,
+    /// Thousandths of a boot that keeps a core busy.
     boots: Semaphore,
     work: TaskTracker,
     /// Ends every task of this host at whatever line it is, as the end of the process would.
@@ -68,7 +69,7 @@ impl Host {
             boot_id: parts.host_boot_id,
             events,
             table: Table::default(),
-            boots: Semaphore::new(cores * limits::BOOTS_PER_CORE),
+            boots: Semaphore::new(cores * limits::BOOTS_PER_CORE * 1000),
             work: TaskTracker::new(),
             life: CancellationToken::new(),
         })

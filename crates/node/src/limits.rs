@@ -12,6 +12,11 @@ pub(crate) const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Boots at once, for each core. More only make all of them slower.
 pub(crate) const BOOTS_PER_CORE: usize = 2;
+/// What a boot counts for at least, in thousandths of a core: one of a sandbox with little cpu takes its time, and
+/// leaves the cores to others.
+pub(crate) const BOOT_CPU_MILLI_MIN: u32 = 100;
+/// What a boot counts for at most: no boot keeps more than one core busy.
+pub(crate) const BOOT_CPU_MILLI_MAX: u32 = 1000;
 /// Events a watcher may be behind before it is told to list again.
 pub(crate) const EVENTS_BEHIND_MAX: usize = 1024;
 /// How long a halted sandbox's generation is remembered, for requests that arrive late.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Host, hold::Held, wrong_state};
 use crate::{
     error::NodeError,
+    limits,
     record::{Record, Stage},
 };
 
@@ -29,10 +30,11 @@ impl Host {
             stage @ (Stage::Booting | Stage::Ended(_) | Stage::Halting) => return Err(wrong_state(boot.id, stage)),
         }
         let halting = held.entry.halting.clone();
+        let weight = record.cpu.milli().clamp(limits::BOOT_CPU_MILLI_MIN, limits::BOOT_CPU_MILLI_MAX);
         let turn = tokio::select! {
             biased;
             () = halting.cancelled() => return Err(NodeError::Halted { id: boot.id }),
-            turn = timeout_at(asked + BOOT_TURN_DEADLINE, self.boots.acquire()) => turn.map_err(|_| busy())?,
+            turn = timeout_at(asked + BOOT_TURN_DEADLINE, self.boots.acquire_many(weight)) => turn.map_err(|_| busy())?,
         };
         // The agent counts from its start, the server from when it asked.
         let boot = Boot { agent_deadline: boot.agent_deadline.saturating_sub(asked.elapsed()), ..boot };
