@@ -1,6 +1,10 @@
 //! Booting: folder, then layer and cgroup, then `runsc`, then the mark that it is done.
 
-use sentinal_engine::{BootSpec, EngineError, cgroup::Limits, layer::Inodes};
+use sentinal_engine::{
+    BootSpec, EngineError,
+    cgroup::{Limits, OutOfMemory},
+    layer::Inodes,
+};
 use sentinal_model::{Disk, limits::BOOT_DEADLINE};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +34,7 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
         halt::remove(host, &spec.id).await?;
     }
     folder.make()?;
-    cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX })?;
+    cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
     folder.layer().create(layer_bytes(spec.disk), Inodes::Few, host.templates(), stop).await?;
     folder.furnish_layer()?;
     let layer = folder.data();

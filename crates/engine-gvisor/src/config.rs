@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sentinal_engine::cgroup::parent_for;
+
 /// Where everything is.
 #[derive(Debug, Clone)]
 pub struct GvisorConfig {
@@ -39,30 +41,7 @@ impl GvisorConfig {
             folder: folder.to_owned(),
             runsc: "/usr/bin/runsc".into(),
             starter: Starter::Shell,
-            cgroup_parent: cgroup_parent(folder),
+            cgroup_parent: parent_for("gvisor", folder),
         }
-    }
-}
-
-/// Two nodes of one machine have two folders, and so two parents: neither takes the other's sandboxes for its own.
-fn cgroup_parent(folder: &Path) -> String {
-    // FNV-1a: the name must be the same in every run and every build.
-    let hash = folder
-        .as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("sentinal-gvisor-{hash:016x}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_folder_has_a_cgroup_of_its_own_and_always_the_same() {
-        let parent = |folder: &str| GvisorConfig::in_folder(Path::new(folder)).cgroup_parent;
-        assert_eq!(parent("/var/lib/sentinal"), "sentinal-gvisor-2d51fbea0fbcb398");
-        assert_ne!(parent("/a"), parent("/b"));
     }
 }

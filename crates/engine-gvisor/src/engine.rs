@@ -1,23 +1,18 @@
 //! The verbs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::Future,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use sentinal_engine::{
-    BootSpec, EndReason, Engine, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport,
-    cgroup::Cgroups, layer::Templates, mounts,
+    BootSpec, EndReason, Engine, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport, Turns,
+    cgroup::{Cgroup, Cgroups},
+    layer::Templates,
+    mounts, to_its_end,
 };
 use sentinal_model::{
     EngineName, SandboxId,
     limits::{BOOT_DEADLINE, HALT_DEADLINE},
 };
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,29 +29,14 @@ pub struct GvisorEngine(Arc<Host>);
 #[derive(Debug)]
 pub(crate) struct Host {
     config: GvisorConfig,
-    /// One verb at a time changes an instance.
-    locks: Mutex<BTreeMap<SandboxId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
     templates: Templates,
-    /// Instances of probes, which are nobody's to halt.
-    probing: Mutex<BTreeSet<SandboxId>>,
-}
-
-/// A running probe.
-#[derive(Debug)]
-pub(crate) struct Probing<'a> {
-    host: &'a Host,
-    id: SandboxId,
 }
 
 impl GvisorEngine {
     /// An engine that keeps everything where `config` says. Touches nothing yet.
     pub fn new(config: GvisorConfig) -> Self {
-        Self(Arc::new(Host {
-            config,
-            locks: Mutex::default(),
-            templates: Templates::default(),
-            probing: Mutex::default(),
-        }))
+        Self(Arc::new(Host { config, turns: Turns::default(), templates: Templates::default() }))
     }
 
     fn state(&self, id: &SandboxId) -> Result<InstanceState, EngineError> {
@@ -65,8 +45,20 @@ impl GvisorEngine {
             return Ok(InstanceState::Partial);
         }
         let cgroup = self.0.cgroups()?.of(id);
-        let is_running = folder.pid().is_some_and(|pid| cgroup.holds(pid));
-        Ok(if is_running { InstanceState::Running } else { InstanceState::Ended(cgroup.end_reason()) })
+        let is_alive = folder.pid().is_some_and(|pid| cgroup.holds(pid));
+        Ok(match is_alive {
+            true if cgroup.is_frozen() => InstanceState::Paused,
+            true => InstanceState::Running,
+            false => InstanceState::Ended(cgroup.end_reason()),
+        })
+    }
+
+    /// The cgroup of an instance that is alive.
+    fn alive(&self, id: &SandboxId) -> Result<Cgroup, EngineError> {
+        match self.state(id)? {
+            InstanceState::Running | InstanceState::Paused => Ok(self.0.cgroups()?.of(id)),
+            InstanceState::Partial | InstanceState::Ended(_) => Err(EngineError::NotFound(*id)),
+        }
     }
 }
 
@@ -86,7 +78,7 @@ impl Engine for GvisorEngine {
         let _stop = stop.clone().drop_guard();
         let (host, spec) = (Arc::clone(&self.0), spec.clone());
         let work = async move {
-            let _alone = host.lock(&spec.id).lock_owned().await;
+            let _alone = host.turns.take(&spec.id).await;
             boot::boot(&host, &spec, &stop).await
         };
         to_its_end("the boot", BOOT_DEADLINE, work).await
@@ -95,10 +87,20 @@ impl Engine for GvisorEngine {
     async fn halt(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError> {
         let (host, id) = (Arc::clone(&self.0), *id);
         let work = async move {
-            let _alone = host.lock(&id).lock_owned().await;
+            let _alone = host.turns.take(&id).await;
             halt::remove(&host, &id).await
         };
         to_its_end("the halt", HALT_DEADLINE, work).await
+    }
+
+    async fn pause(&self, id: &SandboxId) -> Result<(), EngineError> {
+        let _alone = self.0.turns.take(id).await;
+        self.alive(id)?.freeze().await
+    }
+
+    async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
+        let _alone = self.0.turns.take(id).await;
+        self.alive(id)?.thaw()
     }
 
     async fn list(&self) -> Result<Vec<Instance>, EngineError> {
@@ -107,7 +109,7 @@ impl Engine for GvisorEngine {
         let mounted = mounted.iter().filter_map(|mount| id_beneath(engine, &mount.point));
         let mut ids = self.0.cgroups()?.list()?;
         ids.extend(folder::list(engine)?.into_iter().chain(mounted));
-        ids.retain(|id| !self.0.is_probing(id));
+        ids.retain(|id| !self.0.turns.is_hidden(id));
         ids.into_iter().map(|id| Ok(Instance { id, state: self.state(&id)? })).collect()
     }
 
@@ -152,45 +154,11 @@ impl Host {
         })
     }
 
-    /// Hides an instance from [`Engine::list`] until the value is dropped.
-    pub(crate) fn probing(&self, id: SandboxId) -> Probing<'_> {
-        held(&self.probing).insert(id);
-        Probing { host: self, id }
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
     }
-
-    fn is_probing(&self, id: &SandboxId) -> bool {
-        held(&self.probing).contains(id)
-    }
-
-    fn lock(&self, id: &SandboxId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = held(&self.locks);
-        locks.retain(|_, lock| 1 < Arc::strong_count(lock));
-        Arc::clone(locks.entry(*id).or_default())
-    }
-}
-
-impl Drop for Probing<'_> {
-    fn drop(&mut self) {
-        held(&self.host.probing).remove(&self.id);
-    }
-}
-
-/// Runs in a task of its own, so that dropping the caller's future cannot leave a change half done without
-/// its lock. The task ends by itself: every step in it has a deadline.
-async fn to_its_end<T: Send + 'static>(
-    what: &str,
-    deadline: Duration,
-    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
-) -> Result<T, EngineError> {
-    let ended = timeout(deadline, tokio::spawn(work)).await;
-    let ended = ended.map_err(|_| EngineError::Deadline { what: what.to_owned(), deadline })?;
-    ended.map_err(|error| EngineError::Io { what: format!("finish {what}"), source: error.into() })?
 }
 
 fn id_beneath(engine: &Path, point: &Path) -> Option<SandboxId> {
     point.strip_prefix(engine).ok()?.iter().next()?.to_str()?.parse().ok()
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,12 @@
 
 use std::{io, time::Duration};
 
-use sentinal_engine::{EngineError, ProbeFailure, ProbeReport, cgroup::Limits, child::Child, layer::Inodes};
+use sentinal_engine::{
+    EngineError, ProbeFailure, ProbeReport,
+    cgroup::{Limits, OutOfMemory},
+    child::Child,
+    layer::Inodes,
+};
 use sentinal_model::{Disk, Memory, SandboxId};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -38,7 +43,7 @@ pub(crate) async fn probe(host: &Host) -> Result<ProbeReport, ProbeFailure> {
         hint: "mount the memory, cpu and pids cgroup controllers".to_owned(),
     })?;
     let id = SandboxId::generate();
-    let _probing = host.probing(id);
+    let _probing = host.turns().hide(id);
     let ran = run(host, &id).await;
     let late = |_| EngineError::Deadline { what: REMOVED.to_owned(), deadline: REMOVE_DEADLINE };
     let removed = timeout(REMOVE_DEADLINE, halt::remove(host, &id)).await.map_err(late).flatten();
@@ -76,7 +81,7 @@ async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
     let folder = host.folder(id);
     let cgroup = host.cgroups()?.of(id);
     folder.make()?;
-    cgroup.create(Limits { memory: Memory::MIN, tasks: TASKS_MAX })?;
+    cgroup.create(Limits { memory: Memory::MIN, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
     folder.layer().create(layer_bytes(Disk::MIN), Inodes::Few, host.templates(), &stop).await?;
     let bundle = Bundle {
         root: Root::Empty,

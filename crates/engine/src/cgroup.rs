@@ -6,6 +6,7 @@
 //!
 //! Start at [`Cgroups::detect`], then [`Cgroup`].
 
+mod freeze;
 mod hierarchy;
 mod kill;
 mod usage;
@@ -13,7 +14,7 @@ mod watch;
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -50,6 +51,17 @@ pub struct Limits {
     pub memory: Memory,
     /// Host tasks: a backstop, since meeting it may end the sandbox.
     pub tasks: u32,
+    /// What the kernel ends when the memory is full.
+    pub out_of_memory: OutOfMemory,
+}
+
+/// What a full memory ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOfMemory {
+    /// Everything at once, where the kernel can: half of the engine is of no use to anybody.
+    EndsAll,
+    /// One process, of the kernel's choice.
+    EndsOne,
 }
 
 /// The cgroup of one sandbox, whether it exists or not.
@@ -88,6 +100,19 @@ impl Cgroups {
     }
 }
 
+/// Which versions the controllers are of: `cgroup v1`, `cgroup v2` or `cgroup v1 and v2`.
+impl fmt::Display for Cgroups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits = self.hierarchies.limits();
+        let has = |version| limits.iter().any(|hierarchy| hierarchy.version == version);
+        f.write_str(match (has(Version::V1), has(Version::V2)) {
+            (true, true) => "cgroup v1 and v2",
+            (true, false) => "cgroup v1",
+            (false, _) => "cgroup v2",
+        })
+    }
+}
+
 impl Cgroup {
     /// Makes it with its limits, all but the cpu's: see [`Cgroup::limit_cpu`]. Does nothing twice.
     pub fn create(&self, limits: Limits) -> Result<(), EngineError> {
@@ -112,8 +137,8 @@ impl Cgroup {
             Version::V2 => {
                 self.write(memory, "memory.max", &bytes)?;
                 self.write_if_there(memory, "memory.swap.max", "0")?;
-                // Half a sandbox is of no use to anybody.
-                self.write_if_there(memory, "memory.oom.group", "1")?;
+                let group = if limits.out_of_memory == OutOfMemory::EndsAll { "1" } else { "0" };
+                self.write_if_there(memory, "memory.oom.group", group)?;
             }
         }
         self.write(pids, "pids.max", &limits.tasks.to_string())
@@ -193,6 +218,18 @@ impl Cgroup {
     fn write_if_there(&self, hierarchy: &Hierarchy, name: &str, value: &str) -> Result<(), EngineError> {
         if self.file(hierarchy, name).exists() { self.write(hierarchy, name, value) } else { Ok(()) }
     }
+}
+
+/// The parent of an engine's cgroups. Two nodes of one machine have two folders, and so two parents: neither takes
+/// the other's sandboxes for its own.
+pub fn parent_for(engine: &str, folder: &Path) -> String {
+    // FNV-1a: the name must be the same in every run and every build.
+    let hash = folder
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("sentinal-{engine}-{hash:016x}")
 }
 
 fn is_missing(error: &EngineError) -> bool {

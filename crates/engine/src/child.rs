@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     process::Command,
     time::{sleep, timeout},
 };
@@ -33,6 +33,7 @@ pub struct Child {
     command: Command,
     deadline: Duration,
     output: Output,
+    input: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Child {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.env_clear().env("PATH", PATH).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
-        Self { name, command, deadline, output: Output::Pipes }
+        Self { name, command, deadline, output: Output::Pipes, input: Vec::new() }
     }
 
     /// Appends arguments.
@@ -63,6 +64,14 @@ impl Child {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
+        self
+    }
+
+    /// What it can read.
+    #[must_use]
+    pub fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.command.stdin(Stdio::piped());
+        self.input = bytes;
         self
     }
 
@@ -87,13 +96,13 @@ impl Child {
             }
         };
         let mut child = self.command.spawn().map_err(|source| failed("start", source))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let ended = tokio::select! {
-            ended = async { tokio::join!(child.wait(), tail(stdout), tail(stderr)) } => Some(ended),
+            ended = async { tokio::join!(child.wait(), tail(stdout), tail(stderr), feed(stdin, &self.input)) } => Some(ended),
             () = sleep(self.deadline) => None,
             () = stop.cancelled() => None,
         };
-        let Some((status, stdout, stderr)) = ended else {
+        let Some((status, stdout, stderr, ())) = ended else {
             // Not an error: it may have ended this instant.
             let _ = child.start_kill();
             let _ = timeout(KILLED_DEADLINE, child.wait()).await;
@@ -117,6 +126,13 @@ fn ended_with(status: ExitStatus) -> String {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "no status".to_owned(),
+    }
+}
+
+/// A child that does not read says by its end what was wrong.
+async fn feed(stream: Option<impl AsyncWrite + Unpin>, bytes: &[u8]) {
+    if let Some(mut stream) = stream {
+        let _ = stream.write_all(bytes).await;
     }
 }
 
@@ -160,6 +176,14 @@ mod tests {
     #[tokio::test]
     async fn a_child_answers_what_it_said() {
         assert_eq!(check("echo a; echo b", Duration::from_secs(10)).await.unwrap(), "a b");
+    }
+
+    #[tokio::test]
+    async fn a_child_reads_what_it_is_given() {
+        let cat = Child::new("/bin/cat", Duration::from_secs(10)).input(vec![b'x'; 1 << 20]);
+        assert_eq!(cat.finish(&CancellationToken::new()).await.unwrap().len(), SAID_BYTES_MAX);
+        let deaf = Child::new("/bin/true", Duration::from_secs(10)).input(vec![b'x'; 1 << 20]);
+        deaf.finish(&CancellationToken::new()).await.unwrap();
     }
 
     #[tokio::test]

@@ -39,6 +39,10 @@ pub enum Verb {
     Boot,
     /// [`Engine::halt`].
     Halt,
+    /// [`Engine::pause`].
+    Pause,
+    /// [`Engine::resume`].
+    Resume,
     /// [`Engine::list`].
     List,
     /// [`Engine::ended`].
@@ -136,6 +140,17 @@ impl FakeEngine {
         behaviour
     }
 
+    /// To another state of being alive.
+    fn change(&self, id: &SandboxId, state: InstanceState) -> Result<(), EngineError> {
+        match self.state(id) {
+            Some(InstanceState::Running | InstanceState::Paused) => {
+                self.put(*id, state);
+                Ok(())
+            }
+            Some(InstanceState::Partial | InstanceState::Ended(_)) | None => Err(EngineError::NotFound(*id)),
+        }
+    }
+
     fn remove(&self, id: &SandboxId) -> InstanceUsage {
         let existed = self.host().instances.remove(id).is_some();
         self.changed();
@@ -158,7 +173,14 @@ async fn conclude(behaviour: Behaviour) -> Result<(), EngineError> {
 }
 
 const fn usage() -> InstanceUsage {
-    InstanceUsage { cpu_us: 1000, memory_bytes: 2 << 20, memory_peak_bytes: 3 << 20, disk_bytes: 4096, processes: 2 }
+    InstanceUsage {
+        cpu_us: 1000,
+        memory_bytes: 2 << 20,
+        memory_peak_bytes: 3 << 20,
+        disk_bytes: 4096,
+        processes: 2,
+        oom_kills: 0,
+    }
 }
 
 #[async_trait]
@@ -187,6 +209,16 @@ impl Engine for FakeEngine {
         Ok(self.remove(id))
     }
 
+    async fn pause(&self, id: &SandboxId) -> Result<(), EngineError> {
+        conclude(self.begin(Verb::Pause, Some(*id))).await?;
+        self.change(id, InstanceState::Paused)
+    }
+
+    async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
+        conclude(self.begin(Verb::Resume, Some(*id))).await?;
+        self.change(id, InstanceState::Running)
+    }
+
     async fn list(&self) -> Result<Vec<Instance>, EngineError> {
         conclude(self.begin(Verb::List, None)).await?;
         let instances =
@@ -205,7 +237,7 @@ impl Engine for FakeEngine {
             match self.state(id) {
                 Some(InstanceState::Ended(reason)) => return Ok(reason),
                 None => return Err(EngineError::NotFound(*id)),
-                Some(InstanceState::Running | InstanceState::Partial) => {}
+                Some(InstanceState::Running | InstanceState::Paused | InstanceState::Partial) => {}
             }
             // Not an error: `self` holds the sender.
             let _ = changes.changed().await;

@@ -43,6 +43,8 @@ pub enum InstanceState {
     Partial,
     /// Booted and alive.
     Running,
+    /// Booted, alive, and stopped where it was until it is resumed.
+    Paused,
     /// Booted once and ended by itself: to be halted.
     Ended(EndReason),
 }
@@ -69,6 +71,8 @@ pub struct InstanceUsage {
     pub disk_bytes: u64,
     /// Host processes and threads now.
     pub processes: u64,
+    /// Processes that the kernel has killed because the sandbox's memory was full.
+    pub oom_kills: u64,
 }
 
 /// A successful probe.
@@ -135,6 +139,12 @@ pub enum EngineError {
     /// There is no such instance.
     #[error("there is no instance of {0}")]
     NotFound(SandboxId),
+    /// This host cannot do that.
+    #[error("{what}")]
+    NotSupported {
+        /// What it cannot do, and why.
+        what: String,
+    },
     /// The host has no disk space for it.
     #[error("no disk space left on the host for {what}")]
     NoSpace {

@@ -50,6 +50,11 @@ impl Layer {
         Self { image: folder.join("layer.ext4"), point: folder.join("layer") }
     }
 
+    /// The file that holds it.
+    pub fn file(&self) -> &Path {
+        &self.image
+    }
+
     /// Where it is mounted.
     pub fn point(&self) -> &Path {
         &self.point
@@ -63,15 +68,28 @@ impl Layer {
         templates: &Templates,
         stop: &CancellationToken,
     ) -> Result<(), EngineError> {
+        fs::create_dir(&self.point).map_err(|source| self.failed("make the mount point of", source))?;
+        self.make(size_bytes, inodes, templates, stop).await?;
+        let options = "loop,discard,noatime,nosuid,nodev,noinit_itable,nobarrier";
+        let mount = Child::new("mount", DEADLINE).args(["-t", "ext4", "-o", options]);
+        mount.args([&self.image, &self.point]).finish(stop).await.map(drop)
+    }
+
+    /// Makes it without mounting it.
+    pub async fn make(
+        &self,
+        size_bytes: u64,
+        inodes: Inodes,
+        templates: &Templates,
+        stop: &CancellationToken,
+    ) -> Result<(), EngineError> {
         let template = templates.get(size_bytes, inodes);
-        self.make_files(size_bytes, template.as_deref()).map_err(|source| self.failed("make", source))?;
+        self.make_file(size_bytes, template.as_deref()).map_err(|source| self.failed("make", source))?;
         if template.is_none() {
             self.make_file_system(inodes, stop).await?;
             templates.remember(size_bytes, inodes, &self.image);
         }
-        let options = "loop,discard,noatime,nosuid,nodev,noinit_itable,nobarrier";
-        let mount = Child::new("mount", DEADLINE).args(["-t", "ext4", "-o", options]);
-        mount.args([&self.image, &self.point]).finish(stop).await.map(drop)
+        Ok(())
     }
 
     /// Bytes that are written and kept; zero when it is not mounted.
@@ -102,8 +120,7 @@ impl Layer {
         gone(fs::remove_file(&self.image)).map_err(|source| failed(&self.image, source))
     }
 
-    fn make_files(&self, size_bytes: u64, template: Option<&Template>) -> io::Result<()> {
-        fs::create_dir(&self.point)?;
+    fn make_file(&self, size_bytes: u64, template: Option<&Template>) -> io::Result<()> {
         let image = File::create_new(&self.image)?;
         image.set_len(size_bytes)?;
         template.map_or(Ok(()), |template| template.write(&image))

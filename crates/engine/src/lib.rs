@@ -17,10 +17,12 @@ pub mod fake;
 mod instance;
 pub mod layer;
 pub mod mounts;
+mod turns;
 
 pub use instance::{
     BootSpec, EndReason, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport,
 };
+pub use turns::{Hidden, Turns, to_its_end};
 
 use async_trait::async_trait;
 use sentinal_model::{EngineName, SandboxId};
@@ -42,6 +44,13 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Ends the instance and removes all it has on the host. Succeeds when there is nothing. What the host
     /// knew of its use is answered, read before it is removed.
     async fn halt(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError>;
+
+    /// Stops everything in a running instance where it is; its memory stays. Succeeds when it is paused already.
+    /// The pause outlives whoever asked for it, and [`Engine::halt`] ends a paused instance like any other.
+    async fn pause(&self, id: &SandboxId) -> Result<(), EngineError>;
+
+    /// Lets a paused instance go on. Succeeds when it runs already.
+    async fn resume(&self, id: &SandboxId) -> Result<(), EngineError>;
 
     /// Every sandbox of which this engine finds anything on the host, without memory of its own.
     async fn list(&self) -> Result<Vec<Instance>, EngineError>;

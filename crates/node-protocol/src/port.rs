@@ -273,4 +273,6 @@ pub struct HostUsage {
     pub disk_bytes: u64,
     /// Host processes and threads now.
     pub processes: u64,
+    /// Processes that the kernel has killed because the sandbox's memory was full.
+    pub oom_kills: u64,
 }

@@ -34,6 +34,9 @@ pub(crate) enum NodeError {
     /// The image store refused.
     #[error("{0}")]
     Image(Error),
+    /// This host's engine cannot do it.
+    #[error("the engine {engine} cannot {verb} a sandbox here: {why}")]
+    NotSupported { engine: EngineName, verb: &'static str, why: String },
     /// As many as there may be.
     #[error("the node holds {max} sandboxes, which is its limit; destroy some of them")]
     Full { max: usize },
@@ -69,6 +72,7 @@ impl NodeError {
     pub(crate) fn engine(engine: EngineName, verb: &'static str) -> impl FnOnce(EngineError) -> Self {
         move |source| match source {
             EngineError::NotFound(id) => Self::NotFound { id },
+            EngineError::NotSupported { what } => Self::NotSupported { engine, verb, why: what },
             EngineError::NoSpace { .. } => Self::NoSpace { what: "the sandbox", source: None },
             EngineError::Io { ref source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Self::NoSpace { what: "the sandbox", source: None }
@@ -92,6 +96,7 @@ impl NodeError {
             Self::Late { .. } | Self::Engine { source: EngineError::Deadline { .. }, .. } => {
                 tonic::Code::DeadlineExceeded
             }
+            Self::NotSupported { .. } => tonic::Code::Unimplemented,
             Self::NoSuchEngine(_) | Self::Engine { .. } => tonic::Code::Unavailable,
             Self::Files { .. } | Self::Lost => tonic::Code::Internal,
         }

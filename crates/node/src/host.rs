@@ -150,6 +150,7 @@ const fn host_usage(usage: InstanceUsage) -> HostUsage {
         memory_peak_bytes: usage.memory_peak_bytes,
         disk_bytes: usage.disk_bytes,
         processes: usage.processes,
+        oom_kills: usage.oom_kills,
     }
 }
 

@@ -191,6 +191,13 @@ impl Guest {
         (0 < length).then(|| answer.trim_end().to_owned())
     }
 
+    /// The answer to what was asked before.
+    pub(crate) async fn answer(&mut self) -> String {
+        let mut answer = String::new();
+        timeout(DEADLINE, self.0.read_line(&mut answer)).await.expect("the guest answers").unwrap();
+        answer.trim_end().to_owned()
+    }
+
     pub(crate) async fn ask(&mut self, line: &str) -> String {
         self.try_ask(line).await.expect("the guest lives")
     }

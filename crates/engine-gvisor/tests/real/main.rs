@@ -18,6 +18,8 @@ use sentinal_model::{Disk, Memory, SandboxId};
 use tokio::time::{sleep, timeout};
 
 const ENDS: Duration = Duration::from_secs(20);
+/// Far longer than an answer takes.
+const QUIET: Duration = Duration::from_millis(200);
 
 fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
@@ -78,6 +80,25 @@ async fn a_second_boot_and_a_second_halt_do_nothing() {
     assert_eq!(test.engine.halt(test.id()).await.unwrap(), InstanceUsage::default());
     assert!(matches!(test.engine.stats(test.id()).await, Err(EngineError::NotFound(_))));
     assert!(matches!(test.engine.ended(test.id()).await, Err(EngineError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_paused_instance_does_nothing_until_it_is_resumed_by_whomever() {
+    let Some(test) = Fixture::new() else { return };
+    assert!(matches!(test.engine.pause(test.id()).await, Err(EngineError::NotFound(_))));
+    let mut guest = test.boot().await;
+    test.engine.pause(test.id()).await.unwrap();
+    test.engine.pause(test.id()).await.unwrap();
+    assert_eq!(states(test.another_engine().list().await.unwrap()), [(*test.id(), InstanceState::Paused)]);
+    assert!(timeout(QUIET, guest.ask("say anything")).await.is_err());
+    test.another_engine().resume(test.id()).await.unwrap();
+    test.engine.resume(test.id()).await.unwrap();
+    assert_eq!(states(test.engine.list().await.unwrap()), [(*test.id(), InstanceState::Running)]);
+    assert_eq!(guest.answer().await, "anything");
+    test.engine.pause(test.id()).await.unwrap();
+    test.engine.halt(test.id()).await.unwrap();
+    test.nothing_is_left().await;
+    assert!(matches!(test.engine.resume(test.id()).await, Err(EngineError::NotFound(_))));
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ pub(super) struct Hierarchies {
     /// Where used time is counted: `cpuacct` on v1, the cpu's own tree on v2.
     pub(super) accounting: Hierarchy,
     pub(super) pids: Hierarchy,
+    /// Where processes are frozen, if the machine can do that.
+    pub(super) freezer: Option<Hierarchy>,
 }
 
 impl Hierarchies {
@@ -62,13 +64,20 @@ impl Hierarchies {
             Version::V1 => hierarchy(mounts, "cpuacct")?,
             Version::V2 => cpu.clone(),
         };
-        Ok(Self { memory: hierarchy(mounts, "memory")?, cpu, accounting, pids: hierarchy(mounts, "pids")? })
+        let (memory, pids) = (hierarchy(mounts, "memory")?, hierarchy(mounts, "pids")?);
+        Ok(Self { memory, cpu, accounting, pids, freezer: freezer(mounts) })
+    }
+
+    /// Those that limit something.
+    pub(super) fn limits(&self) -> [&Hierarchy; 3] {
+        [&self.memory, &self.cpu, &self.pids]
     }
 
     /// Each tree once.
     pub(super) fn distinct(&self) -> Vec<&Hierarchy> {
         let mut found: Vec<&Hierarchy> = Vec::new();
-        for hierarchy in [&self.memory, &self.cpu, &self.accounting, &self.pids] {
+        let all = [&self.memory, &self.cpu, &self.accounting, &self.pids].into_iter().chain(&self.freezer);
+        for hierarchy in all {
             if !found.contains(&hierarchy) {
                 found.push(hierarchy);
             }
@@ -94,6 +103,13 @@ pub(super) fn hand_down(folder: &Path) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// On v2 every cgroup can be frozen, whatever its controllers.
+fn freezer(mounts: &[Mount]) -> Option<Hierarchy> {
+    let v2 = || mounts.iter().find(|mount| mount.kind == "cgroup2");
+    let v2 = || v2().map(|mount| Hierarchy { version: Version::V2, root: mount.point.clone() });
+    hierarchy(mounts, "freezer").ok().or_else(v2)
 }
 
 /// v1 wins: the kernel offers a controller on v2 only when no v1 hierarchy has it.

@@ -48,6 +48,7 @@ impl Cgroup {
             // Not an error: it may have ended by itself.
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
+        self.thaw_the_killed();
         found.is_empty()
     }
 }

@@ -28,7 +28,7 @@ fn v2(place: &Path) -> Cgroups {
 }
 
 fn limits() -> Limits {
-    Limits { memory: Memory::MIN, tasks: 4096 }
+    Limits { memory: Memory::MIN, tasks: 4096, out_of_memory: OutOfMemory::EndsAll }
 }
 
 #[test]
@@ -41,6 +41,10 @@ fn each_controller_is_found_where_it_is() {
         [(Version::V1, "memory"), (Version::V1, "cpu,cpuacct"), (Version::V1, "cpu,cpuacct"), (Version::V2, "unified")];
     assert_eq!(seen, expected.map(|(version, root)| (version, root.into())));
     assert_eq!(found.distinct().len(), 3);
+    assert_eq!(found.freezer.map(|freezer| freezer.version), Some(Version::V2));
+    let with_freezer = format!("{}43 31 0:38 / /freezer rw - cgroup cgroup rw,freezer\n", hybrid(place.path()));
+    let found = Hierarchies::among(&mounts::parse(&with_freezer)).unwrap();
+    assert_eq!(found.freezer.map(|freezer| freezer.version), Some(Version::V1));
 }
 
 #[test]
@@ -93,6 +97,24 @@ fn usage_and_the_reason_of_the_end_are_read_in_the_words_of_v2() {
 }
 
 #[tokio::test]
+async fn freezing_is_written_in_the_words_of_v2_and_refused_where_the_kernel_has_none() {
+    let place = tree("cpu memory pids\n");
+    let id = SandboxId::generate();
+    let cgroup = v2(place.path()).of(&id);
+    let folder = place.path().join("unified/test").join(id.to_string());
+    fs::create_dir(&folder).unwrap();
+    assert!(matches!(cgroup.freeze().await, Err(EngineError::NotSupported { .. })));
+    assert!(matches!(cgroup.thaw(), Err(EngineError::NotSupported { .. })));
+    assert!(!cgroup.is_frozen());
+    fs::write(folder.join("cgroup.freeze"), "0").unwrap();
+    fs::write(folder.join("cgroup.events"), "populated 1\nfrozen 1\n").unwrap();
+    cgroup.freeze().await.unwrap();
+    assert!(cgroup.is_frozen());
+    cgroup.thaw().unwrap();
+    assert!(!cgroup.is_frozen());
+}
+
+#[tokio::test]
 async fn a_real_cgroup_is_made_killed_and_removed() {
     let cgroups = match Cgroups::detect(&format!("sentinal-test-{}", std::process::id())) {
         Ok(cgroups) if rustix::process::geteuid().is_root() => cgroups,
@@ -110,7 +132,20 @@ async fn a_real_cgroup_is_made_killed_and_removed() {
         sleep(POLL).await;
     }
     assert!(0 < cgroup.usage().memory_bytes);
+    assert_eq!(cgroup.usage().oom_kills, 0);
     let first = *cgroup.processes().first().unwrap();
+    if cgroups.hierarchies.freezer.is_some() {
+        for _ in 0..2 {
+            cgroup.freeze().await.unwrap();
+            assert!(cgroup.is_frozen());
+        }
+        for _ in 0..2 {
+            cgroup.thaw().unwrap();
+            assert!(!cgroup.is_frozen());
+        }
+        // Killed as it is below, it must not stay frozen.
+        cgroup.freeze().await.unwrap();
+    }
     assert!(cgroup.holds(first) && !cgroup.holds(1));
     cgroup.ended(1).await.unwrap();
     let (ended, killed) = tokio::join!(cgroup.ended(first), cgroup.kill(Duration::from_secs(10)));
@@ -138,4 +173,11 @@ fn the_last_one_takes_the_parent_with_it_and_a_new_one_makes_it_again() {
     };
     std::thread::scope(|scope| [(); 4].map(|()| scope.spawn(repeat)).map(|thread| thread.join().unwrap()));
     assert!(cgroups.hierarchies.roots().iter().all(|root| !root.join(&cgroups.parent).exists()));
+}
+
+#[test]
+fn each_folder_has_a_parent_of_its_own_and_always_the_same() {
+    assert_eq!(parent_for("gvisor", Path::new("/var/lib/sentinal")), "sentinal-gvisor-2d51fbea0fbcb398");
+    assert_ne!(parent_for("gvisor", Path::new("/a")), parent_for("gvisor", Path::new("/b")));
+    assert_ne!(parent_for("gvisor", Path::new("/a")), parent_for("native", Path::new("/a")));
 }

@@ -25,29 +25,35 @@ impl Cgroup {
             memory_peak_bytes: self.number(memory, peak),
             disk_bytes: 0,
             processes: self.number(pids, "pids.current"),
+            oom_kills: self.oom_kills(),
         }
     }
 
-    /// Why its processes have ended. Must be asked before the cgroup is removed.
-    pub fn end_reason(&self) -> EndReason {
+    /// How many of its processes the kernel has killed because its memory was full.
+    pub fn oom_kills(&self) -> u64 {
         let memory = &self.hierarchies.memory;
         let file = match memory.version {
             Version::V1 => "memory.oom_control",
             Version::V2 => "memory.events",
         };
-        if self.keyed(memory, file, "oom_kill") == 0 { EndReason::Exited } else { EndReason::Oom }
+        self.keyed(memory, file, "oom_kill")
     }
 
-    fn text(&self, hierarchy: &Hierarchy, name: &str) -> String {
+    /// Why its processes have ended. Must be asked before the cgroup is removed.
+    pub fn end_reason(&self) -> EndReason {
+        if self.oom_kills() == 0 { EndReason::Exited } else { EndReason::Oom }
+    }
+
+    pub(super) fn text(&self, hierarchy: &Hierarchy, name: &str) -> String {
         fs::read_to_string(self.file(hierarchy, name)).unwrap_or_default()
     }
 
-    fn number(&self, hierarchy: &Hierarchy, name: &str) -> u64 {
+    pub(super) fn number(&self, hierarchy: &Hierarchy, name: &str) -> u64 {
         self.text(hierarchy, name).trim().parse().unwrap_or_default()
     }
 
     /// The number after `key` in a file of `key number` lines.
-    fn keyed(&self, hierarchy: &Hierarchy, name: &str, key: &str) -> u64 {
+    pub(super) fn keyed(&self, hierarchy: &Hierarchy, name: &str, key: &str) -> u64 {
         let text = self.text(hierarchy, name);
         let value = text.lines().filter_map(|line| line.split_once(' ')).find(|(found, _)| *found == key);
         value.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or_default()

@@ -189,6 +189,9 @@ pub struct Usage {
     pub disk_bytes: u64,
     #[prost(uint64, tag = "5")]
     pub processes: u64,
+    /// Processes that the kernel has killed because the sandbox's memory was full.
+    #[prost(uint64, tag = "6")]
+    pub oom_kills: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRequest {}

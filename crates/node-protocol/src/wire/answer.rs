@@ -83,6 +83,7 @@ impl From<HostUsage> for v1::Usage {
             memory_peak_bytes: usage.memory_peak_bytes,
             disk_bytes: usage.disk_bytes,
             processes: usage.processes,
+            oom_kills: usage.oom_kills,
         }
     }
 }
@@ -95,6 +96,7 @@ impl From<v1::Usage> for HostUsage {
             memory_peak_bytes: usage.memory_peak_bytes,
             disk_bytes: usage.disk_bytes,
             processes: usage.processes,
+            oom_kills: usage.oom_kills,
         }
     }
 }

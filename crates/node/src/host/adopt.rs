@@ -2,7 +2,7 @@
 //!
 //! | record | engine has it | becomes |
 //! |---|---|---|
-//! | booting, up | running | up, watched |
+//! | booting, up | running or paused | up, watched |
 //! | up | ended | ended: expired if its ttl is over, idle if its idle timeout is, else with the engine's reason |
 //! | up | partly or not | the same, as exited |
 //! | booting | else | booting: the server decides |
@@ -134,7 +134,7 @@ impl Host {
             return after_host_restart(record.stage);
         }
         match (record.stage, sighting) {
-            (Stage::Booting | Stage::Up, Sighting::Found(Found::Running)) => Stage::Up,
+            (Stage::Booting | Stage::Up, Sighting::Found(Found::Running | Found::Paused)) => Stage::Up,
             (Stage::Up, Sighting::Found(Found::Ended(reason))) => Stage::Ended(why(record, reason, now)),
             (Stage::Up, Sighting::Found(Found::Partial) | Sighting::Nothing) => {
                 Stage::Ended(why(record, Gone::Exited, now))
