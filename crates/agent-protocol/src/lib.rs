@@ -47,6 +47,10 @@ pub const SOCKET_NAME: &str = "agent.sock";
 /// is read-only. The agent lays it over the root before all else, which needs `CAP_SYS_ADMIN`.
 pub const ENV_LAYER: &str = "SENTINAL_LAYER";
 
+/// The agent's environment: the score under memory pressure that programs get, as a decimal number, so that the kernel
+/// ends them before it ends the agent. Without it they have the agent's.
+pub const ENV_PROGRAM_OOM_SCORE: &str = "SENTINAL_PROGRAM_OOM_SCORE";
+
 /// The agent's environment: the token as 64 hexadecimal digits.
 pub const ENV_TOKEN: &str = "SENTINAL_TOKEN";
 

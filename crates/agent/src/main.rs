@@ -35,6 +35,9 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "--version") {
+        return say_version();
+    }
     let settings = match Settings::take() {
         Ok(settings) => settings,
         Err(error) => return fatal(&error, EXIT_USAGE),
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
 /// Lives until the deadline, or until nobody uses the sandbox.
 fn run(settings: Settings) -> io::Result<()> {
     root::make_writable()?;
-    let host = sandbox::prepare()?;
+    let host = sandbox::prepare(settings.program_oom_score)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -83,7 +86,13 @@ async fn serve(settings: Settings, host: sandbox::Host) -> io::Result<()> {
     }
 }
 
-/// The only thing the agent ever prints.
+/// For whoever wants to know whether it can be started at all.
+fn say_version() -> ExitCode {
+    let said = writeln!(io::stdout(), "sentinal-agent {}", env!("CARGO_PKG_VERSION"));
+    if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_SYSTEM) }
+}
+
+/// The only thing that an agent at work ever prints.
 fn fatal(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
     // When standard error is gone too, the exit code has to do.
     let _ = writeln!(io::stderr(), "sentinal-agent: {error}");

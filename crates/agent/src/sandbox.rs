@@ -25,8 +25,8 @@ pub(crate) struct Host {
     pub(crate) spawner: Spawner,
 }
 
-/// Call it before there is a second thread.
-pub(crate) fn prepare() -> io::Result<Host> {
+/// Call it before there is a second thread. `program_oom_score`: what programs get, if not the agent's.
+pub(crate) fn prepare(program_oom_score: Option<i32>) -> io::Result<Host> {
     sys::close_inherited();
     let child_signals = sys::child_signals()?;
     sys::survive_broken_pipes();
@@ -44,7 +44,7 @@ pub(crate) fn prepare() -> io::Result<Host> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     }
     let users = Arc::new(Users::new());
-    let spawner = Spawner::new(Arc::clone(&users), open_files)?;
+    let spawner = Spawner::new(Arc::clone(&users), open_files, program_oom_score)?;
     Ok(Host { child_signals, users, spawner })
 }
 

@@ -40,11 +40,13 @@ pub(crate) struct Spawner {
     capabilities: Vec<u32>,
     is_root: bool,
     open_files: u64,
+    oom_score: Option<String>,
 }
 
 impl Spawner {
-    /// `open_files`: how many a program may have that asks for no limit.
-    pub(crate) fn new(users: Arc<Users>, open_files: u64) -> io::Result<Self> {
+    /// `open_files`: how many a program may have that asks for no limit. `oom_score`: what it gets under memory
+    /// pressure, if not the agent's.
+    pub(crate) fn new(users: Arc<Users>, open_files: u64, oom_score: Option<i32>) -> io::Result<Self> {
         Ok(Self {
             users,
             stack: Mutex::new(Stack::new()),
@@ -52,6 +54,7 @@ impl Spawner {
             capabilities: bounding_set(),
             is_root: rustix::process::geteuid().is_root(),
             open_files,
+            oom_score: oom_score.map(|score| score.to_string()),
         })
     }
 
@@ -70,6 +73,7 @@ impl Spawner {
             stdio: [stdio.stdin.unwrap_or_else(|| self.null.as_fd()), stdio.stdout, stdio.stderr],
             identity: self.is_root.then_some(&user.identity),
             capabilities: &self.capabilities,
+            oom_score: self.oom_score.as_deref(),
             processes_max: (request.processes_max != 0).then_some(request.processes_max),
             open_files_max: if request.open_files_max == 0 { self.open_files } else { request.open_files_max },
         };

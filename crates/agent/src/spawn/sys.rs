@@ -33,6 +33,8 @@ pub(super) struct Plan<'a> {
     pub(super) identity: Option<&'a Identity>,
     /// Dropped from the bounding set unless the program runs as root.
     pub(super) capabilities: &'a [u32],
+    /// Under memory pressure; decimal.
+    pub(super) oom_score: Option<&'a str>,
     pub(super) processes_max: Option<u64>,
     pub(super) open_files_max: u64,
 }
@@ -142,6 +144,10 @@ fn become_program(frame: &mut Frame<'_>) -> Result<Infallible, Failed> {
         // No descriptor of ours is 0, 1 or 2 (std sees to it), so none is overwritten before its turn.
         call(Step::Stdio, libc::SYS_dup3, [descriptor(*source), target, 0, 0])?;
     }
+    if let Some(score) = plan.oom_score {
+        // A help, no need: without it the kernel chooses by size alone.
+        let _ = set_oom_score(score);
+    }
     if let Some(processes) = plan.processes_max {
         limit(libc::RLIMIT_NPROC as usize, processes)?;
     }
@@ -152,6 +158,16 @@ fn become_program(frame: &mut Frame<'_>) -> Result<Infallible, Failed> {
     enter(plan)?;
     replace_signal_mask(0);
     execute(frame)
+}
+
+/// Of the child alone, though it shares our memory: the kernel knows of vfork.
+fn set_oom_score(score: &str) -> Result<(), Failed> {
+    let path = c"/proc/self/oom_score_adj".as_ptr().expose_provenance();
+    let flags = (libc::O_WRONLY | libc::O_CLOEXEC) as usize;
+    let file = answer(Step::Limits, libc::SYS_openat, [libc::AT_FDCWD as usize, path, flags, 0])?;
+    let written = call(Step::Limits, libc::SYS_write, [file, score.as_ptr().expose_provenance(), score.len(), 0]);
+    call(Step::Limits, libc::SYS_close, [file, 0, 0, 0])?;
+    written
 }
 
 fn descriptor(descriptor: BorrowedFd<'_>) -> usize {
@@ -246,11 +262,16 @@ fn replace_signal_mask(mask: u64) -> u64 {
 /// Every caller in this file hands over numbers, or pointers to live memory of the type that the call wants.
 /// Whatever a call does not use is 0, as prctl insists.
 fn call(step: Step, number: c_long, arguments: [usize; 4]) -> Result<(), Failed> {
+    answer(step, number, arguments).map(drop)
+}
+
+/// As [`call`], with what the call answers.
+fn answer(step: Step, number: c_long, arguments: [usize; 4]) -> Result<usize, Failed> {
     let [first, second, third, fourth] = arguments;
     // SAFETY: see above; none of the calls changes memory that Rust believes constant.
     // WHY: the child may use raw system calls only.
     let result = unsafe { libc::syscall(number, first, second, third, fourth, 0_usize) };
-    if result < 0 { Err(failed(step)) } else { Ok(()) }
+    usize::try_from(result).map_err(|_| failed(step))
 }
 
 /// What the last call said. The child shares the parent's `errno`, which is not in use while the parent waits.
