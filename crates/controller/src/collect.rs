@@ -54,7 +54,7 @@ enum Followed {
 pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
     let live = Arc::clone(&job.live);
     let begun = Instant::now();
-    let finished = {
+    let mut finished = {
         let entry = Arc::clone(&job.entry);
         let told = tokio::select! {
             finished = follow(&mut job) => finished.ok_or(ExecutionOutcome::Killed),
@@ -62,6 +62,8 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
         };
         told.unwrap_or_else(|outcome| ended_by_us(outcome, &live, context.now()))
     };
+    let oom_kills = job.entry.oom_kills();
+    finished.ended.outcome = oom_kills.explain(&context, live.record.sandbox, finished.ended.outcome).await;
     context
         .metrics()
         .execution_overhead(begun.elapsed().saturating_sub(Duration::from_micros(finished.ended.duration_us)));

@@ -24,6 +24,7 @@ mod lease;
 mod live;
 mod logs;
 mod observe;
+mod oom;
 mod output;
 mod overdue;
 mod place;

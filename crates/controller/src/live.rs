@@ -90,6 +90,11 @@ impl LiveExecutions {
         self.removed.notify_waiters();
     }
 
+    /// Whether no more than one execution of the sandbox runs.
+    pub(crate) fn is_alone_in(&self, sandbox: SandboxId) -> bool {
+        self.lock().values().filter(|live| live.record.sandbox == sandbox).count() <= 1
+    }
+
     /// Resolves when no execution of the sandbox runs.
     pub(crate) async fn none_left_of(&self, sandbox: SandboxId) {
         loop {

@@ -10,7 +10,7 @@ use sentinal_model::{Error, Event, Millis, Result, SandboxId};
 use sentinal_store::{NewEvent, SandboxRecord, Write};
 use tokio::sync::watch;
 
-use crate::{activity::Activity, context::Context, decide::Observed};
+use crate::{activity::Activity, context::Context, decide::Observed, oom::OomKills};
 
 /// One sandbox. Its record changes only through [`Entry::advance`], one change at a time, and only after the
 /// store has it.
@@ -23,6 +23,7 @@ pub(crate) struct Entry {
     agent: watch::Sender<Option<Agent>>,
     activity: Activity,
     changing: tokio::sync::Mutex<()>,
+    oom_kills: OomKills,
 }
 
 impl Entry {
@@ -35,6 +36,7 @@ impl Entry {
             silent: watch::Sender::new(false),
             agent: watch::Sender::new(None),
             changing: tokio::sync::Mutex::new(()),
+            oom_kills: OomKills::default(),
         })
     }
 
@@ -62,6 +64,11 @@ impl Entry {
             }
             news
         });
+    }
+
+    /// What memory has cost.
+    pub(crate) const fn oom_kills(&self) -> &OomKills {
+        &self.oom_kills
     }
 
     pub(crate) fn abandoned(&self) -> watch::Receiver<bool> {
