@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Every edge that is allowed between crates of this workspace, in flow order, and what a crate must never know.
-const ALLOWED: [(&str, &[&str], &str); 19] = [
+const ALLOWED: [(&str, &[&str], &str); 21] = [
     ("model", &[], "it is the vocabulary: no IO, and nothing below it"),
     ("telemetry", &["model"], "everybody logs, so it may know nobody"),
     ("api", &["model"], "the wire's words turn into the model's, and into nothing else"),
@@ -30,11 +30,13 @@ const ALLOWED: [(&str, &[&str], &str); 19] = [
     ("node-protocol", &["model"], "both sides of the socket have to be able to know it"),
     (
         "node",
-        &["engine", "engine-gvisor", "image", "node-protocol", "agent-protocol", "model", "telemetry"],
+        &["engine", "engine-gvisor", "engine-native", "image", "node-protocol", "agent-protocol", "model", "telemetry"],
         "what is privileged must not know the store, keys or HTTP",
     ),
     ("engine", &["model"], "the trait knows no engine"),
     ("engine-gvisor", &["engine", "model"], "engines never know each other, nor the node"),
+    ("engine-native", &["engine", "launcher", "model"], "engines never know each other, nor the node"),
+    ("launcher", &[], "one thread and no memory of anything: it is told what to do, and does it"),
     ("image", &["model"], "images are names and files"),
     ("agent-protocol", &[], "it is compiled into the agent, which is to stay small"),
     ("agent", &["agent-protocol"], "it runs inside the sandbox: small, and it knows nothing of the server"),

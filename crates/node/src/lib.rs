@@ -6,9 +6,9 @@
 //! anything that the server or a guest may have put into a folder.
 //!
 //! `sentinal node` is two processes: [`keep`] starts the worker again when it dies and collects the children
-//! that engines leave behind; the worker is [`run`].
+//! that engines leave behind; the worker is [`run_with`].
 //!
-//! Start at [`run`], then `host.rs`.
+//! Start at [`run_with`], then `host.rs`.
 
 mod config;
 pub mod doctor;
@@ -33,5 +33,6 @@ pub use config::{IDLE_EXIT, NodeConfig, NodeParts};
 pub use folder::Owner;
 pub use images::{Image, Images};
 pub use keeper::{KeeperError, keep};
-pub use run::{StartError, run, run_with, stop_signal, this_machine};
+pub use run::{Programs, StartError, run_with, stop_signal, this_machine};
 pub use sentinal_engine_gvisor::{Starter, starter};
+pub use sentinal_engine_native::{Launcher, launch};

@@ -8,6 +8,7 @@ use std::{
 };
 
 use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
+use sentinal_engine_native::{Launcher, NativeConfig, NativeEngine};
 use sentinal_image::{ImageError, ImageStore};
 use sentinal_model::SystemClock;
 use sentinal_node_protocol::{HostBootId, NodeEvent};
@@ -49,26 +50,31 @@ enum Cause {
     HostBootId(#[source] io::Error),
 }
 
-/// Runs a node with the engines and images of this machine until `shutdown`, or until it has been idle for
-/// as long as it is told to wait. Instances go on without it and are taken over by the next one.
-pub async fn run(config: NodeConfig, shutdown: impl Future<Output = ()> + Send) -> Result<(), StartError> {
-    let parts = this_machine(&config, Starter::Shell)?;
-    run_with(config, parts, shutdown).await
+/// What engines start their programs with.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// For `runsc`.
+    pub starter: Starter,
+    /// For native sandboxes.
+    pub launcher: Launcher,
 }
 
-/// The engines, images and clock of this machine. `runsc` is started by `starter`.
-pub fn this_machine(config: &NodeConfig, starter: Starter) -> Result<NodeParts, StartError> {
+/// The engines, images and clock of this machine.
+pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts, StartError> {
+    let Programs { starter, launcher } = programs;
     let folder = config.state_folder.join("gvisor");
     let gvisor = GvisorConfig { runsc: in_path(&config.runsc), starter, ..GvisorConfig::in_folder(&folder) };
+    let native = NativeConfig::in_folder(&config.state_folder.join("native"), launcher, config.agent.clone());
     Ok(NodeParts {
-        engines: vec![Arc::new(GvisorEngine::new(gvisor))],
+        engines: vec![Arc::new(GvisorEngine::new(gvisor)), Arc::new(NativeEngine::new(native))],
         images: Arc::new(ImageStore::open(&config.images).map_err(Cause::from)?),
         clock: Arc::new(SystemClock),
         host_boot_id: host_boot_id().map_err(Cause::HostBootId)?,
     })
 }
 
-/// As [`run`], with other things than this machine's.
+/// Runs a node until `shutdown`, or until it has been idle for as long as it is told to wait. Instances go on
+/// without it and are taken over by the next one.
 pub async fn run_with(
     config: NodeConfig,
     parts: NodeParts,

@@ -69,6 +69,10 @@ pub(crate) struct ServeOptions {
     /// Never use an engine that isolates less: shared-kernel, userspace-kernel or microvm
     #[arg(long, value_name = "TIER", default_value = "userspace-kernel")]
     pub(crate) minimum_isolation: Isolation,
+    /// Allow the engine `native`, whose sandboxes share the host's kernel; the same as
+    /// --minimum-isolation shared-kernel
+    #[arg(long, conflicts_with = "minimum_isolation")]
+    pub(crate) allow_shared_kernel: bool,
     /// How many times a node's cores may be promised to sandboxes
     #[arg(long, value_name = "TIMES", default_value_t = limits::CPU_OVERCOMMIT, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) cpu_overcommit: u64,
@@ -147,6 +151,13 @@ pub(crate) enum ImageCommand {
         #[arg(long, value_name = "DIR", default_value = ImageOptions::STORE, env = "SENTINAL_IMAGES")]
         images: PathBuf,
     },
+}
+
+impl ServeOptions {
+    /// The least isolation that a sandbox may have.
+    pub(crate) const fn minimum_isolation(&self) -> Isolation {
+        if self.allow_shared_kernel { Isolation::SharedKernel } else { self.minimum_isolation }
+    }
 }
 
 impl LogOptions {

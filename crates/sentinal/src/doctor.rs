@@ -17,7 +17,7 @@ const FOLDER: &str = "/var/tmp/sentinal-doctor";
 /// `sentinal doctor`. Succeeds if an engine that is allowed can be used.
 pub(crate) fn run(options: &DoctorOptions) -> Result<ExitCode> {
     let config = config(options);
-    let parts = sentinal_node::this_machine(&config, node::starter()?)?;
+    let parts = sentinal_node::this_machine(&config, node::programs()?)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let diagnosis = runtime.block_on(examine(&config, &parts));

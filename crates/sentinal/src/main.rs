@@ -21,13 +21,17 @@ use crate::cli::{Cli, Command};
 /// Exit status for a configuration that cannot work (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;
 
-/// Exit status of an engine's starter that could not become the engine's program.
+/// Exit status of an engine's starter or launcher that could not do what it is for.
 const CANNOT_START: u8 = 125;
 
 fn main() -> ExitCode {
-    if let Some(error) = node::start_for_engine(std::env::args_os()) {
-        report(&error);
-        return ExitCode::from(CANNOT_START);
+    match node::work_for_engine(std::env::args_os()) {
+        None => {}
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => {
+            say(&format!("{error:#}"));
+            return ExitCode::from(CANNOT_START);
+        }
     }
     let outcome = match Cli::parse().command {
         Command::Serve(options) => serve::run(&options),
@@ -44,7 +48,11 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last words of a command, whether or not logging has begun")]
 fn report(error: &anyhow::Error) {
-    eprintln!("sentinal: {error:#}");
+    say(&format!("sentinal: {error:#}"));
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a command, whether or not logging has begun")]
+fn say(words: &str) {
+    eprintln!("{words}");
 }

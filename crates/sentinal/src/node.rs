@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use sentinal_model::NodeId;
-use sentinal_node::{IDLE_EXIT, NodeConfig, Starter};
+use sentinal_node::{IDLE_EXIT, Launcher, NodeConfig, Programs, Starter};
 
 use crate::{
     cli::{NodeOptions, PartOptions},
@@ -17,6 +17,8 @@ use crate::{
 
 /// The word that makes this program an engine's starter; for `node` alone.
 const STARTER: &str = "start-for-engine";
+/// The word that makes it the launcher of one native sandbox; for `node` alone.
+const LAUNCHER: &str = "launch-for-engine";
 
 /// `sentinal node`.
 pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
@@ -71,7 +73,7 @@ fn work(options: &NodeOptions) -> Result<ExitCode> {
         runsc: options.parts.runsc.clone(),
         exit_when_idle: options.exit_when_idle.then_some(IDLE_EXIT),
     };
-    let parts = sentinal_node::this_machine(&config, starter()?)?;
+    let parts = sentinal_node::this_machine(&config, programs()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let stopped = async { drop(sentinal_node::stop_signal().await) };
     runtime.context("cannot start the runtime")?.block_on(sentinal_node::run_with(config, parts, stopped))?;
@@ -79,15 +81,22 @@ fn work(options: &NodeOptions) -> Result<ExitCode> {
 }
 
 /// What engines start their programs with: this very program.
-pub(crate) fn starter() -> Result<Starter> {
-    Ok(Starter::Program { program: this_program()?, first: vec![STARTER.into()] })
+pub(crate) fn programs() -> Result<Programs> {
+    let this = this_program()?;
+    Ok(Programs {
+        starter: Starter::Program { program: this.clone(), first: vec![STARTER.into()] },
+        launcher: Launcher { program: this, arguments: vec![LAUNCHER.into()] },
+    })
 }
 
-/// Becomes an engine's program inside a sandbox's cgroup, if that is what the arguments ask for. Looked at before
-/// everything else: it is on the path of every boot.
-pub(crate) fn start_for_engine(mut arguments: impl Iterator<Item = OsString>) -> Option<anyhow::Error> {
-    let asked = arguments.nth(1)? == STARTER;
-    asked.then(|| anyhow::Error::from(sentinal_node::starter::start(arguments)))
+/// Does what an engine has this program for, if that is what the arguments ask for. Looked at before everything else:
+/// it is on the path of every boot. The starter becomes its engine's program, and comes back only with an error.
+pub(crate) fn work_for_engine(mut arguments: impl Iterator<Item = OsString>) -> Option<Result<()>> {
+    let word = arguments.nth(1)?;
+    if word == LAUNCHER {
+        return Some(sentinal_node::launch(std::io::stdin()).map_err(anyhow::Error::from));
+    }
+    (word == STARTER).then(|| Err(sentinal_node::starter::start(arguments).into()))
 }
 
 /// Where this program is.

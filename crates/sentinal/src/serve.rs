@@ -139,7 +139,7 @@ fn policy(options: &ServeOptions) -> Policy {
         memory: options.memory_overcommit,
         sandboxes: options.sandboxes_max.min(limits::SANDBOXES_PER_NODE_MAX),
     };
-    Policy { minimum_isolation: options.minimum_isolation, overcommit }
+    Policy { minimum_isolation: options.minimum_isolation(), overcommit }
 }
 
 /// Opens the store, once a server that is just ending has let go of it.

@@ -164,7 +164,8 @@ fn become_program(frame: &mut Frame<'_>) -> Result<Infallible, Failed> {
 fn set_oom_score(score: &str) -> Result<(), Failed> {
     let path = c"/proc/self/oom_score_adj".as_ptr().expose_provenance();
     let flags = (libc::O_WRONLY | libc::O_CLOEXEC) as usize;
-    let file = answer(Step::Limits, libc::SYS_openat, [libc::AT_FDCWD as usize, path, flags, 0])?;
+    // The path is absolute: beneath which folder says nothing.
+    let file = answer(Step::Limits, libc::SYS_openat, [0, path, flags, 0])?;
     let written = call(Step::Limits, libc::SYS_write, [file, score.as_ptr().expose_provenance(), score.len(), 0]);
     call(Step::Limits, libc::SYS_close, [file, 0, 0, 0])?;
     written

@@ -1,0 +1,117 @@
+//! Booting: folder, cgroup, users and layer, then the launcher, then the mark that it is done.
+
+use std::sync::Arc;
+
+use sentinal_engine::{
+    BootSpec, EngineError,
+    cgroup::{Cgroup, Limits, OutOfMemory},
+    child::{Child, PATH},
+    layer::Inodes,
+};
+use sentinal_launcher::{PROGRAM_OOM_SCORE, Plan};
+use sentinal_model::{
+    Disk, Memory, SandboxId,
+    limits::{BOOT_DEADLINE, OPEN_FILES_MAX, PROCESSES_MAX},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    engine::Host,
+    folder::{InstanceFolder, failed},
+    halt,
+};
+
+/// Host tasks of one sandbox: what root inside can have beyond the limit of one user.
+pub(crate) const TASKS_MAX: u32 = 2 * PROCESSES_MAX;
+/// Open files of the agent itself, which holds several for each execution; its programs get fewer.
+const AGENT_OPEN_FILES_MAX: u64 = 65_536;
+/// `/dev/shm` is memory: it may take this share of the sandbox's.
+const SHM_SHARE_OF_MEMORY: u64 = 4;
+/// What the agent gives to programs as their score under memory pressure.
+const ENV_PROGRAM_OOM_SCORE: &str = "SENTINAL_PROGRAM_OOM_SCORE";
+/// Digits of the sandbox's id in its hostname.
+const HOSTNAME_DIGITS: usize = 10;
+
+/// Does nothing for an instance that was booted before, also when it has ended since.
+pub(crate) async fn boot(host: &Arc<Host>, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
+    let folder = host.folder(&spec.id);
+    let cgroup = host.cgroups()?.of(&spec.id);
+    if folder.is_booted() {
+        return Ok(());
+    }
+    if folder.exists() || cgroup.exists() {
+        halt::remove(host, &spec.id).await?;
+    }
+    prepare(host, &spec.id, spec.memory, spec.disk, stop).await?;
+    let image = host.images().device(&spec.image).map_err(failed("attach", &spec.image))?;
+    let mut environment =
+        vec![("PATH".to_owned(), PATH.to_owned()), (ENV_PROGRAM_OOM_SCORE.to_owned(), PROGRAM_OOM_SCORE.to_string())];
+    environment.extend(spec.agent_env.iter().cloned());
+    let plan = Plan {
+        image: image.path().to_owned(),
+        agent: spec.agent.clone(),
+        environment,
+        socket_folder: Some(spec.socket_folder.clone()),
+        ..plan(&folder, &cgroup, &spec.id, spec.memory)?
+    };
+    launch(host, &plan, stop).await?;
+    cgroup.limit_cpu(spec.cpu)?;
+    folder.mark_booted()
+}
+
+/// Everything that is there before the first process.
+pub(crate) async fn prepare(
+    host: &Arc<Host>,
+    id: &SandboxId,
+    memory: Memory,
+    disk: Disk,
+    stop: &CancellationToken,
+) -> Result<(), EngineError> {
+    let folder = host.folder(id);
+    folder.make()?;
+    host.cgroups()?.of(id).create(Limits { memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsOne })?;
+    host.users().claim(id, &folder)?;
+    folder.layer().make(disk.bytes(), Inodes::ForSize, host.templates(), stop).await
+}
+
+/// What is the same for all sandboxes of that size.
+pub(crate) fn plan(
+    folder: &InstanceFolder,
+    cgroup: &Cgroup,
+    id: &SandboxId,
+    memory: Memory,
+) -> Result<Plan, EngineError> {
+    let layer = folder.layer().file().to_owned();
+    let lost = || failed("read the users of", &layer)(std::io::ErrorKind::NotFound.into());
+    Ok(Plan {
+        cgroup: cgroup.entrances(),
+        pid_file: folder.pid_file(),
+        first_id: folder.first_id().ok_or_else(lost)?,
+        hostname: hostname(&id.to_string()),
+        image: std::path::PathBuf::new(),
+        layer,
+        agent: std::path::PathBuf::new(),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        socket_folder: None,
+        shm_bytes: memory.bytes() / SHM_SHARE_OF_MEMORY,
+        processes_max: u64::from(PROCESSES_MAX),
+        open_files_max: OPEN_FILES_MAX,
+        agent_open_files_max: AGENT_OPEN_FILES_MAX,
+        to_its_end: false,
+    })
+}
+
+/// Returns when the sandbox's init runs.
+pub(crate) async fn launch(host: &Host, plan: &Plan, stop: &CancellationToken) -> Result<(), EngineError> {
+    let text = serde_json::to_vec(plan);
+    let text = text.map_err(|error| EngineError::Io { what: "write the plan".to_owned(), source: error.into() })?;
+    let launcher = &host.config().launcher;
+    let child = Child::new(&launcher.program, BOOT_DEADLINE).named("launcher").args(&launcher.arguments);
+    child.input(text).finish(stop).await.map(drop)
+}
+
+/// The end of an id is random; its beginning is a time.
+fn hostname(id: &str) -> String {
+    format!("sbx-{}", &id[id.len().saturating_sub(HOSTNAME_DIGITS)..])
+}

@@ -1,0 +1,37 @@
+//! What the engine is told.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use sentinal_engine::cgroup::parent_for;
+
+/// Where everything is.
+#[derive(Debug, Clone)]
+pub struct NativeConfig {
+    /// The engine's own folder, made if missing: everything of an instance is beneath. One node at a time.
+    pub folder: PathBuf,
+    /// What builds a sandbox.
+    pub launcher: Launcher,
+    /// The agent that the probe's sandbox starts.
+    pub agent: PathBuf,
+    /// The cgroup that holds the sandboxes' cgroups and nothing else.
+    pub cgroup_parent: String,
+}
+
+/// A program that calls [`sentinal_launcher::launch`] with its standard input.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    /// Its binary.
+    pub program: PathBuf,
+    /// What makes it the launcher.
+    pub arguments: Vec<OsString>,
+}
+
+impl NativeConfig {
+    /// The usual values around a folder.
+    pub fn in_folder(folder: &Path, launcher: Launcher, agent: PathBuf) -> Self {
+        Self { folder: folder.to_owned(), launcher, agent, cgroup_parent: parent_for("native", folder) }
+    }
+}

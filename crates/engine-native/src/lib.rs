@@ -1,0 +1,25 @@
+//! Namespaces of the host's own kernel as an engine: fast, everywhere, and only as strong as that kernel.
+//!
+//! Each instance is one process tree whose first process is the agent, put into its namespaces by the
+//! [launcher](sentinal_launcher), which ends as soon as the agent runs. The root is the image's EROFS file, mounted
+//! inside the sandbox alone, with a bounded ext4 file laid over it; limits are the host's cgroups.
+//!
+//! Nothing is remembered: the folder, the cgroup and the process of an id say what exists, so that a crash at any
+//! instruction is cleaned up by a halt. What is mounted ends with the last process, by the kernel's hand.
+//!
+//! Start at [`NativeEngine`], then `boot.rs` and `halt.rs`.
+
+#![forbid(unsafe_code)]
+
+mod boot;
+mod config;
+mod engine;
+mod folder;
+mod halt;
+mod images;
+mod probe;
+mod users;
+
+pub use config::{Launcher, NativeConfig};
+pub use engine::NativeEngine;
+pub use sentinal_launcher::launch;

@@ -1,0 +1,74 @@
+//! The process inside: the sandbox's first, and at the end its agent.
+
+use std::{
+    convert::Infallible,
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    process::Command,
+};
+
+use rustix::{
+    fs::Mode,
+    mount::{MountPropagationFlags, mount_change},
+    net::{AddressFamily, SocketFlags, SocketType, socket_with},
+    process::{setsid, umask},
+    system::sethostname,
+    thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+};
+
+use crate::{LaunchError, Plan, Step, confine, error::At as _, mounts::Mount, socket::Socket, sys, tree};
+
+/// Where the agent is inside.
+const AGENT_PATH: &str = "/.sentinal/agent";
+
+/// Becomes the agent, or tells the process outside why not and ends.
+pub(crate) fn begin(plan: &Plan, outside: &Socket) -> ! {
+    let Err(error) = become_agent(plan, outside);
+    outside.complain(&error);
+    sys::exit_at_once(1)
+}
+
+fn become_agent(plan: &Plan, outside: &Socket) -> Result<Infallible, LaunchError> {
+    sys::make_namespaces().at(Step::Namespaces, "make the other namespaces")?;
+    sethostname(plan.hostname.as_bytes()).at(Step::Namespaces, "name the sandbox")?;
+    switch_on_loopback()?;
+    // From here on there are users.
+    let [image, layer, agent, sockets] = outside.take_over()?.map(Mount::from_file);
+    become_root()?;
+    umask(Mode::empty());
+    // Nothing that is mounted from here on reaches the host, and nothing that the host mounts reaches us.
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).at(Step::Tree, "keep mounts to the sandbox")?;
+    let root = tree::Root { image, layer, agent, sockets: plan.socket_folder.as_ref().map(|_| sockets) };
+    root.enter(plan.shm_bytes)?;
+    let null = tree::null()?;
+    setsid().at(Step::Execute, "begin a session")?;
+    replace_streams(null)?;
+    confine::confine()?;
+    let error = Command::new(AGENT_PATH).args(&plan.arguments).env_clear().envs(environment(plan)).exec();
+    Err(LaunchError::new(Step::Execute, "become the agent", error))
+}
+
+/// Root inside, which is nobody on the host.
+fn become_root() -> Result<(), LaunchError> {
+    use rustix::fs::{Gid, Uid};
+    set_thread_groups(&[]).at(Step::Namespaces, "leave the host's groups")?;
+    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).at(Step::Namespaces, "become the sandbox's root group")?;
+    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).at(Step::Namespaces, "become the sandbox's root")
+}
+
+fn switch_on_loopback() -> Result<(), LaunchError> {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    let socket: OwnedFd = socket.at(Step::Namespaces, "reach the loopback interface")?;
+    sys::switch_on(&socket, c"lo").at(Step::Namespaces, "switch on the loopback interface")
+}
+
+/// Those of the launcher are the node's.
+fn replace_streams(null: OwnedFd) -> Result<(), LaunchError> {
+    use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+    let replaced = dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).and_then(|()| dup2_stderr(&null));
+    replaced.at(Step::Execute, "leave the node's streams")
+}
+
+fn environment(plan: &Plan) -> impl Iterator<Item = (&str, &str)> {
+    plan.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}

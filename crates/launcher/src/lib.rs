@@ -1,0 +1,39 @@
+//! The launcher: one process with one thread that the node executes to build one native sandbox. It holds nothing
+//! and ends as soon as the sandbox's init runs.
+//!
+//! Two processes share the work. The one *outside* has the host's root: it enters the sandbox's cgroup, opens
+//! what only the host can open (the image, the layer, the socket), gives each of them the sandbox's own range of
+//! users, and hands them over as file systems that are mounted nowhere. The one *inside* is the sandbox's first
+//! process: it has a user namespace of its own and no right on the host from its first instruction on. It makes
+//! the other namespaces, puts the root together, gives up what programs must not have, and becomes the agent.
+//! Nothing is ever mounted where the host could see it: with the last process everything is gone.
+//!
+//! Start at [`launch`], then `outside.rs` and `inside.rs`; what programs may ask the kernel for is in
+//! `seccomp/allowed.rs`.
+
+mod confine;
+mod error;
+mod file_systems;
+mod inside;
+mod landlock;
+pub mod loops;
+mod mounts;
+mod outside;
+mod plan;
+pub mod seccomp;
+mod socket;
+mod sys;
+mod tree;
+
+pub use confine::{AGENT_OOM_SCORE, PROGRAM_OOM_SCORE};
+pub use error::{LaunchError, Step};
+pub use landlock::abi as landlock_abi;
+pub use plan::Plan;
+
+use std::io::Read;
+
+/// Launches what the plan says that is read from `input`, and returns when its init runs, or has ended where the
+/// plan says so. Call it in a process with one thread that does nothing afterwards: it enters the sandbox's cgroup.
+pub fn launch(input: impl Read) -> Result<(), LaunchError> {
+    outside::launch(&Plan::read(input)?)
+}

@@ -1,0 +1,113 @@
+//! What the launcher is told: everything is decided by the node.
+
+use std::{
+    fmt,
+    io::{self, Read},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LaunchError, Step};
+
+/// Largest plan: an environment of a few variables and a handful of paths.
+const PLAN_BYTES_MAX: u64 = 64 * 1024;
+
+/// One sandbox. All paths are on the host.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The files into which a process writes `0` to enter the sandbox's cgroup.
+    pub cgroup: Vec<PathBuf>,
+    /// Where the number of the sandbox's init is written before it begins.
+    pub pid_file: PathBuf,
+    /// The host's number of root inside; [`Plan::USERS`] follow each other from there, and are nobody else's.
+    pub first_id: u32,
+    /// What the sandbox calls itself.
+    pub hostname: String,
+    /// The block device that holds the image, an EROFS file system.
+    pub image: PathBuf,
+    /// The file that holds the sandbox's layer, an ext4 file system.
+    pub layer: PathBuf,
+    /// The program that becomes init.
+    pub agent: PathBuf,
+    /// What init is told beyond its name.
+    pub arguments: Vec<String>,
+    /// Its environment.
+    pub environment: Vec<(String, String)>,
+    /// The folder with the socket that it dials.
+    pub socket_folder: Option<PathBuf>,
+    /// Size of `/dev/shm`.
+    pub shm_bytes: u64,
+    /// Processes of one user.
+    pub processes_max: u64,
+    /// Open files of a program.
+    pub open_files_max: u64,
+    /// Open files of the agent.
+    pub agent_open_files_max: u64,
+    /// Whether to wait for the end of init, which must be a success.
+    pub to_its_end: bool,
+}
+
+impl Plan {
+    /// How many users a sandbox has.
+    pub const USERS: u32 = 65_536;
+
+    pub(crate) fn read(input: impl Read) -> Result<Self, LaunchError> {
+        let mut text = Vec::new();
+        let read = input.take(PLAN_BYTES_MAX).read_to_end(&mut text);
+        let plan = read.and_then(|_| serde_json::from_slice(&text).map_err(io::Error::from));
+        plan.map_err(|error| LaunchError::new(Step::Plan, "understand the plan", error))
+    }
+}
+
+/// Without the environment, which holds the agent's token.
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("layer", &self.layer).field("first_id", &self.first_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            cgroup: vec!["/sys/fs/cgroup/x/cgroup.procs".into()],
+            pid_file: "/x/pid".into(),
+            first_id: 524_288,
+            hostname: "sbx-1".to_owned(),
+            image: "/dev/loop0".into(),
+            layer: "/x/layer.ext4".into(),
+            agent: "/usr/lib/agent".into(),
+            arguments: Vec::new(),
+            environment: vec![("TOKEN".to_owned(), "secret".to_owned())],
+            socket_folder: None,
+            shm_bytes: 1,
+            processes_max: 1,
+            open_files_max: 1,
+            agent_open_files_max: 1,
+            to_its_end: false,
+        }
+    }
+
+    #[test]
+    fn a_plan_arrives_as_it_was_written() {
+        let text = serde_json::to_vec(&plan()).unwrap();
+        assert_eq!(Plan::read(text.as_slice()).unwrap(), plan());
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused() {
+        let text = serde_json::to_string(&plan()).unwrap();
+        for wrong in ["", "{}", &text.replace("hostname", "host"), &text[..text.len() - 1]] {
+            assert_eq!(Plan::read(wrong.as_bytes()).unwrap_err().step(), Some(Step::Plan), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_not_printed() {
+        assert!(!format!("{:?}", plan()).contains("secret"));
+    }
+}
