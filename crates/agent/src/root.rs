@@ -7,8 +7,7 @@
 use std::{
     env,
     ffi::CString,
-    fs::{self, File},
-    io,
+    fs, io,
     os::unix::ffi::OsStringExt as _,
     path::{Path, PathBuf},
 };
@@ -19,7 +18,7 @@ use rustix::{
     process::{chdir, pivot_root, umask},
     thread::{CapabilitySet, capabilities, remove_capability_from_bounding_set, set_capabilities},
 };
-use sentinal_agent_protocol::{AGENT_PATH, ENV_LAYER, SOCKET_PATH};
+use sentinal_agent_protocol::{AGENT_PATH, ENV_LAYER};
 
 /// What the kernel provides, taken along into the new root.
 const KERNEL_FOLDERS: [&str; 3] = ["proc", "dev", "sys"];
@@ -43,7 +42,7 @@ pub(crate) fn make_writable() -> io::Result<()> {
 fn lay_over(layer: &Path) -> io::Result<()> {
     let [upper, work] = ["upper", "work"].map(|name| layer.join(name));
     let root = layer.with_file_name("root");
-    for folder in [&upper, &work, &root] {
+    for folder in [&upper, &work] {
         fs::create_dir(folder)?;
     }
     // The root's own mode comes from the upper folder.
@@ -56,7 +55,9 @@ fn lay_over(layer: &Path) -> io::Result<()> {
         fs::create_dir_all(&point)?;
         mount_bind_recursive(Path::new("/").join(name), &point)?;
     }
-    take_along(&root)?;
+    let own = within(&root, own_folder()?);
+    fs::create_dir_all(&own)?;
+    mount_bind(own_folder()?, own)?;
     chdir(&root)?;
     // The old root ends up on top of the new one, and is taken away from there.
     pivot_root(".", ".")?;
@@ -64,15 +65,11 @@ fn lay_over(layer: &Path) -> io::Result<()> {
     Ok(chdir("/")?)
 }
 
-/// The agent's binary and the socket it dials keep their paths.
-fn take_along(root: &Path) -> io::Result<()> {
-    let within = |path: &Path| path.strip_prefix("/").map_or_else(|_| root.to_owned(), |path| root.join(path));
-    let sockets = Path::new(SOCKET_PATH).parent().ok_or(io::ErrorKind::NotFound)?;
-    fs::create_dir_all(within(sockets))?;
-    mount_bind_recursive(sockets, within(sockets))?;
-    let agent = Path::new(AGENT_PATH);
-    if !within(agent).exists() {
-        File::create(within(agent))?;
-    }
-    Ok(mount_bind(agent, within(agent))?)
+/// Where the agent's binary and the socket are that it dials; they keep their paths.
+fn own_folder() -> io::Result<&'static Path> {
+    Ok(Path::new(AGENT_PATH).parent().ok_or(io::ErrorKind::NotFound)?)
+}
+
+fn within(root: &Path, path: &Path) -> PathBuf {
+    path.strip_prefix("/").map_or_else(|_| root.to_owned(), |path| root.join(path))
 }

@@ -13,12 +13,13 @@ use crate::{
     engine::Host,
     halt,
     runsc::{self, Mode},
+    starter::Start,
 };
 
 /// Host tasks of one sandbox. Far above what [`sentinal_model::limits::PROCESSES_MAX`] processes inside take
 /// (about 400), because meeting it ends the sandbox.
 pub(crate) const TASKS_MAX: u32 = 4096;
-/// For the layer's own structures and the console.
+/// For the layer's own structures.
 const LAYER_OWN_BYTES: u64 = 16 << 20;
 /// Digits of the sandbox's id in its hostname.
 const HOSTNAME_DIGITS: usize = 10;
@@ -37,19 +38,22 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
     cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
     folder.layer().create(layer_bytes(spec.disk), Inodes::Few, host.templates(), stop).await?;
     folder.furnish_layer()?;
-    let layer = folder.data();
+    let (data, guest) = (folder.data(), folder.guest());
     let bundle = Bundle {
-        root: Root::Image { image: &spec.image, layer: &layer, disk: spec.disk },
+        root: Root::Image { image: &spec.image, data: &data, disk: spec.disk },
         hostname: &hostname(&spec.id.to_string()),
         init: &["/.sentinal/agent"],
         env: &spec.agent_env,
-        agent: &spec.agent,
-        socket_folder: Some(&spec.socket_folder),
+        guest: &guest,
         memory: spec.memory,
     };
     folder.write_config(&bundle.config())?;
-    let runsc = runsc::run(host.config(), &spec.id, &cgroup, Mode::Detached, BOOT_DEADLINE);
-    runsc.output_to(folder.console()).finish(stop).await?;
+    let start = Start {
+        binds: vec![(spec.agent.clone(), folder.guest_agent()), (spec.socket_folder.clone(), folder.guest_sockets())],
+        cgroup: cgroup.entrances(),
+    };
+    let runsc = runsc::run(host.config(), &spec.id, start, Mode::Detached, BOOT_DEADLINE);
+    runsc.with_lasting_descendants().finish(stop).await?;
     cgroup.limit_cpu(spec.cpu)?;
     folder.mark_booted()
 }

@@ -14,33 +14,29 @@ pub struct GvisorConfig {
     pub folder: PathBuf,
     /// The `runsc` binary.
     pub runsc: PathBuf,
-    /// What puts `runsc` into the sandbox's cgroup.
+    /// What puts `runsc` into the sandbox's surroundings.
     pub starter: Starter,
     /// The cgroup that holds the sandboxes' cgroups and nothing else.
     pub cgroup_parent: String,
 }
 
-/// What is started in the place of `runsc`, enters the cgroup and becomes `runsc`.
+/// A program of ours that is started in the place of `runsc` and becomes it: it calls [`crate::starter::start`] with
+/// what follows its first arguments.
 #[derive(Debug, Clone)]
-pub enum Starter {
-    /// `/bin/sh`. Enough, but each boot takes 40 ms longer than with a program.
-    Shell,
-    /// A program of ours, which calls [`crate::starter::start`] with what follows its first arguments.
-    Program {
-        /// Its binary.
-        program: PathBuf,
-        /// What comes before the arguments of the start.
-        first: Vec<OsString>,
-    },
+pub struct Starter {
+    /// Its binary.
+    pub program: PathBuf,
+    /// What comes before the arguments of the start.
+    pub first: Vec<OsString>,
 }
 
 impl GvisorConfig {
     /// The usual values around a folder.
-    pub fn in_folder(folder: &Path) -> Self {
+    pub fn in_folder(folder: &Path, starter: Starter) -> Self {
         Self {
             folder: folder.to_owned(),
             runsc: "/usr/bin/runsc".into(),
-            starter: Starter::Shell,
+            starter,
             cgroup_parent: parent_for("gvisor", folder),
         }
     }

@@ -6,9 +6,11 @@
 //!     bundle/config.json   0600  holds the agent's token
 //!     bundle/rootfs/             empty: the root is the image
 //!     runsc/                     what runsc keeps of this instance
+//!     guest/               0700  what the sandbox sees of the host, as `/.sentinal`
+//!     guest/agent  guest/host/   empty: the agent and the socket folder are mounted there for the sandbox alone
+//!     guest/layer/ guest/root/   empty: mounted over inside
 //!     layer.ext4  layer/         what the sandbox writes
 //!     layer/data/                the file behind what the sandbox sees of it
-//!     layer/console              what runsc and the agent say: bounded, since the guest can write to it
 //!     pid                        the sandbox process
 //!     booted                     made last: without it the instance is partial
 //! ```
@@ -40,10 +42,13 @@ impl InstanceFolder {
 
     /// Makes all that is needed before the layer. Nothing of it may exist.
     pub(crate) fn make(&self) -> Result<(), EngineError> {
-        for folder in [self.path.clone(), self.bundle(), self.bundle().join("rootfs"), self.runsc()] {
+        let guest = ["host", "layer", "root"].map(|name| self.guest().join(name));
+        let folders = [self.bundle().join("rootfs"), self.runsc()];
+        for folder in folders.into_iter().chain(guest) {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed("make", &folder))?;
         }
-        Ok(())
+        let agent = self.guest_agent();
+        File::create_new(&agent).map(drop).map_err(failed("make", &agent))
     }
 
     /// Makes what is kept on the mounted layer.
@@ -102,16 +107,26 @@ impl InstanceFolder {
         self.path.join("pid")
     }
 
+    /// What the sandbox sees of the host.
+    pub(crate) fn guest(&self) -> PathBuf {
+        self.path.join("guest")
+    }
+
+    pub(crate) fn guest_agent(&self) -> PathBuf {
+        self.guest().join("agent")
+    }
+
+    pub(crate) fn guest_sockets(&self) -> PathBuf {
+        self.guest().join("host")
+    }
+
     pub(crate) fn layer(&self) -> Layer {
         Layer::in_folder(&self.path)
     }
 
+    /// Where `runsc` makes the file behind what the sandbox writes.
     pub(crate) fn data(&self) -> PathBuf {
         self.layer().point().join("data")
-    }
-
-    pub(crate) fn console(&self) -> PathBuf {
-        self.layer().point().join("console")
     }
 }
 

@@ -12,7 +12,7 @@
 //!
 //! [layer]: sentinal_engine::layer
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod boot;
 mod bundle;

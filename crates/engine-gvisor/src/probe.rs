@@ -18,6 +18,7 @@ use crate::{
     engine::Host,
     halt,
     runsc::{self, Mode, OLDEST, Release},
+    starter::Start,
 };
 
 /// How long `runsc --version` may take.
@@ -88,13 +89,13 @@ async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
         hostname: &hostname(&id.to_string()),
         init: &["/.sentinal/agent", "--version"],
         env: &[],
-        agent: &host.config().runsc,
-        socket_folder: None,
+        guest: &folder.guest(),
         memory: Memory::MIN,
     };
     folder.write_config(&bundle.config())?;
-    let runsc = runsc::run(host.config(), id, &cgroup, Mode::Attached, RUN_DEADLINE);
-    runsc.output_to(folder.console()).finish(&stop).await.map(drop)
+    let start = Start { binds: vec![(host.config().runsc.clone(), folder.guest_agent())], cgroup: cgroup.entrances() };
+    let runsc = runsc::run(host.config(), id, start, Mode::Attached, RUN_DEADLINE);
+    runsc.with_lasting_descendants().finish(&stop).await.map(drop)
 }
 
 fn is_missing(error: &EngineError) -> bool {

@@ -2,16 +2,13 @@
 
 use std::{ffi::OsString, time::Duration};
 
-use sentinal_engine::{cgroup::Cgroup, child::Child};
+use sentinal_engine::child::Child;
 use sentinal_model::SandboxId;
 
-use crate::{GvisorConfig, Starter, folder::InstanceFolder};
+use crate::{GvisorConfig, Starter, folder::InstanceFolder, starter::Start};
 
 /// The oldest that is known to serve: its EROFS roots and overlays in a folder are what an instance is made of.
 pub(crate) const OLDEST: Release = Release(20_240_729);
-
-/// Enters each cgroup named before `--`, then becomes what is named after it.
-const SHELL: &str = r#"while [ "$1" != -- ]; do echo 0 > "$1" || exit 125; shift; done; shift; exec "$@""#;
 
 /// The day of a release, as its number `20240729`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,14 +39,12 @@ impl Release {
     }
 }
 
-/// The call that runs an instance whose folder has been furnished, inside its cgroup.
-pub(crate) fn run(config: &GvisorConfig, id: &SandboxId, cgroup: &Cgroup, mode: Mode, deadline: Duration) -> Child {
+/// The call that runs an instance whose folder has been furnished, in the surroundings that `start` makes.
+pub(crate) fn run(config: &GvisorConfig, id: &SandboxId, start: Start, mode: Mode, deadline: Duration) -> Child {
     let folder = InstanceFolder::new(&config.folder, *id);
-    let child = match &config.starter {
-        Starter::Shell => Child::new("/bin/sh", deadline).args(["-c", SHELL, "sh"]),
-        Starter::Program { program, first } => Child::new(program, deadline).args(first),
-    };
-    child.named("runsc").args(cgroup.entrances()).args(["--"]).args([&config.runsc]).args(arguments(&folder, id, mode))
+    let Starter { program, first } = &config.starter;
+    let child = Child::new(program, deadline).args(first).args(start.arguments());
+    child.named("runsc").args([&config.runsc]).args(arguments(&folder, id, mode))
 }
 
 fn arguments(folder: &InstanceFolder, id: &SandboxId, mode: Mode) -> Vec<OsString> {

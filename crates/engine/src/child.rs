@@ -1,9 +1,7 @@
 //! Child processes: every one has a deadline, and what it says is bounded and cleaned.
 
 use std::{
-    fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
-    path::{Path, PathBuf},
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -32,15 +30,17 @@ pub struct Child {
     name: String,
     command: Command,
     deadline: Duration,
-    output: Output,
+    until: Until,
     input: Vec<u8>,
 }
 
-#[derive(Debug)]
-enum Output {
-    Pipes,
-    /// Both streams go here; for children whose descendants keep their streams.
-    File(PathBuf),
+/// Until when a child's words are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Nobody can say more.
+    Closed,
+    /// The child has ended, whoever else still holds its streams.
+    Ended,
 }
 
 impl Child {
@@ -50,7 +50,7 @@ impl Child {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.env_clear().env("PATH", PATH).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
-        Self { name, command, deadline, output: Output::Pipes, input: Vec::new() }
+        Self { name, command, deadline, until: Until::Closed, input: Vec::new() }
     }
 
     /// Appends arguments.
@@ -75,10 +75,11 @@ impl Child {
         self
     }
 
-    /// Sends both output streams to the end of a file, which is read again only for an error.
+    /// For a child whose descendants keep its streams and live on: it is over when it has ended itself. What they
+    /// say afterwards meets a closed pipe.
     #[must_use]
-    pub fn output_to(mut self, path: PathBuf) -> Self {
-        self.output = Output::File(path);
+    pub fn with_lasting_descendants(mut self) -> Self {
+        self.until = Until::Ended;
         self
     }
 
@@ -86,23 +87,24 @@ impl Child {
     /// cancelled it is killed, and this returns only when it is gone: what comes after never races it.
     pub async fn finish(mut self, stop: &CancellationToken) -> Result<String, EngineError> {
         let failed = |what: &str, source| EngineError::Io { what: format!("{what} {}", self.name), source };
-        match &self.output {
-            Output::Pipes => self.command.stdout(Stdio::piped()).stderr(Stdio::piped()),
-            Output::File(path) => {
-                let file = File::options().create(true).append(true).open(path);
-                let file = file.map_err(|source| failed("make the output file of", source))?;
-                let second = file.try_clone().map_err(|source| failed("share the output file of", source))?;
-                self.command.stdout(file).stderr(second)
-            }
-        };
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().map_err(|source| failed("start", source))?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let over = CancellationToken::new();
+        let ended = async {
+            let status = child.wait().await;
+            if self.until == Until::Ended {
+                over.cancel();
+            }
+            status
+        };
+        let said = async { tokio::join!(tail(stdout, &over), tail(stderr, &over), feed(stdin, &self.input)) };
         let ended = tokio::select! {
-            ended = async { tokio::join!(child.wait(), tail(stdout), tail(stderr), feed(stdin, &self.input)) } => Some(ended),
+            ended = async { tokio::join!(ended, said) } => Some(ended),
             () = sleep(self.deadline) => None,
             () = stop.cancelled() => None,
         };
-        let Some((status, stdout, stderr, ())) = ended else {
+        let Some((status, (stdout, stderr, ()))) = ended else {
             // Not an error: it may have ended this instant.
             let _ = child.start_kill();
             let _ = timeout(KILLED_DEADLINE, child.wait()).await;
@@ -112,11 +114,7 @@ impl Child {
         if status.success() {
             return Ok(clean(&stdout));
         }
-        let said = match &self.output {
-            Output::Pipes => stderr,
-            Output::File(path) => tail_of_file(path).unwrap_or_default(),
-        };
-        Err(EngineError::Child { program: self.name, status: ended_with(status), stderr: clean(&said) })
+        Err(EngineError::Child { program: self.name, status: ended_with(status), stderr: clean(&stderr) })
     }
 }
 
@@ -136,26 +134,22 @@ async fn feed(stream: Option<impl AsyncWrite + Unpin>, bytes: &[u8]) {
     }
 }
 
-/// Reads to the end and keeps the last bytes.
-async fn tail(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+/// Reads to the end, or what is there when it is over, and keeps the last bytes.
+async fn tail(stream: Option<impl AsyncRead + Unpin>, over: &CancellationToken) -> Vec<u8> {
     let mut kept = Vec::new();
     let Some(mut stream) = stream else { return kept };
     let mut chunk = [0; CHUNK_BYTES];
-    while let Ok(length @ 1..) = stream.read(&mut chunk).await {
+    loop {
+        let read = tokio::select! {
+            // What is there comes before the end of waiting for more.
+            biased;
+            read = stream.read(&mut chunk) => read,
+            () = over.cancelled() => return kept,
+        };
+        let Ok(length @ 1..) = read else { return kept };
         kept.extend_from_slice(&chunk[..length]);
         kept.drain(..kept.len().saturating_sub(SAID_BYTES_MAX));
     }
-    kept
-}
-
-fn tail_of_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let kept = u64::try_from(SAID_BYTES_MAX).unwrap_or(u64::MAX);
-    let start = file.metadata()?.len().saturating_sub(kept);
-    file.seek(SeekFrom::Start(start))?;
-    let mut said = Vec::new();
-    file.take(kept).read_to_end(&mut said)?;
-    Ok(said)
 }
 
 /// One line, and nothing in it that a terminal or a log would obey.
@@ -210,11 +204,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn output_in_a_file_is_read_back_for_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let child = Child::new("/bin/sh", Duration::from_secs(10)).args(["-c", "echo why; exit 1"]);
-        let child = child.output_to(folder.path().join("out")).named("thing");
-        let error = child.finish(&CancellationToken::new()).await.unwrap_err();
+    async fn a_child_is_over_when_it_ended_though_a_descendant_keeps_its_streams() {
+        let child = |script| {
+            Child::new("/bin/sh", Duration::from_secs(60))
+                .args(["-c", script])
+                .named("thing")
+                .with_lasting_descendants()
+        };
+        let stop = CancellationToken::new();
+        let answer = child("sleep 1000 & echo $!").finish(&stop).await.unwrap();
+        let pid = rustix::process::Pid::from_raw(answer.parse().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        let error = child("echo why >&2; exit 1").finish(&stop).await.unwrap_err();
         assert_eq!(error.to_string(), "thing failed with exit status 1: why");
     }
 }

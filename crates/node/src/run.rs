@@ -63,7 +63,7 @@ pub struct Programs {
 pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts, StartError> {
     let Programs { starter, launcher } = programs;
     let folder = config.state_folder.join("gvisor");
-    let gvisor = GvisorConfig { runsc: in_path(&config.runsc), starter, ..GvisorConfig::in_folder(&folder) };
+    let gvisor = GvisorConfig { runsc: in_path(&config.runsc), ..GvisorConfig::in_folder(&folder, starter) };
     let native = NativeConfig::in_folder(&config.state_folder.join("native"), launcher, config.agent.clone());
     Ok(NodeParts {
         engines: vec![Arc::new(GvisorEngine::new(gvisor)), Arc::new(NativeEngine::new(native))],
@@ -73,8 +73,8 @@ pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts
     })
 }
 
-/// Runs a node until `shutdown`, or until it has been idle for as long as it is told to wait. Instances go on
-/// without it and are taken over by the next one.
+/// Runs a node with these parts until `shutdown`, or until it has been idle for as long as it is told to wait.
+/// Instances go on without it and are taken over by the next one.
 pub async fn run_with(
     config: NodeConfig,
     parts: NodeParts,

@@ -84,7 +84,7 @@ fn work(options: &NodeOptions) -> Result<ExitCode> {
 pub(crate) fn programs() -> Result<Programs> {
     let this = this_program()?;
     Ok(Programs {
-        starter: Starter::Program { program: this.clone(), first: vec![STARTER.into()] },
+        starter: Starter { program: this.clone(), first: vec![STARTER.into()] },
         launcher: Launcher { program: this, arguments: vec![LAUNCHER.into()] },
     })
 }

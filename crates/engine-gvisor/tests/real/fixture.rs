@@ -155,18 +155,15 @@ fn parts(place: &Path, id: SandboxId, built: &Path) -> (GvisorConfig, BootSpec) 
         memory: Memory::MIN,
         disk: Disk::MIN,
     };
-    (GvisorConfig { starter: starter(), ..GvisorConfig::in_folder(&place.join("gvisor")) }, spec)
+    (GvisorConfig::in_folder(&place.join("gvisor"), starter()), spec)
 }
 
 /// The example of this crate, which is built with its tests, but not where one of them is asked for alone.
 fn starter() -> Starter {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/gvisor-start");
-    if program.exists() {
-        return Starter::Program { program, first: Vec::new() };
-    }
-    println!("started by the shell: {} is not built", program.display());
-    Starter::Shell
+    assert!(program.exists(), "{} is missing: cargo build -p sentinal-engine-gvisor --examples", program.display());
+    Starter { program, first: Vec::new() }
 }
 
 impl Drop for Fixture {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use fixture::Fixture;
 use sentinal_engine::{EndReason, Engine as _, EngineError, InstanceState, InstanceUsage, ProbeFailure};
-use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
+use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine};
 use sentinal_model::{Disk, Memory, SandboxId};
 use tokio::time::{sleep, timeout};
 
@@ -252,16 +252,6 @@ async fn a_failed_boot_says_why() {
     let error = test.engine.boot(&test.spec).await.unwrap_err();
     assert!(matches!(&error, EngineError::Child { stderr, .. } if stderr.contains("/nowhere/image.erofs")), "{error}");
     assert_eq!(states(test.engine.list().await.unwrap()), [(*test.id(), InstanceState::Partial)]);
-    test.engine.halt(test.id()).await.unwrap();
-    test.nothing_is_left().await;
-}
-
-#[tokio::test]
-async fn the_shell_is_enough_of_a_starter() {
-    let Some(test) = Fixture::new() else { return };
-    let config = GvisorConfig { starter: Starter::Shell, ..test.config.clone() };
-    GvisorEngine::new(config).boot(&test.spec).await.unwrap();
-    assert_eq!(test.dialled().await.ask("say hello").await, "hello");
     test.engine.halt(test.id()).await.unwrap();
     test.nothing_is_left().await;
 }

@@ -59,12 +59,12 @@ impl InstanceFolder {
         std::os::unix::fs::fchown(&host, Some(self.server.uid), Some(self.server.gid))
     }
 
-    /// Replaces the record: after a crash at any line the old one or the new one is there, whole.
+    /// Replaces the record: after a crash at any line the old one or the new one is there, whole. It is not forced to
+    /// the disk: what it tells of does not outlive the host either, and remains are found without it.
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
         let fresh = self.path.join("record.json.new");
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
         file.write_all(&record.to_json()?)?;
-        file.sync_all()?;
         fs::rename(fresh, self.record())
     }
 

@@ -42,14 +42,12 @@ pub fn make_writable() {
         fs::set_permissions(format!("{layer}/{name}"), fs::Permissions::from_mode(0o755)).unwrap();
     }
     let root = "/.sentinal/root";
-    fs::create_dir(root).unwrap();
     bind_or_overlay("overlay", root, Some(&format!("lowerdir=/,upperdir={layer}/upper,workdir={layer}/work")));
-    for name in ["proc", "dev", "sys", ".sentinal/host"] {
+    for name in ["proc", "dev", "sys", ".sentinal"] {
         let point = format!("{root}/{name}");
         fs::create_dir_all(&point).unwrap();
         bind_or_overlay(&format!("/{name}"), &point, None);
     }
-    fs::set_permissions(format!("{root}/.sentinal"), fs::Permissions::from_mode(0o700)).unwrap();
     std::env::set_current_dir(root).unwrap();
     // SAFETY: the strings are NUL-terminated and live for the calls.
     unsafe {
