@@ -32,8 +32,8 @@ lint: ## Format, clippy and shellcheck only
 soak: ## Kills the server again and again: the crash test with 200 rounds
 	@exec scripts/test.sh soak
 
-bench: ## Measures SENTINAL beside runsc; BENCH_ARGS=--smoke is quick
-	@scripts/install.sh run
+bench: ## Measures SENTINAL beside its peers; BENCH_ARGS=--smoke is quick
+	@scripts/install.sh bench
 	@$(MAKE) build
 	@cargo build --locked --release -p sentinal-bench
 	@exec target/release/sentinal-bench $(BENCH_ARGS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on this machine, one line per thing:  scripts/install.sh build|run|test ...
+# Installs what is missing on this machine, one line per thing:  scripts/install.sh build|run|test|bench ...
 #
 # Asks the package registry only when something is missing. Without root it prints what to run and fails.
 set -euo pipefail
@@ -25,11 +25,15 @@ readonly TEST='
 shellcheck:shellcheck:checks these scripts
 sqlite3:sqlite3:the tests look into the database for what is left over
 '
+readonly BENCH='
+runc:runc:a peer in the benchmarks
+bubblewrap:bwrap:a peer in the benchmarks
+'
 # Older ones lack what the gvisor engine uses (an EROFS root, sockets of the host).
 readonly RUNSC_OLDEST='0.0~20240729'
 
 main() {
-    [ $# -gt 0 ] || fail 'say for what: scripts/install.sh build|run|test ...'
+    [ $# -gt 0 ] || fail 'say for what: scripts/install.sh build|run|test|bench ...'
     local wanted missing
     wanted=$(wanted_by "$@")
     missing=$(missing_of "$wanted")
@@ -47,7 +51,8 @@ wanted_by() {
             build) printf '%s' "$BUILD" ;;
             run) printf '%s%s' "$BUILD" "$RUN" ;;
             test) printf '%s%s%s' "$BUILD" "$RUN" "$TEST" ;;
-            *) fail "unknown purpose '$purpose': build, run and test are known" ;;
+            bench) printf '%s%s%s' "$BUILD" "$RUN" "$BENCH" ;;
+            *) fail "unknown purpose '$purpose': build, run, test and bench are known" ;;
         esac
     done | awk 'NF && !seen[$0]++'
 }
@@ -75,7 +80,7 @@ runsc_is_recent() {
 }
 
 user_is_missing() {
-    case " $* " in *' run '* | *' test '*) ! getent passwd sentinal >/dev/null ;; *) false ;; esac
+    case " $* " in *' run '* | *' test '* | *' bench '*) ! getent passwd sentinal >/dev/null ;; *) false ;; esac
 }
 
 ask_for_root() {

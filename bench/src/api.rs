@@ -11,15 +11,52 @@ use crate::connection::Connection;
 #[derive(Debug)]
 pub(crate) struct Api(Connection);
 
+/// Which sandbox: its engine, and by its memory whether a pool may serve it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    /// The engine's name.
+    pub(crate) engine: &'static str,
+    memory: &'static str,
+    cpu: f64,
+}
+
+impl Kind {
+    /// gVisor, of the default size.
+    pub(crate) const GVISOR: Self = Self { engine: "gvisor", memory: "512Mi", cpu: 1.0 };
+    /// Native, of the default size.
+    pub(crate) const NATIVE: Self = Self { engine: "native", ..Self::GVISOR };
+    /// Of the size that the pools of [`Kind::pool`] have.
+    pub(crate) const GVISOR_POOLED: Self = Self { memory: "256Mi", ..Self::GVISOR };
+    /// The same on native.
+    pub(crate) const NATIVE_POOLED: Self = Self { memory: "256Mi", ..Self::NATIVE };
+
+    /// The least of both, for many at once.
+    pub(crate) const SMALL: Self = Self { memory: "64Mi", cpu: 0.05, ..Self::GVISOR };
+
+    /// The same size on another's engine.
+    pub(crate) fn on(self, other: Self) -> Self {
+        Self { engine: other.engine, ..self }
+    }
+
+    /// The server's option for a pool of this kind.
+    pub(crate) fn pool(self, size: usize) -> String {
+        format!("--pool=engine={},memory={},size={size}", self.engine, self.memory)
+    }
+
+    fn fields(self) -> Value {
+        json!({ "engine": self.engine, "memory": self.memory, "cpu": self.cpu })
+    }
+}
+
 impl Api {
     /// Speaks over this connection.
     pub(crate) const fn over(connection: Connection) -> Self {
         Self(connection)
     }
 
-    /// Creates a gVisor sandbox and waits until it runs; answers its id.
-    pub(crate) async fn create(&mut self) -> Result<String> {
-        let sandbox = self.post("/api/v1/sandbox", &json!({ "engine": "gvisor" })).await?;
+    /// Creates a sandbox and waits until it runs; answers its id.
+    pub(crate) async fn create(&mut self, kind: Kind) -> Result<String> {
+        let sandbox = self.post("/api/v1/sandbox", &kind.fields()).await?;
         ensure!(sandbox["state"] == "running", "not running: {sandbox}");
         Ok(sandbox["id"].as_str().context("a sandbox has an id")?.to_owned())
     }
@@ -31,9 +68,12 @@ impl Api {
     }
 
     /// The whole workflow in one call.
-    pub(crate) async fn execute_once(&mut self, program: &[&str]) -> Result<String> {
+    pub(crate) async fn execute_once(&mut self, kind: Kind, program: &[&str]) -> Result<String> {
         let (command, args) = program.split_first().context("a program has a name")?;
-        self.run(&json!({ "command": command, "args": args })).await
+        let mut body = kind.fields();
+        body["command"] = json!(command);
+        body["args"] = json!(args);
+        self.run(&body).await
     }
 
     /// Destroys a sandbox.

@@ -3,7 +3,7 @@
 //! Every figure is a ratio of medians taken in the same run; absolute times say more about the machine than about us.
 //! It starts a server of its own and leaves nothing behind, also when it fails or is interrupted.
 //!
-//! Start at [`measure`]; one file per measurement in `cases/`, the peers in `bare.rs`.
+//! Start at [`measure`]; one file per measurement in `cases/`, the peers in `bare.rs` and `shared_kernel.rs`.
 
 mod api;
 mod bare;
@@ -16,17 +16,25 @@ mod process;
 mod report;
 mod samples;
 mod server;
+mod shared_kernel;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use tempfile::TempDir;
 
-use crate::{bare::Bare, machine::Machine, options::Options, report::Report, server::Server};
+use crate::{
+    api::Kind, bare::Bare, machine::Machine, options::Options, report::Report, server::Server,
+    shared_kernel::SharedKernel,
+};
 
 /// What every measurement works with.
 struct Bench {
     server: Server,
     bare: Bare,
+    shared_kernel: SharedKernel,
+    scratch: PathBuf,
     options: Options,
 }
 
@@ -36,8 +44,9 @@ async fn main() -> Result<()> {
     options.check()?;
     let scratch = scratch()?;
     let bare = Bare::new(&options, scratch.path())?;
-    let server = unless_interrupted(Server::start(&options, scratch.path())).await?;
-    let bench = Bench { server, bare, options };
+    let shared_kernel = SharedKernel::new(&options, scratch.path())?;
+    let server = unless_interrupted(Server::start(&options, scratch.path(), &[])).await?;
+    let bench = Bench { server, bare, shared_kernel, scratch: scratch.path().to_owned(), options };
     let report = unless_interrupted(measure(&bench)).await.with_context(|| bench.server.end_of_log());
     let stopped = bench.server.stop().await;
     publish(&report?, &bench.options)?;
@@ -57,10 +66,17 @@ async fn measure(bench: &Bench) -> Result<Report> {
     let mut report = Report::new(Machine::now()?);
     report.add(cases::memory::idle_server(bench).await?);
     report.add(cases::execute::beside_runsc_exec(bench).await?);
+    report.add(cases::execute::beside_runc_exec(bench).await?);
     report.extend(cases::cold::beside_runsc_run(bench).await?);
+    report.extend(cases::cold::beside_bwrap(bench).await?);
     report.extend(cases::memory::idle_sandboxes(bench).await?);
+    report.add(cases::memory::idle_native_sandboxes(bench).await?);
     report.extend(cases::requests::beside_a_noop(bench).await?);
     report.add(cases::memory::server_after_work(bench).await?);
+    report.extend(cases::warm::with_pools(bench).await?);
+    for kind in [Kind::NATIVE, Kind::GVISOR] {
+        report.add(cases::crowd::beside_one(bench, kind).await?);
+    }
     Ok(report)
 }
 

@@ -3,12 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 
-/// Measures SENTINAL beside runsc. Needs root, runsc, a release build (`make build`) and the default image (`make image`).
+/// Measures SENTINAL beside runsc, runc and bwrap. Needs root, these three, a release build (`make build`) and the default image (`make image`).
 #[derive(Debug, Clone, clap::Parser)]
 pub(crate) struct Options {
     /// Pairs of measurements per row.
@@ -44,11 +45,20 @@ impl Options {
         if self.smoke { 1 } else { 4 }
     }
 
+    /// Sandboxes that live at once where many are measured.
+    pub(crate) fn crowd(&self) -> usize {
+        if self.smoke { 5 } else { 200 }
+    }
+
     /// Whether this machine can do it, and what to do if not.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(rustix::process::geteuid().is_root(), "needs root, for the sandboxes: sudo {}", command_line());
         ensure!(self.sentinal.exists(), "{} is missing. Run: make build", self.sentinal.display());
         ensure!(crate::bare::version().is_ok(), "runsc is missing. Run: scripts/install.sh run");
+        for peer in ["runc", "bwrap"] {
+            let version = Command::new(peer).arg("--version").output();
+            ensure!(version.is_ok(), "{peer} is missing. Run: scripts/install.sh bench");
+        }
         self.image().map(drop)
     }
 

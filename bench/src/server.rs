@@ -19,6 +19,8 @@ use crate::{
     process::{self, Process, eventually},
 };
 
+/// The metric of pools' sandboxes that may be claimed.
+const POOL_READY: &str = "sentinal_pool_ready";
 const START_DEADLINE: Duration = Duration::from_secs(90);
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
 
@@ -34,12 +36,13 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it with its data in `scratch`, and waits until it is healthy.
-    pub(crate) async fn start(options: &Options, scratch: &Path) -> Result<Self> {
+    pub(crate) async fn start(options: &Options, scratch: &Path, pools: &[String]) -> Result<Self> {
+        fs::create_dir_all(scratch).context("make the server's folder")?;
         let (data_dir, log) = (scratch.join("data"), scratch.join("serve.log"));
         let address = free_address()?;
         let mut command = Command::new(&options.sentinal);
         command.arg("serve").arg("--listen").arg(address.to_string()).arg("--data-dir").arg(&data_dir);
-        command.arg("--images").arg(&options.images);
+        command.arg("--images").arg(&options.images).arg("--allow-shared-kernel").args(pools);
         let output = File::create(&log).context("make the server's log")?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // In a group of its own: an interrupt from the terminal comes to the bench alone, which cleans up.
@@ -58,6 +61,15 @@ impl Server {
     /// The API over a connection of its own.
     pub(crate) async fn api(&self) -> Result<Api> {
         self.connect().await.map(Api::over)
+    }
+
+    /// How many sandboxes the engine's pool has ready.
+    pub(crate) async fn pool_ready(&self, engine: &str) -> Result<usize> {
+        let metrics = self.connect().await?.get("/metrics").await?;
+        let metrics = String::from_utf8_lossy(&metrics).into_owned();
+        let line = metrics.lines().find(|line| line.starts_with(POOL_READY) && line.contains(engine));
+        let ready = line.and_then(|line| line.rsplit(' ').next()).context("the pool is in the metrics")?;
+        ready.parse().context("a number")
     }
 
     /// The processes of the product itself, not those of its sandboxes.

@@ -5,6 +5,7 @@ use tokio::task::block_in_place;
 
 use crate::{
     Bench,
+    api::Kind,
     bare::Host,
     memory, process,
     report::{Row, Target},
@@ -12,6 +13,7 @@ use crate::{
 };
 
 const SERVER_MIB_MAX: f64 = 48.0;
+const NATIVE_MIB_MAX: f64 = 2.0;
 const SLEEP: [&str; 2] = ["sleep", "infinity"];
 
 /// `serve` and `node` together, before they did anything.
@@ -37,7 +39,7 @@ pub(crate) async fn idle_sandboxes(bench: &Bench) -> Result<[Row; 2]> {
     let mut api = bench.server.api().await?;
     let mut trios = Vec::new();
     for index in 0..bench.options.sandboxes() {
-        let trio = [api.create().await?, format!("bench-idle-{index}"), format!("bench-host-{index}")];
+        let trio = [api.create(Kind::GVISOR).await?, format!("bench-idle-{index}"), format!("bench-host-{index}")];
         block_in_place(|| bench.bare.start(&trio[1], &SLEEP, Host::Nothing))?;
         block_in_place(|| bench.bare.start(&trio[2], &SLEEP, Host::Folder))?;
         trios.push(trio);
@@ -61,7 +63,25 @@ pub(crate) async fn idle_sandboxes(bench: &Bench) -> Result<[Row; 2]> {
         target,
     };
     Ok([
-        row("an idle sandbox", "runsc, sleep infinity", alone, Target::AtMostOfPeer(1.15)),
+        row("gvisor: an idle sandbox", "runsc, sleep infinity", alone, Target::AtMostOfPeer(1.15)),
         row("the same", "runsc with a mount from the host", with_host, Target::ForInformation),
     ])
+}
+
+/// Idle native sandboxes, all at once: what they share is shared by all.
+pub(crate) async fn idle_native_sandboxes(bench: &Bench) -> Result<Row> {
+    let mut api = bench.server.api().await?;
+    let mut sandboxes = Vec::new();
+    for _ in 0..bench.options.sandboxes() {
+        sandboxes.push(api.create(Kind::NATIVE).await?);
+    }
+    let mut ours = Samples::default();
+    for sandbox in &sandboxes {
+        ours.add(memory::settled(|| process::naming(sandbox)).await?);
+    }
+    for sandbox in &sandboxes {
+        api.destroy(sandbox).await?;
+    }
+    let what = "native: an idle sandbox".to_owned();
+    Ok(Row { what, unit: "MiB PSS", ours, peer: None, target: Target::Below(NATIVE_MIB_MAX) })
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Bench,
+    api::Kind,
     connection::Connection,
     report::{Row, Target},
     samples::Samples,
@@ -18,7 +19,7 @@ const CONNECTIONS: [usize; 2] = [16, 64];
 /// Reading a sandbox beside the no-op route of the same server, over the same connections.
 pub(crate) async fn beside_a_noop(bench: &Bench) -> Result<Vec<Row>> {
     let mut api = bench.server.api().await?;
-    let sandbox = api.create().await?;
+    let sandbox = api.create(Kind::GVISOR).await?;
     let path = format!("/api/v1/sandbox/{sandbox}");
     let mut rows = Vec::new();
     for connections in CONNECTIONS {
