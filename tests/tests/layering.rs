@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str], &str); 21] = [
         "what is privileged must not know the store, keys or HTTP",
     ),
     ("engine", &["model"], "the trait knows no engine"),
-    ("engine-gvisor", &["engine", "model"], "engines never know each other, nor the node"),
+    ("engine-gvisor", &["engine", "launcher", "model"], "engines never know each other, nor the node"),
     ("engine-native", &["engine", "launcher", "model"], "engines never know each other, nor the node"),
     ("launcher", &[], "one thread and no memory of anything: it is told what to do, and does it"),
     ("image", &["model"], "images are names and files"),

@@ -36,9 +36,8 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
     }
     folder.make()?;
     cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
-    folder.layer().create(layer_bytes(spec.disk), Inodes::Few, host.templates(), stop).await?;
-    folder.furnish_layer()?;
-    let (data, guest) = (folder.data(), folder.guest());
+    folder.layer().make(layer_bytes(spec.disk), Inodes::Few, host.templates(), stop).await?;
+    let (data, guest) = (folder.layer_point(), folder.guest());
     let bundle = Bundle {
         root: Root::Image { image: &spec.image, data: &data, disk: spec.disk },
         hostname: &hostname(&spec.id.to_string()),
@@ -50,6 +49,7 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
     folder.write_config(&bundle.config())?;
     let start = Start {
         binds: vec![(spec.agent.clone(), folder.guest_agent()), (spec.socket_folder.clone(), folder.guest_sockets())],
+        layer: (folder.layer().file().to_owned(), folder.layer_point()),
         cgroup: cgroup.entrances(),
     };
     let runsc = runsc::run(host.config(), &spec.id, start, Mode::Detached, BOOT_DEADLINE);

@@ -1,13 +1,13 @@
 //! The verbs.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sentinal_engine::{
     BootSpec, EndReason, Engine, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport, Turns,
     cgroup::{Cgroup, Cgroups},
     layer::Templates,
-    mounts, to_its_end,
+    to_its_end,
 };
 use sentinal_model::{
     EngineName, SandboxId,
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     GvisorConfig, boot,
-    folder::{self, InstanceFolder, failed},
+    folder::{self, InstanceFolder},
     halt, probe,
 };
 
@@ -104,11 +104,8 @@ impl Engine for GvisorEngine {
     }
 
     async fn list(&self) -> Result<Vec<Instance>, EngineError> {
-        let engine = &self.0.config.folder;
-        let mounted = mounts::beneath(engine).map_err(failed("list what is mounted in", engine))?;
-        let mounted = mounted.iter().filter_map(|mount| id_beneath(engine, &mount.point));
         let mut ids = self.0.cgroups()?.list()?;
-        ids.extend(folder::list(engine)?.into_iter().chain(mounted));
+        ids.extend(folder::list(&self.0.config.folder)?);
         ids.retain(|id| !self.0.turns.is_hidden(id));
         ids.into_iter().map(|id| Ok(Instance { id, state: self.state(&id)? })).collect()
     }
@@ -118,7 +115,7 @@ impl Engine for GvisorEngine {
         if !folder.is_booted() {
             return Err(EngineError::NotFound(*id));
         }
-        Ok(InstanceUsage { disk_bytes: folder.layer().used_bytes(), ..self.0.cgroups()?.of(id).usage() })
+        Ok(InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..self.0.cgroups()?.of(id).usage() })
     }
 
     async fn ended(&self, id: &SandboxId) -> Result<EndReason, EngineError> {
@@ -157,8 +154,4 @@ impl Host {
     pub(crate) fn turns(&self) -> &Turns {
         &self.turns
     }
-}
-
-fn id_beneath(engine: &Path, point: &Path) -> Option<SandboxId> {
-    point.strip_prefix(engine).ok()?.iter().next()?.to_str()?.parse().ok()
 }

@@ -9,8 +9,8 @@
 //!     guest/               0700  what the sandbox sees of the host, as `/.sentinal`
 //!     guest/agent  guest/host/   empty: the agent and the socket folder are mounted there for the sandbox alone
 //!     guest/layer/ guest/root/   empty: mounted over inside
-//!     layer.ext4  layer/         what the sandbox writes
-//!     layer/data/                the file behind what the sandbox sees of it
+//!     layer.ext4                 what the sandbox writes
+//!     layer/                     empty: it is mounted there for the sandbox alone
 //!     pid                        the sandbox process
 //!     booted                     made last: without it the instance is partial
 //! ```
@@ -40,21 +40,15 @@ impl InstanceFolder {
         Self { path: engine.join(id.to_string()), id }
     }
 
-    /// Makes all that is needed before the layer. Nothing of it may exist.
+    /// Makes the folders. Nothing of it may exist.
     pub(crate) fn make(&self) -> Result<(), EngineError> {
         let guest = ["host", "layer", "root"].map(|name| self.guest().join(name));
-        let folders = [self.bundle().join("rootfs"), self.runsc()];
+        let folders = [self.bundle().join("rootfs"), self.runsc(), self.layer_point()];
         for folder in folders.into_iter().chain(guest) {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed("make", &folder))?;
         }
         let agent = self.guest_agent();
         File::create_new(&agent).map(drop).map_err(failed("make", &agent))
-    }
-
-    /// Makes what is kept on the mounted layer.
-    pub(crate) fn furnish_layer(&self) -> Result<(), EngineError> {
-        let data = self.data();
-        DirBuilder::new().mode(0o700).create(&data).map_err(failed("make", &data))
     }
 
     /// Writes the bundle, readable by nobody else.
@@ -86,8 +80,6 @@ impl InstanceFolder {
 
     /// Removes everything. Takes milliseconds: not for an async thread.
     pub(crate) fn remove(&self) -> Result<(), EngineError> {
-        // First: nothing below may reach through the mount.
-        self.layer().remove()?;
         for folder in SOCKET_FOLDERS {
             let socket = Path::new(folder).join(format!("runsc-{}.sock", self.id));
             gone(fs::remove_file(&socket)).map_err(failed("remove", &socket))?;
@@ -124,9 +116,9 @@ impl InstanceFolder {
         Layer::in_folder(&self.path)
     }
 
-    /// Where `runsc` makes the file behind what the sandbox writes.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.layer().point().join("data")
+    /// Where it is mounted; `runsc` makes there the file behind what the sandbox writes.
+    pub(crate) fn layer_point(&self) -> PathBuf {
+        self.path.join("layer")
     }
 }
 

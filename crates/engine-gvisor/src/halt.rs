@@ -1,4 +1,4 @@
-//! Halting: the processes, then the layer and the folder, then the cgroup. `runsc` is not asked: killing
+//! Halting: the processes, then the folder, then the cgroup. `runsc` is not asked: killing
 //! needs no help, it is over in milliseconds, and it ends even where `runsc delete` waits for ever.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) async fn remove(host: &Host, id: &SandboxId) -> Result<InstanceUsage,
     let folder = host.folder(id);
     let cgroup = host.cgroups()?.of(id);
     let mut usage = cgroup.usage();
-    usage.disk_bytes = folder.layer().used_bytes();
+    usage.disk_bytes = folder.layer().disk_bytes();
     cgroup.kill(KILL_DEADLINE).await?;
     let removed = tokio::task::spawn_blocking(move || folder.remove()).await;
     removed

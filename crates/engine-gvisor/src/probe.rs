@@ -83,7 +83,7 @@ async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
     let cgroup = host.cgroups()?.of(id);
     folder.make()?;
     cgroup.create(Limits { memory: Memory::MIN, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
-    folder.layer().create(layer_bytes(Disk::MIN), Inodes::Few, host.templates(), &stop).await?;
+    folder.layer().make(layer_bytes(Disk::MIN), Inodes::Few, host.templates(), &stop).await?;
     let bundle = Bundle {
         root: Root::Empty,
         hostname: &hostname(&id.to_string()),
@@ -93,7 +93,11 @@ async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
         memory: Memory::MIN,
     };
     folder.write_config(&bundle.config())?;
-    let start = Start { binds: vec![(host.config().runsc.clone(), folder.guest_agent())], cgroup: cgroup.entrances() };
+    let start = Start {
+        binds: vec![(host.config().runsc.clone(), folder.guest_agent())],
+        layer: (folder.layer().file().to_owned(), folder.layer_point()),
+        cgroup: cgroup.entrances(),
+    };
     let runsc = runsc::run(host.config(), id, start, Mode::Attached, RUN_DEADLINE);
     runsc.with_lasting_descendants().finish(&stop).await.map(drop)
 }

@@ -12,23 +12,29 @@ mod sys;
 use std::{
     collections::BTreeMap,
     env::consts::ARCH,
-    ffi::OsString,
+    ffi::{CStr, OsString},
     fs, io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use rustix::mount::{MountFlags, MountPropagationFlags, mount_bind, mount_change, mount_remount};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change, mount_remount};
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+use sentinal_launcher::loops::Loop;
 
 const BIND: &str = "--bind";
+const LAYER: &str = "--layer";
+/// Freed blocks leave the file; nobody reads it after a crash.
+const LAYER_OPTIONS: &CStr = c"discard,noinit_itable,nobarrier";
 
 /// What is to be done before the program is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Start {
     /// Files and folders of the host that are to be seen elsewhere: source and target, both of which exist.
     pub(crate) binds: Vec<(PathBuf, PathBuf)>,
+    /// The file with what the sandbox writes, and where it is mounted.
+    pub(crate) layer: (PathBuf, PathBuf),
     /// The files into which a process writes `0` to enter the cgroup.
     pub(crate) cgroup: Vec<PathBuf>,
 }
@@ -37,7 +43,7 @@ pub(crate) struct Start {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The arguments are not what [`start`] takes.
-    #[error("usage: [--bind SOURCE TARGET]... CGROUP_FILE... -- PROGRAM [ARGUMENT]...")]
+    #[error("usage: [--bind SOURCE TARGET]... --layer FILE TARGET CGROUP_FILE... -- PROGRAM [ARGUMENT]...")]
     Usage,
     /// The cgroup cannot be entered: without its limits nothing may run.
     #[error("cannot enter the cgroup {path}")]
@@ -86,6 +92,8 @@ impl Start {
         for (source, target) in self.binds {
             arguments.extend([BIND.into(), source.into(), target.into()]);
         }
+        let (file, point) = self.layer;
+        arguments.extend([LAYER.into(), file.into(), point.into()]);
         arguments.extend(self.cgroup.into_iter().map(OsString::from));
         arguments.push("--".into());
         arguments
@@ -101,6 +109,8 @@ impl Start {
             }
             if argument == BIND {
                 start.binds.push((arguments.next()?.into(), arguments.next()?.into()));
+            } else if argument == LAYER {
+                start.layer = (arguments.next()?.into(), arguments.next()?.into());
             } else {
                 start.cgroup.push(argument.into());
             }
@@ -114,25 +124,35 @@ impl Start {
         self.lay_out()
     }
 
+    /// In a mount namespace of the sandbox's own.
     fn lay_out(&self) -> Result<(), StartError> {
-        let failed = |path: PathBuf| move |error: io::Error| StartError::Mount { path, source: error };
-        if self.binds.is_empty() {
-            return Ok(());
-        }
-        sys::own_mounts().map_err(failed("/".into()))?;
+        sys::own_mounts().map_err(cannot_mount(Path::new("/")))?;
         // What is unmounted outside goes here, too; what is mounted here is not seen outside.
         let follows = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-        mount_change("/", follows).map_err(|error| failed("/".into())(error.into()))?;
-        self.binds.iter().try_for_each(|(source, target)| {
-            bind_read_only(source, target).map_err(|error| failed(source.clone())(error.into()))
-        })
+        mount_change("/", follows).map_err(|error| cannot_mount(Path::new("/"))(error.into()))?;
+        for (source, target) in &self.binds {
+            bind_read_only(source, target).map_err(|error| cannot_mount(source)(error.into()))?;
+        }
+        let (file, point) = &self.layer;
+        mount_layer(file, point).map_err(cannot_mount(file))
     }
+}
+
+fn cannot_mount(path: &Path) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::Mount { path: path.to_owned(), source }
 }
 
 fn bind_read_only(source: &Path, target: &Path) -> rustix::io::Result<()> {
     mount_bind(source, target)?;
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
     mount_remount(target, flags, c"")
+}
+
+/// The loop device frees itself with the mount.
+fn mount_layer(file: &Path, point: &Path) -> io::Result<()> {
+    let device = Loop::writable(file)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    Ok(mount(device.path(), point, "ext4", flags, Some(LAYER_OPTIONS))?)
 }
 
 /// A help, no need: what fails only makes the boot slower.
@@ -169,6 +189,7 @@ mod tests {
     fn what_is_to_be_done_is_read_back_from_its_arguments() {
         let start = Start {
             binds: vec![("/agent".into(), "/x/agent".into()), ("/host".into(), "/x/host".into())],
+            layer: ("/x/layer.ext4".into(), "/x/layer".into()),
             cgroup: vec!["/sys/fs/cgroup/x/cgroup.procs".into()],
         };
         assert_eq!(Start::parse(&mut start.clone().arguments().into_iter()), Some(start));

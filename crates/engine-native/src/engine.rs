@@ -127,7 +127,7 @@ impl Engine for NativeEngine {
         if !folder.is_booted() {
             return Err(EngineError::NotFound(*id));
         }
-        Ok(InstanceUsage { disk_bytes: folder.disk_bytes(), ..self.0.cgroups()?.of(id).usage() })
+        Ok(InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..self.0.cgroups()?.of(id).usage() })
     }
 
     async fn ended(&self, id: &SandboxId) -> Result<EndReason, EngineError> {

@@ -13,15 +13,12 @@
 use std::{
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use sentinal_engine::{EngineError, layer::Layer};
 use sentinal_model::SandboxId;
-
-/// What the kernel counts a file's room in.
-const SECTOR_BYTES: u64 = 512;
 
 /// The folder of one instance, whether it exists or not.
 #[derive(Debug, Clone)]
@@ -73,11 +70,6 @@ impl InstanceFolder {
 
     pub(crate) fn layer(&self) -> Layer {
         Layer::in_folder(&self.path)
-    }
-
-    /// What the layer takes of the host's disk.
-    pub(crate) fn disk_bytes(&self) -> u64 {
-        fs::metadata(self.layer().file()).map_or(0, |file| file.blocks().saturating_mul(SECTOR_BYTES))
     }
 
     /// Removes everything. Takes milliseconds: not for an async thread.

@@ -15,7 +15,7 @@ const KILL_DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) async fn remove(host: &Arc<Host>, id: &SandboxId) -> Result<InstanceUsage, EngineError> {
     let folder = host.folder(id);
     let cgroup = host.cgroups()?.of(id);
-    let usage = InstanceUsage { disk_bytes: folder.disk_bytes(), ..cgroup.usage() };
+    let usage = InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..cgroup.usage() };
     cgroup.kill(KILL_DEADLINE).await?;
     let (own, id) = (Arc::clone(host), *id);
     let removed = tokio::task::spawn_blocking(move || {

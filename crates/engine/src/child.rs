@@ -138,7 +138,7 @@ async fn feed(stream: Option<impl AsyncWrite + Unpin>, bytes: &[u8]) {
 async fn tail(stream: Option<impl AsyncRead + Unpin>, over: &CancellationToken) -> Vec<u8> {
     let mut kept = Vec::new();
     let Some(mut stream) = stream else { return kept };
-    let mut chunk = [0; CHUNK_BYTES];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let read = tokio::select! {
             // What is there comes before the end of waiting for more.

@@ -1,32 +1,33 @@
 //! What one sandbox writes: a file system of its own in a sparse file, so that it is bounded and goes at once.
 //!
-//! The mount frees the loop device by itself when it ends (`LO_FLAGS_AUTOCLEAR`), and freed blocks are
-//! punched out of the file.
+//! It is made here and mounted by what starts the sandbox, in the sandbox's own mount namespace: nobody else
+//! sees it, and with the last process the mount and its loop device are gone. Freed blocks are punched out of
+//! the file.
 
 mod template;
 
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rustix::mount::{UnmountFlags, unmount};
 use tokio_util::sync::CancellationToken;
 
-use crate::{EngineError, child::Child, mounts};
+use crate::{EngineError, child::Child};
 use template::Template;
 
 pub use template::Templates;
 
-/// How long making or mounting the file system may take.
+/// How long making the file system may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Inodes of a file system that holds a few large files of ours.
 const INODES_FEW: &str = "64";
 
-/// How often a layer that is mounted while it is removed is unmounted again.
-const ATTEMPTS_MAX: u32 = 5;
+/// What `st_blocks` counts in, whatever the file system (stat(2)).
+const BLOCK_BYTES: u64 = 512;
 
 /// How many files the layer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,42 +41,21 @@ pub enum Inodes {
 /// The layer of one instance, whether it exists or not.
 #[derive(Debug, Clone)]
 pub struct Layer {
-    image: PathBuf,
-    point: PathBuf,
+    file: PathBuf,
 }
 
 impl Layer {
     /// The layer that lives in `folder`.
     pub fn in_folder(folder: &Path) -> Self {
-        Self { image: folder.join("layer.ext4"), point: folder.join("layer") }
+        Self { file: folder.join("layer.ext4") }
     }
 
     /// The file that holds it.
     pub fn file(&self) -> &Path {
-        &self.image
+        &self.file
     }
 
-    /// Where it is mounted.
-    pub fn point(&self) -> &Path {
-        &self.point
-    }
-
-    /// Makes and mounts it. What an earlier attempt left must have been removed.
-    pub async fn create(
-        &self,
-        size_bytes: u64,
-        inodes: Inodes,
-        templates: &Templates,
-        stop: &CancellationToken,
-    ) -> Result<(), EngineError> {
-        fs::create_dir(&self.point).map_err(|source| self.failed("make the mount point of", source))?;
-        self.make(size_bytes, inodes, templates, stop).await?;
-        let options = "loop,discard,noatime,nosuid,nodev,noinit_itable,nobarrier";
-        let mount = Child::new("mount", DEADLINE).args(["-t", "ext4", "-o", options]);
-        mount.args([&self.image, &self.point]).finish(stop).await.map(drop)
-    }
-
-    /// Makes it without mounting it.
+    /// Makes it. What an earlier attempt left must have been removed.
     pub async fn make(
         &self,
         size_bytes: u64,
@@ -87,41 +67,18 @@ impl Layer {
         self.make_file(size_bytes, template.as_deref()).map_err(|source| self.failed("make", source))?;
         if template.is_none() {
             self.make_file_system(inodes, stop).await?;
-            templates.remember(size_bytes, inodes, &self.image);
+            templates.remember(size_bytes, inodes, &self.file);
         }
         Ok(())
     }
 
-    /// Bytes that are written and kept; zero when it is not mounted.
-    pub fn used_bytes(&self) -> u64 {
-        if !self.is_mounted() {
-            return 0;
-        }
-        let Ok(found) = rustix::fs::statvfs(&self.point) else { return 0 };
-        found.f_blocks.saturating_sub(found.f_bfree).saturating_mul(found.f_frsize)
-    }
-
-    /// Unmounts it, though processes may still have it open, and removes it. Succeeds when there is nothing.
-    /// Takes milliseconds: not for an async thread.
-    pub fn remove(&self) -> Result<(), EngineError> {
-        let failed = |path: &Path, source| EngineError::Io { what: format!("remove {}", path.display()), source };
-        for attempt in 1.. {
-            let mounted = mounts::beneath(&self.point).map_err(|source| failed(&self.point, source))?;
-            for mount in mounted {
-                unmount(&mount.point, UnmountFlags::DETACH).map_err(|error| failed(&mount.point, error.into()))?;
-            }
-            match gone(fs::remove_dir(&self.point)) {
-                Ok(()) => break,
-                // The child of a killed engine mounted it this instant. Without the folder none can.
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempt < ATTEMPTS_MAX => {}
-                Err(source) => return Err(failed(&self.point, source)),
-            }
-        }
-        gone(fs::remove_file(&self.image)).map_err(|source| failed(&self.image, source))
+    /// What it takes of the host's disk, in bytes; zero when it is not there.
+    pub fn disk_bytes(&self) -> u64 {
+        fs::metadata(&self.file).map_or(0, |file| file.blocks().saturating_mul(BLOCK_BYTES))
     }
 
     fn make_file(&self, size_bytes: u64, template: Option<&Template>) -> io::Result<()> {
-        let image = File::create_new(&self.image)?;
+        let image = File::create_new(&self.file)?;
         image.set_len(size_bytes)?;
         template.map_or(Ok(()), |template| template.write(&image))
     }
@@ -134,23 +91,15 @@ impl Layer {
             Inodes::Few => make.args(["-N", INODES_FEW]),
             Inodes::ForSize => make,
         };
-        make.args([&self.image]).finish(stop).await.map(drop)
+        make.args([&self.file]).finish(stop).await.map(drop)
     }
 
     fn failed(&self, verb: &str, source: io::Error) -> EngineError {
         if source.kind() == io::ErrorKind::StorageFull {
             return EngineError::NoSpace { what: "the sandbox's disk".to_owned() };
         }
-        EngineError::Io { what: format!("{verb} {}", self.image.display()), source }
+        EngineError::Io { what: format!("{verb} {}", self.file.display()), source }
     }
-
-    fn is_mounted(&self) -> bool {
-        mounts::beneath(&self.point).is_ok_and(|mounts| !mounts.is_empty())
-    }
-}
-
-fn gone(result: io::Result<()>) -> io::Result<()> {
-    result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 #[cfg(test)]
@@ -158,30 +107,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_layer_is_bounded_and_leaves_nothing() {
+    async fn a_layer_is_bounded_and_takes_what_is_written() {
         if !rustix::process::geteuid().is_root() {
             return println!("skipped: not root");
         }
         let folder = tempfile::tempdir().unwrap();
-        let stop = CancellationToken::new();
+        let (point, stop) = (folder.path().join("point"), CancellationToken::new());
+        fs::create_dir(&point).unwrap();
         let templates = Templates::default();
         for inodes in [Inodes::Few, Inodes::ForSize, Inodes::Few] {
             let layer = Layer::in_folder(folder.path());
-            layer.create(16 << 20, inodes, &templates, &stop).await.unwrap();
-            let empty = layer.used_bytes();
+            layer.make(16 << 20, inodes, &templates, &stop).await.unwrap();
+            let empty = layer.disk_bytes();
             assert!(empty < 1 << 20, "{empty}");
-            let file = layer.point().join("file");
-            let error = fs::write(&file, vec![1; 16 << 20]).unwrap_err();
+            let mount = Child::new("mount", DEADLINE).args(["-o", "loop"]).args([layer.file(), &point]);
+            mount.finish(&stop).await.unwrap();
+            let error = fs::write(point.join("file"), vec![1; 16 << 20]).unwrap_err();
+            let unmount = Child::new("umount", DEADLINE).args([&point]);
+            unmount.finish(&stop).await.unwrap();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-            assert!(12 << 20 < layer.used_bytes(), "{}", layer.used_bytes());
-            fs::remove_file(&file).unwrap();
-            assert_eq!(layer.used_bytes(), empty);
-            // Held open by somebody: it goes all the same.
-            let _held = File::create(&file).unwrap();
-            layer.remove().unwrap();
-            layer.remove().unwrap();
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-            assert_eq!(mounts::beneath(folder.path()).unwrap(), []);
+            assert!(12 << 20 < layer.disk_bytes(), "{}", layer.disk_bytes());
+            fs::remove_file(layer.file()).unwrap();
         }
     }
 }
