@@ -1,17 +1,20 @@
 //! Accepts what dials in a socket folder, until its sandbox is forgotten.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use sentinal_agent_protocol::preamble::{HELLO_BYTES, Hello, Welcome};
 use subtle::ConstantTimeEq;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{UnixListener, UnixStream},
     sync::Semaphore,
     time::timeout,
 };
 
-use crate::{agent::Link, connection::Connection};
+use crate::{
+    agent::Link,
+    connection::Connection,
+    transport::{Listener, Stream},
+};
 
 /// How long one that dials may take for its preamble.
 const PREAMBLE_DEADLINE: Duration = Duration::from_secs(5);
@@ -22,21 +25,13 @@ const PREAMBLES_MAX: usize = 4;
 /// How long accepting rests after the kernel refused, as when the server is out of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Binds the socket, replacing one that an earlier server left behind.
-pub(crate) fn bind(socket: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => UnixListener::bind(socket),
-    }
-}
-
 /// Accepts connections for one sandbox. Ends when it is dropped.
-pub(crate) async fn accept(listener: UnixListener, link: Arc<Link>) {
+pub(crate) async fn accept(mut listener: Box<dyn Listener>, link: Arc<Link>) {
     let preambles = Arc::new(Semaphore::new(PREAMBLES_MAX));
     loop {
         let Ok(permit) = Arc::clone(&preambles).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let link = Arc::clone(&link);
                 link.clone().spawn(async move {
                     greet(stream, link).await;
@@ -52,8 +47,8 @@ pub(crate) async fn accept(listener: UnixListener, link: Arc<Link>) {
 }
 
 /// Checks who dials and, if it is the sandbox's agent, makes the connection the current one.
-async fn greet(mut stream: UnixStream, link: Arc<Link>) {
-    let welcome = match timeout(PREAMBLE_DEADLINE, read_hello(&mut stream)).await {
+async fn greet(mut stream: Box<dyn Stream>, link: Arc<Link>) {
+    let welcome = match timeout(PREAMBLE_DEADLINE, read_hello(stream.as_mut())).await {
         Ok(Ok(hello)) => judge(hello.as_ref(), &link),
         Ok(Err(error)) => {
             tracing::debug!(sandbox = %link.id(), %error, "agent preamble was cut off");
@@ -81,7 +76,7 @@ async fn drive_connection(link: Arc<Link>, number: u64, drive: impl Future<Outpu
     link.disconnected(number);
 }
 
-async fn read_hello(stream: &mut UnixStream) -> io::Result<Option<Hello>> {
+async fn read_hello(stream: &mut dyn Stream) -> io::Result<Option<Hello>> {
     let mut bytes = [0; HELLO_BYTES];
     stream.read_exact(&mut bytes).await?;
     Ok(Hello::decode(&bytes).ok())

@@ -99,12 +99,13 @@ impl Agent {
         let found = current.wait_for(Option::is_some);
         let forgotten = self.link.stop.cancelled();
         tokio::select! {
+            biased;
+            () = forgotten => Err(AgentError::Disconnected),
             found = timeout(deadline, found) => match found {
                 Ok(Ok(connection)) => connection.clone().ok_or(AgentError::Disconnected),
                 Ok(Err(_)) => Err(AgentError::Disconnected),
                 Err(_) => Err(AgentError::Deadline),
             },
-            () = forgotten => Err(AgentError::Disconnected),
         }
     }
 

@@ -9,8 +9,9 @@ use std::{
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use sentinal_agent_protocol::{MESSAGE_BYTES_MAX, v1::agent_client::AgentClient};
-use tokio::net::UnixStream;
 use tonic::body::Body;
+
+use crate::transport::Stream;
 
 /// What one stream may have under way before we must have read it.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
@@ -50,7 +51,7 @@ pub struct Connection {
 impl Connection {
     /// Begins HTTP/2 on a connection whose preamble was accepted. The returned future drives it and ends with it.
     pub(crate) async fn begin(
-        stream: UnixStream,
+        stream: Box<dyn Stream>,
         number: u64,
     ) -> Result<(Self, impl Future<Output = ()> + Send), hyper::Error> {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())

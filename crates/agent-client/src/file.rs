@@ -36,6 +36,7 @@ impl Agent {
         let feed = feed(sender, start, body);
         let mut call = std::pin::pin!(call);
         tokio::select! {
+            biased;
             // An agent that refuses answers before the body is through.
             early = &mut call => return written(early),
             fed = feed => fed?,

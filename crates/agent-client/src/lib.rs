@@ -13,6 +13,7 @@ mod error;
 mod execution;
 mod file;
 mod registry;
+mod transport;
 
 pub use agent::{Agent, RunningExecution};
 pub use connection::Connection;
@@ -20,3 +21,4 @@ pub use error::{AgentError, clean};
 pub use execution::{Events, ExecutionEvent, Finished, Start};
 pub use file::{Reading, WriteError};
 pub use registry::{Agents, Listen};
+pub use transport::{Listener, Stream, Transport};

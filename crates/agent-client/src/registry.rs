@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     accept,
     agent::{Agent, Link},
+    transport::{Transport, UnixSockets},
 };
 
 /// Where and as whom a sandbox's agent will dial.
@@ -30,8 +31,9 @@ pub struct Listen {
 }
 
 /// The agents of all sandboxes of this server. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Agents {
+    transport: Arc<dyn Transport>,
     links: Arc<Mutex<HashMap<SandboxId, Listening>>>,
     tasks: TaskTracker,
 }
@@ -42,10 +44,22 @@ struct Listening {
     stop: CancellationToken,
 }
 
+impl Default for Agents {
+    /// Agents that dial Unix sockets.
+    fn default() -> Self {
+        Self::over(Arc::new(UnixSockets))
+    }
+}
+
 impl Agents {
+    /// Agents that dial over something else.
+    pub fn over(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, links: Arc::default(), tasks: TaskTracker::new() }
+    }
+
     /// Listens for a sandbox's agent. Listening again for the same sandbox replaces what was there.
     pub fn listen(&self, listen: Listen) -> io::Result<Agent> {
-        let listener = accept::bind(&listen.socket_folder.join(SOCKET_NAME))?;
+        let listener = self.transport.listen(&listen.socket_folder.join(SOCKET_NAME))?;
         let stop = CancellationToken::new();
         let link = Arc::new(Link::new(listen.id, Token(listen.token), listen.epoch, stop.clone(), self.tasks.clone()));
         Arc::clone(&link).spawn(accept::accept(listener, Arc::clone(&link)));
