@@ -57,6 +57,8 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
     let mut finished = {
         let entry = Arc::clone(&job.entry);
         let told = tokio::select! {
+            // The agent's word comes first.
+            biased;
             finished = follow(&mut job) => finished.ok_or(ExecutionOutcome::Killed),
             outcome = given_up(&context, &live, &entry) => Err(outcome),
         };

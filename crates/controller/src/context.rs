@@ -1,6 +1,6 @@
 //! What every part of the controller works with.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use sentinal_agent_client::Agents;
 use sentinal_model::{Clock, Error, Millis, Result};
@@ -11,15 +11,13 @@ use sentinal_telemetry::Metrics;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{live::LiveExecutions, observe::NodeState, table::Table};
+use crate::{entropy::Entropy, live::LiveExecutions, observe::NodeState, outputs::OutputFiles, table::Table};
 
 /// What the operator decided.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What the scheduler may choose from.
     pub policy: Policy,
-    /// Where output goes that is too large for a row. Exists; nobody else writes there.
-    pub output_folder: PathBuf,
 }
 
 /// What a controller is made of.
@@ -31,8 +29,12 @@ pub struct Parts {
     pub node: Arc<dyn Node>,
     /// The server's side of the agents.
     pub agents: Agents,
+    /// Where output goes that is too large for a row.
+    pub outputs: Arc<dyn OutputFiles>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Where ids and tokens come from.
+    pub entropy: Arc<dyn Entropy>,
     /// The figures.
     pub metrics: Metrics,
     /// What the operator decided.
@@ -73,6 +75,10 @@ impl Context {
 
     pub(crate) fn node(&self) -> &dyn Node {
         self.parts.node.as_ref()
+    }
+
+    pub(crate) fn outputs(&self) -> &Arc<dyn OutputFiles> {
+        &self.parts.outputs
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -98,6 +98,7 @@ impl Changes {
 
     async fn any(&mut self) {
         tokio::select! {
+            biased;
             _ = self.records.changed() => {}
             _ = self.observed.changed() => {}
             _ = self.abandoned.changed() => {}
@@ -126,12 +127,14 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
     let mut observations = entry.observed();
     let stopped = async {
         tokio::select! {
+            biased;
             _ = records.wait_for(|record| matches!(record.phase, Phase::Stopping(..) | Phase::Finished(_))) => {}
             _ = abandoned.wait_for(|abandoned| *abandoned) => {}
             _ = observations.wait_for(|observed| matches!(observed, Observed::Ended(_))) => {}
         }
     };
     let booted = tokio::select! {
+        biased;
         () = stopped => return,
         booted = timeout(UP_DEADLINE, boot(context, entry, observed)) => booted,
     };

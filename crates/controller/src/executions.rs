@@ -14,8 +14,9 @@ use crate::{
     context::Context,
     events, lease,
     live::Live,
+    outputs::OutputFile,
     sandboxes::{Kind, begin, running, unknown},
-    spool::{self, Spool},
+    spool::Spool,
     table::Entry,
 };
 
@@ -108,7 +109,7 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
     let used = Use::begin(entry, new.command.timeout + collect::TIMEOUT_GRACE).ok_or_else(|| unknown(id))?;
     lease::tell(context, entry);
     let record = ExecutionRecord {
-        id: ExecutionId::generate(),
+        id: context.parts.entropy.execution(),
         sandbox: id,
         tenant: tenant.clone(),
         command: recorded,
@@ -116,7 +117,7 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
         created_at: context.now(),
     };
     let execution = Execution { id: record.id, sandbox: record.sandbox };
-    let spool = |stream| Spool::new(spool::path(&context.parts.settings.output_folder, record.id, stream));
+    let spool = |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream });
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
     context.live.insert(&live)?;
     let (started, told) = oneshot::channel();
@@ -157,9 +158,9 @@ async fn record_and_collect(context: Arc<Context>, mut job: Job) {
 pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: Vec<ExecutionRecord>) {
     let one_shot = entry.record().one_shot;
     for record in records.into_iter().take(limits::EXECUTIONS_HELD_MAX) {
-        let folder = &context.parts.settings.output_folder;
-        let stdout = Spool::resume(spool::path(folder, record.id, Stream::Stdout)).await;
-        let stderr = Spool::resume(spool::path(folder, record.id, Stream::Stderr)).await;
+        let file = |stream| OutputFile { execution: record.id, stream };
+        let stdout = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stdout)).await;
+        let stderr = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stderr)).await;
         let (stdout, stderr) = match (stdout, stderr) {
             (Ok(stdout), Ok(stderr)) => (stdout, stderr),
             (Err(error), _) | (_, Err(error)) => {

@@ -74,11 +74,11 @@ impl Controller {
     }
 
     async fn output_lines(&self, execution: &ExecutionRecord) -> Result<Vec<(Stream, String)>> {
-        let folder = &self.context.parts.settings.output_folder;
+        let files = self.context.outputs().as_ref();
         let mut lines = Vec::new();
         for stream in Stream::ALL {
             let part = OutputPart { stream, offset: 0, bytes_max: LOG_OUTPUT_BYTES_MAX };
-            let bytes = read_record(execution, folder, part).await?;
+            let bytes = read_record(execution, files, part).await?;
             let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
             let pieces = text.split(|byte| *byte == b'\n').flat_map(pieces);
             lines.extend(

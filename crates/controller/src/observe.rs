@@ -85,13 +85,15 @@ async fn watch(context: &Arc<Context>) -> Result<()> {
     describe_at.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            // However many events there are, the figures do not get old.
+            biased;
+            _ = describe_at.tick() => drop(describe(context).await?),
             event = events.next() => match event {
                 Some(Ok(NodeEvent::InstanceEnded { id, reason, .. })) => ended(context, id, reason),
                 Some(Ok(NodeEvent::EnginesChanged)) => drop(describe(context).await?),
                 Some(Err(error)) => return Err(error),
                 None => return Ok(()),
             },
-            _ = describe_at.tick() => drop(describe(context).await?),
         }
     }
 }

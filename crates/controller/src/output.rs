@@ -1,6 +1,6 @@
 //! Reads and follows the output of executions, running or finished.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream, stream::BoxStream};
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::{
     api::{Controller, OutputEvent},
     live::{Live, Progress},
+    outputs::{OutputFile, OutputFiles},
     spool,
 };
 
@@ -22,7 +23,7 @@ impl Controller {
     /// Stored output of one stream from `offset`, at most `bytes_max`, as far as it is there now.
     pub async fn output(&self, permit: &Permit<ReadExecution>, id: ExecutionId, part: OutputPart) -> Result<Bytes> {
         let source = self.source(permit, id).await?;
-        source.read(&self.context.parts.settings.output_folder, part).await
+        source.read(self.context.outputs().as_ref(), part).await
     }
 
     /// Output from byte offsets on as it comes, then the end; also of an execution that has ended. A follower that does
@@ -35,8 +36,8 @@ impl Controller {
         stderr_offset: u64,
     ) -> Result<BoxStream<'static, Result<OutputEvent>>> {
         let source = self.source(permit, id).await?;
-        let folder = self.context.parts.settings.output_folder.clone();
-        let follower = Follower { source, folder, stdout_offset, stderr_offset, done: false };
+        let files = Arc::clone(self.context.outputs());
+        let follower = Follower { source, files, stdout_offset, stderr_offset, done: false };
         Ok(stream::unfold(follower, |mut follower| async move {
             let event = follower.next().await?;
             Some((event, follower))
@@ -72,17 +73,17 @@ enum Source {
 }
 
 impl Source {
-    async fn read(&self, folder: &Path, part: OutputPart) -> Result<Bytes> {
+    async fn read(&self, files: &dyn OutputFiles, part: OutputPart) -> Result<Bytes> {
         let read = match self {
             Self::Live(live, _) => live.spool(part.stream).read(part.offset, part.bytes_max).await,
-            Self::Record(record) => return read_record(record, folder, part).await,
+            Self::Record(record) => return read_record(record, files, part).await,
         };
         read.map_err(|error| Error::internal(&error))
     }
 }
 
 /// Output of a finished execution; empty of one that an earlier server left running.
-pub(crate) async fn read_record(record: &ExecutionRecord, folder: &Path, part: OutputPart) -> Result<Bytes> {
+pub(crate) async fn read_record(record: &ExecutionRecord, files: &dyn OutputFiles, part: OutputPart) -> Result<Bytes> {
     let ExecutionState::Finished { stdout, stderr, .. } = &record.state else { return Ok(Bytes::new()) };
     let output = match part.stream {
         Stream::Stdout => stdout,
@@ -92,8 +93,8 @@ pub(crate) async fn read_record(record: &ExecutionRecord, folder: &Path, part: O
         OutputPlace::Row(bytes) => Ok(Bytes::copy_from_slice(spool::slice(bytes, part.offset, part.bytes_max))),
         OutputPlace::File => {
             let left = output.bytes_stored.saturating_sub(part.offset);
-            let path = spool::path(folder, record.id, part.stream);
-            spool::read_file(&path, part.offset, part.bytes_max.min(left))
+            let file = OutputFile { execution: record.id, stream: part.stream };
+            spool::read_file(files, file, part.offset, part.bytes_max.min(left))
                 .await
                 .map_err(|error| Error::internal(&error))
         }
@@ -103,7 +104,7 @@ pub(crate) async fn read_record(record: &ExecutionRecord, folder: &Path, part: O
 /// One client's place in an execution's output.
 struct Follower {
     source: Source,
-    folder: std::path::PathBuf,
+    files: Arc<dyn OutputFiles>,
     stdout_offset: u64,
     stderr_offset: u64,
     done: bool,
@@ -142,7 +143,7 @@ impl Follower {
             Stream::Stderr => &mut self.stderr_offset,
         };
         let part = OutputPart { stream, offset: *at, bytes_max: EVENT_BYTES_MAX };
-        let data = self.source.read(&self.folder, part).await?;
+        let data = self.source.read(self.files.as_ref(), part).await?;
         if data.is_empty() {
             return Ok(None);
         }

@@ -1,10 +1,10 @@
 //! Removes what is older than the retention time, and output that belongs to nobody.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sentinal_model::{ExecutionId, Millis, Result, Stream, limits};
 
-use crate::{context::Context, spool};
+use crate::{context::Context, outputs::OutputFile};
 
 /// How often old records are looked for.
 const EVERY: Duration = Duration::from_secs(60);
@@ -27,28 +27,27 @@ async fn remove_old(context: &Context) -> Result<()> {
     let retention = i64::try_from(limits::RETENTION.as_millis()).unwrap_or(i64::MAX);
     let before = Millis(context.now().0.saturating_sub(retention));
     for id in context.store().remove_finished(before, BATCH_ROWS).await? {
-        for stream in Stream::ALL {
-            let path = spool::path(&context.parts.settings.output_folder, id, stream);
-            let _ = tokio::fs::remove_file(path).await;
-        }
+        remove_files(context, id).await;
     }
     Ok(())
 }
 
-/// Output whose execution the store does not know: left when a crash came between a removal and its files.
-async fn remove_unknown_files(context: &Context) {
-    let Ok(mut files) = tokio::fs::read_dir(&context.parts.settings.output_folder).await else { return };
-    while let Ok(Some(file)) = files.next_entry().await {
-        let path = file.path();
-        let Some(id) = execution_of(&path) else { continue };
-        if let Ok(None) = context.store().execution(id).await
-            && context.live.get(id).is_none()
-        {
-            let _ = tokio::fs::remove_file(&path).await;
+async fn remove_files(context: &Context, execution: ExecutionId) {
+    for stream in Stream::ALL {
+        if let Err(error) = context.outputs().remove(OutputFile { execution, stream }).await {
+            tracing::warn!(%execution, %error, "output not removed; the next start tries again");
         }
     }
 }
 
-fn execution_of(path: &Path) -> Option<ExecutionId> {
-    path.file_stem()?.to_str()?.parse().ok()
+/// Output whose execution the store does not know: left when a crash came between a removal and its files.
+async fn remove_unknown_files(context: &Context) {
+    let Ok(executions) = context.outputs().executions().await else { return };
+    for id in executions {
+        if let Ok(None) = context.store().execution(id).await
+            && context.live.get(id).is_none()
+        {
+            remove_files(context, id).await;
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::rand;
 use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
 use sentinal_model::{Code, End, Error, Event, Generation, Phase, Placement, Result, SandboxId, Spec, TenantId};
 use sentinal_store::{Page, SandboxRecord, Write};
@@ -86,7 +85,7 @@ pub(crate) enum Kind {
 /// Places a sandbox, makes it durable, and starts driving it.
 pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec, kind: Kind) -> Result<Arc<Entry>> {
     let asked = Instant::now();
-    let own = Own { tenant: tenant.clone(), kind, token: token()? };
+    let own = Own { tenant: tenant.clone(), kind, token: context.parts.entropy.token()? };
     let known = context.node_state.view().ok();
     let entry = if let Some(Ok(entry)) = known.map(|measured| placed(context, &measured, &spec, &own)) {
         entry
@@ -133,18 +132,11 @@ struct Own {
     token: [u8; 32],
 }
 
-/// What an agent proves itself with.
-fn token() -> Result<[u8; 32]> {
-    let mut token = [0; 32];
-    rand::fill(&mut token).map_err(|_| Error::new(Code::Internal, "the machine has no random numbers"))?;
-    Ok(token)
-}
-
 fn new_record(context: &Context, spec: Spec, placement: Placement, own: Own) -> Result<SandboxRecord> {
     let created_at = context.now();
     let phase = Phase::Pending.on(Event::Placed(placement.clone())).map_err(|rejected| Error::internal(&rejected))?;
     Ok(SandboxRecord {
-        id: SandboxId::generate(),
+        id: context.parts.entropy.sandbox(),
         tenant: own.tenant,
         generation: Generation::FIRST,
         phase,

@@ -3,27 +3,20 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
-use sentinal_model::{ExecutionId, Stream, limits};
+use sentinal_model::limits;
 use sentinal_store::{Output, OutputPlace};
-use tokio::{
-    fs::{File, OpenOptions},
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
-};
 
-/// Where output that is too large for a row is kept.
-pub(crate) fn path(folder: &Path, id: ExecutionId, stream: Stream) -> PathBuf {
-    folder.join(format!("{id}.{}", stream.as_str()))
-}
+use crate::outputs::{OutputFile, OutputFiles};
 
 /// One stream's output so far.
 #[derive(Debug)]
 pub(crate) struct Spool {
-    path: PathBuf,
+    files: Arc<dyn OutputFiles>,
+    file: OutputFile,
     state: Mutex<State>,
 }
 
@@ -56,19 +49,15 @@ impl State {
 }
 
 impl Spool {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::default() }
+    pub(crate) fn new(files: Arc<dyn OutputFiles>, file: OutputFile) -> Self {
+        Self { files, file, state: Mutex::default() }
     }
 
     /// Goes on where an earlier server stopped: at the end of the file, or at the beginning if there is none.
-    pub(crate) async fn resume(path: PathBuf) -> io::Result<Self> {
-        let stored = match tokio::fs::metadata(&path).await {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
-        };
+    pub(crate) async fn resume(files: Arc<dyn OutputFiles>, file: OutputFile) -> io::Result<Self> {
+        let stored = files.length(file).await?;
         let state = State { memory: Vec::new(), in_file: stored > 0, stored, total: stored };
-        Ok(Self { path, state: Mutex::new(state) })
+        Ok(Self { files, file, state: Mutex::new(state) })
     }
 
     /// How many bytes the program has written.
@@ -91,7 +80,7 @@ impl Spool {
     /// the limit was reached before it; what is over the limit is counted and dropped. After a failure everything is
     /// as before.
     pub(crate) async fn append(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let (fresh, before) = {
+        let (fresh, from, bytes) = {
             let mut state = self.lock();
             let fresh = state.fresh(offset, data)?;
             let fits_memory = !state.in_file && state.memory.len() + fresh.len() <= limits::OUTPUT_ROW_BYTES_MAX;
@@ -102,30 +91,16 @@ impl Spool {
                 state.took(offset, data, fresh);
                 return Ok(());
             }
-            (fresh, state.memory.clone())
+            // First what was in memory until now.
+            let from = if state.in_file { state.stored } else { 0 };
+            (fresh, from, [&state.memory, fresh].concat())
         };
-        self.write(&before, fresh).await?;
+        self.files.write(self.file, from, &bytes).await?;
         let mut state = self.lock();
         state.in_file = true;
         state.memory = Vec::new();
         state.took(offset, data, fresh);
         Ok(())
-    }
-
-    /// Writes to the end of the file, first what was in memory until now. Nothing of it stays if that fails.
-    async fn write(&self, before: &[u8], fresh: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).await?;
-        let written = async {
-            file.write_all(before).await?;
-            file.write_all(fresh).await?;
-            file.flush().await
-        };
-        let written = written.await;
-        if written.is_err() {
-            let kept = if before.is_empty() { self.stored() } else { 0 };
-            file.set_len(kept).await?;
-        }
-        written
     }
 
     /// Stored bytes from `offset`, at most `bytes_max`; empty when there are none yet.
@@ -137,7 +112,7 @@ impl Spool {
             }
         }
         let left = self.stored().saturating_sub(offset);
-        read_file(&self.path, offset, bytes_max.min(left)).await
+        read_file(self.files.as_ref(), self.file, offset, bytes_max.min(left)).await
     }
 
     /// The output as its record keeps it, safe on the disk. `total`: what the agent says in the end.
@@ -147,7 +122,7 @@ impl Spool {
             (state.in_file, state.stored, state.memory.clone(), state.total)
         };
         let place = if in_file {
-            File::open(&self.path).await?.sync_data().await?;
+            self.files.sync(self.file).await?;
             OutputPlace::File
         } else {
             OutputPlace::Row(memory)
@@ -162,15 +137,16 @@ impl Spool {
 
 /// Bytes of a file from `offset`, at most `bytes_max`. Asked for none, it does not look at the file: an offset may be
 /// beyond what a file can have.
-pub(crate) async fn read_file(path: &Path, offset: u64, bytes_max: u64) -> io::Result<Bytes> {
+pub(crate) async fn read_file(
+    files: &dyn OutputFiles,
+    file: OutputFile,
+    offset: u64,
+    bytes_max: u64,
+) -> io::Result<Bytes> {
     if bytes_max == 0 {
         return Ok(Bytes::new());
     }
-    let mut file = File::open(path).await?;
-    file.seek(io::SeekFrom::Start(offset)).await?;
-    let mut bytes = Vec::new();
-    file.take(bytes_max).read_to_end(&mut bytes).await?;
-    Ok(Bytes::from(bytes))
+    files.read(file, offset, bytes_max).await
 }
 
 /// The part of `bytes` from `offset`, at most `bytes_max`.
@@ -186,11 +162,16 @@ fn length(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use sentinal_model::{ExecutionId, Stream};
+
     use super::*;
+    use crate::outputs::OutputFolder;
+
+    const FILE: OutputFile = OutputFile { execution: ExecutionId::from_bytes([1; 16]), stream: Stream::Stdout };
 
     fn spool() -> (tempfile::TempDir, Spool) {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::new(path(folder.path(), ExecutionId::from_bytes([1; 16]), Stream::Stdout));
+        let spool = Spool::new(Arc::new(OutputFolder::new(folder.path())), FILE);
         (folder, spool)
     }
 
@@ -231,7 +212,7 @@ mod tests {
         let (_folder, spool) = spool();
         spool.append(0, &vec![7; 20_000]).await.unwrap();
         assert_eq!(spool.safe(), 20_000);
-        let resumed = Spool::resume(spool.path.clone()).await.unwrap();
+        let resumed = Spool::resume(Arc::clone(&spool.files), FILE).await.unwrap();
         assert_eq!(resumed.total(), 20_000);
         resumed.append(19_999, &[7, 8]).await.unwrap();
         assert_eq!(resumed.read(19_999, 10).await.unwrap(), [7, 8][..]);

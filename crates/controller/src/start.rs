@@ -1,6 +1,6 @@
 //! The start of a controller: everything not finished is taken up where an earlier server left it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use sentinal_model::{Result, SandboxId};
 use sentinal_store::{ExecutionRecord, SandboxRecord};
@@ -70,8 +70,8 @@ async fn end_without_sandbox(
     Ok(())
 }
 
-fn by_sandbox(executions: Vec<ExecutionRecord>) -> HashMap<SandboxId, Vec<ExecutionRecord>> {
-    let mut by_sandbox: HashMap<_, Vec<_>> = HashMap::new();
+fn by_sandbox(executions: Vec<ExecutionRecord>) -> BTreeMap<SandboxId, Vec<ExecutionRecord>> {
+    let mut by_sandbox: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for execution in executions {
         by_sandbox.entry(execution.sandbox).or_default().push(execution);
     }

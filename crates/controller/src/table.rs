@@ -1,7 +1,7 @@
 //! The sandboxes that are not finished, in memory: their durable records and what was observed of them.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -168,7 +168,7 @@ pub(crate) struct Change {
 /// All entries by id.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    entries: Mutex<HashMap<SandboxId, Arc<Entry>>>,
+    entries: Mutex<BTreeMap<SandboxId, Arc<Entry>>>,
 }
 
 impl Table {
@@ -200,7 +200,7 @@ impl Table {
         Ok(entry)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Entry>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<SandboxId, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
-use sentinal_controller::{Controller, Parts, Settings};
+use sentinal_controller::{Controller, OutputFolder, Parts, Settings, SystemEntropy};
 use sentinal_gateway::App;
 use sentinal_model::{Clock, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
@@ -106,9 +106,11 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
         store: Arc::clone(&store),
         node: Arc::new(UnixNode::new(layout.node_socket.clone())),
         agents: Agents::default(),
+        outputs: Arc::new(OutputFolder::new(output_folder(&layout))),
         clock,
+        entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
-        settings: Settings { policy: policy(options), output_folder: output_folder(&layout) },
+        settings: Settings { policy: policy(options) },
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;
