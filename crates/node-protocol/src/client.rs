@@ -7,6 +7,8 @@
 mod connection;
 mod failure;
 
+pub use failure::error_of;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -109,7 +111,7 @@ impl UnixNode {
                     Err(status) => status,
                 };
                 if connection.is_usable() && !failure::is_broken_connection(&status) {
-                    return Err(failure::from_status(&status));
+                    return Err(failure::error_of(&status));
                 }
                 tracing::debug!(%status, "connection to the node broke during a call");
                 self.forget(&connection).await;
@@ -188,7 +190,7 @@ impl Node for UnixNode {
             match message.map(v1::WatchEvent::into_event) {
                 Ok(Ok(event)) => event.map(Ok),
                 Ok(Err(error)) => Some(Err(failure::misunderstood(error.message()))),
-                Err(status) => Some(Err(failure::from_status(&status))),
+                Err(status) => Some(Err(failure::error_of(&status))),
             }
         });
         Ok(events.boxed())

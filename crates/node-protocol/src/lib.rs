@@ -9,7 +9,7 @@ mod client;
 mod port;
 mod wire;
 
-pub use client::{CALL_DEADLINE, UnixNode};
+pub use client::{CALL_DEADLINE, UnixNode, error_of};
 pub use port::{
     AgentToken, Boot, EndReason, EngineView, EventStream, Halt, HostBootId, HostUsage, ImageView, InstanceState,
     Inventory, Keep, MemoryPressure, Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,

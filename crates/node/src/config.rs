@@ -1,10 +1,16 @@
 //! What the node is told when it starts.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::future::BoxFuture;
 use sentinal_engine::Engine;
 use sentinal_model::{Clock, NodeId};
-use sentinal_node_protocol::HostBootId;
+use sentinal_node_protocol::{HostBootId, Room};
 
 use crate::{Images, Owner};
 
@@ -40,8 +46,28 @@ pub struct NodeParts {
     pub engines: Vec<Arc<dyn Engine>>,
     /// The images.
     pub images: Arc<dyn Images>,
+    /// How much there is.
+    pub hardware: Arc<dyn Hardware>,
+    /// Who does what blocks.
+    pub blocking: Arc<dyn Blocking>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Which start of the host this is.
     pub host_boot_id: HostBootId,
+}
+
+/// A host's resources.
+pub trait Hardware: Send + Sync + std::fmt::Debug {
+    /// How many things can be done at once.
+    fn cores(&self) -> usize;
+
+    /// What the host has and what is free of it, on the disk that holds this folder. May block, for as long as a few
+    /// files of the kernel take.
+    fn room(&self, state_folder: &Path) -> io::Result<Room>;
+}
+
+/// Runs what blocks beside everything else.
+pub trait Blocking: Send + Sync + std::fmt::Debug {
+    /// Runs `job` to its end, also if the answer is not waited for. An error means that it may not have been run.
+    fn run(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, io::Result<()>>;
 }

@@ -91,6 +91,7 @@ impl StateFolder {
             };
             ids.push(id);
         }
+        ids.sort_unstable();
         Ok(ids)
     }
 

@@ -20,7 +20,7 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use sentinal_engine::{Engine, InstanceUsage};
 use sentinal_model::{Clock, EngineName, SandboxId};
-use sentinal_node_protocol::{HostBootId, HostUsage, NodeEvent, NodeInstance};
+use sentinal_node_protocol::{HostBootId, HostUsage, ImageView, NodeEvent, NodeInstance, Room};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -28,6 +28,7 @@ use tokio_util::{
 };
 
 use crate::{
+    Blocking, Hardware, blocking,
     config::NodeParts,
     engines::{Engines, ProbedEngine},
     error::NodeError,
@@ -43,7 +44,9 @@ use table::Table;
 pub(crate) struct Host {
     pub(crate) folder: StateFolder,
     pub(crate) engines: Engines,
-    pub(crate) images: Arc<dyn Images>,
+    images: Arc<dyn Images>,
+    hardware: Arc<dyn Hardware>,
+    blocking: Arc<dyn Blocking>,
     pub(crate) agent: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) boot_id: HostBootId,
@@ -58,18 +61,20 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(folder: StateFolder, agent: PathBuf, parts: NodeParts) -> Arc<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let boots = Semaphore::new(parts.hardware.cores() * limits::BOOTS_PER_CORE * 1000);
         let (events, _) = broadcast::channel(limits::EVENTS_BEHIND_MAX);
         Arc::new(Self {
             folder,
             engines: Engines::new(parts.engines),
             images: parts.images,
+            hardware: parts.hardware,
+            blocking: parts.blocking,
             agent,
             clock: parts.clock,
             boot_id: parts.host_boot_id,
             events,
             table: Table::default(),
-            boots: Semaphore::new(cores * limits::BOOTS_PER_CORE * 1000),
+            boots,
             work: TaskTracker::new(),
             life: CancellationToken::new(),
         })
@@ -120,6 +125,38 @@ impl Host {
         }))
     }
 
+    /// Does something with files, which blocks.
+    pub(crate) async fn on_disk<T, F>(&self, job: F) -> io::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> io::Result<T> + Send + 'static,
+    {
+        blocking::answer(self.blocking.as_ref(), job).await?
+    }
+
+    /// What this host has and what is free of it.
+    pub(crate) async fn room(&self) -> Result<Room, NodeError> {
+        let (hardware, folder) = (Arc::clone(&self.hardware), self.folder.path().to_owned());
+        self.on_disk(move || hardware.room(&folder)).await.map_err(NodeError::files("measure its room"))
+    }
+
+    /// The images it can boot. A store that cannot be read is as good as empty, and logged.
+    pub(crate) async fn images(&self) -> Vec<ImageView> {
+        let listed = self.ask_images(|images| images.list()).await;
+        listed.inspect_err(|error| tracing::error!(?error, "images cannot be listed")).unwrap_or_default()
+    }
+
+    /// Asks the store of images, which blocks.
+    async fn ask_images<T, F>(&self, question: F) -> sentinal_model::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Images) -> sentinal_model::Result<T> + Send + 'static,
+    {
+        let images = Arc::clone(&self.images);
+        let answered = blocking::answer(self.blocking.as_ref(), move || question(images.as_ref())).await;
+        answered.unwrap_or_else(|error| Err(sentinal_model::Error::internal(&error)))
+    }
+
     fn engine(&self, name: EngineName) -> Result<&Arc<dyn Engine>, NodeError> {
         self.probed(name).map(ProbedEngine::engine)
     }
@@ -132,15 +169,6 @@ impl Host {
     pub(crate) fn tell(&self, event: NodeEvent) {
         let _ = self.events.send(event);
     }
-}
-
-/// Runs what blocks on a thread that may.
-pub(crate) async fn on_disk<T, F>(job: F) -> io::Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> io::Result<T> + Send + 'static,
-{
-    tokio::task::spawn_blocking(job).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 const fn host_usage(usage: InstanceUsage) -> HostUsage {

@@ -10,6 +10,7 @@
 //!
 //! Start at [`run_with`], then `host.rs`.
 
+mod blocking;
 mod config;
 pub mod doctor;
 mod door;
@@ -21,6 +22,8 @@ mod idle;
 mod images;
 mod keeper;
 mod limits;
+#[cfg(feature = "local")]
+mod local;
 mod record;
 mod room;
 mod run;
@@ -29,10 +32,12 @@ mod socket;
 #[cfg(test)]
 mod testing;
 
-pub use config::{IDLE_EXIT, NodeConfig, NodeParts};
+pub use config::{Blocking, Hardware, IDLE_EXIT, NodeConfig, NodeParts};
 pub use folder::Owner;
 pub use images::{Image, Images};
 pub use keeper::{KeeperError, keep};
+#[cfg(feature = "local")]
+pub use local::LocalNode;
 pub use run::{Programs, StartError, run_with, stop_signal, this_machine};
 pub use sentinal_engine_gvisor::{Starter, starter};
 pub use sentinal_engine_native::{Launcher, launch};

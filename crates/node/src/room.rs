@@ -8,13 +8,29 @@ use std::{fs, io, path::Path};
 
 use sentinal_node_protocol::Room;
 
-/// Measures. Blocks, for as long as a few files of the kernel take.
-pub(crate) fn measure(state_folder: &Path) -> io::Result<Room> {
+use crate::Hardware;
+
+/// The machine that this process runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ThisMachine;
+
+impl Hardware for ThisMachine {
+    /// Affinity and cgroup quotas count.
+    fn cores(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    }
+
+    fn room(&self, state_folder: &Path) -> io::Result<Room> {
+        measure(state_folder)
+    }
+}
+
+fn measure(state_folder: &Path) -> io::Result<Room> {
     let memory = meminfo::parse(&fs::read_to_string("/proc/meminfo")?);
     let limit = cgroup::memory_limit();
     let disk = rustix::fs::statvfs(state_folder)?;
     Ok(Room {
-        cpu_milli_total: cpu_milli(),
+        cpu_milli_total: u32::try_from(ThisMachine.cores()).unwrap_or(u32::MAX).saturating_mul(1000),
         memory_bytes_total: memory.total.min(limit.map_or(u64::MAX, |limit| limit.total)),
         memory_bytes_available: memory.available.min(limit.map_or(u64::MAX, |limit| limit.available)),
         disk_bytes_total: disk.f_blocks.saturating_mul(disk.f_frsize),
@@ -28,12 +44,6 @@ pub(crate) fn measure(state_folder: &Path) -> io::Result<Room> {
 struct Memory {
     total: u64,
     available: u64,
-}
-
-/// Affinity and cgroup quotas count.
-fn cpu_milli() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(1000)
 }
 
 #[cfg(test)]

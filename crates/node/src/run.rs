@@ -19,12 +19,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
+    blocking::Threads,
     config::{NodeConfig, NodeParts},
     door::Door,
     error::NodeError,
     folder::{FolderError, StateFolder},
     host::Host,
-    idle, limits, service,
+    idle, limits,
+    room::ThisMachine,
+    service,
     socket::{self, SocketError},
 };
 
@@ -68,6 +71,8 @@ pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts
     Ok(NodeParts {
         engines: vec![Arc::new(GvisorEngine::new(gvisor)), Arc::new(NativeEngine::new(native))],
         images: Arc::new(ImageStore::open(&config.images).map_err(Cause::from)?),
+        hardware: Arc::new(ThisMachine),
+        blocking: Arc::new(Threads),
         clock: Arc::new(SystemClock),
         host_boot_id: host_boot_id().map_err(Cause::HostBootId)?,
     })
@@ -80,10 +85,9 @@ pub async fn run_with(
     parts: NodeParts,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let folder = take_over(&config).await.map_err(Cause::from)?;
-    let host = Host::new(folder, config.agent.clone(), parts);
+    let host = host(&config, parts).await?;
     let _guard = host.guard();
-    host.adopt().await.map_err(Cause::from)?;
+    adopt(&host).await?;
     let (listener, _file) = socket::listen(&config.socket, config.server).map_err(Cause::from)?;
     let _probing = start_probing(&host);
     tracing::info!(node = %config.node_id, socket = %config.socket.display(), "node started");
@@ -106,6 +110,17 @@ pub async fn run_with(
         tracing::warn!("node stopped with requests under way; the next one finds them half done");
     }
     Ok(())
+}
+
+/// The host, as far as its state folder says what it is.
+pub(crate) async fn host(config: &NodeConfig, parts: NodeParts) -> Result<Arc<Host>, StartError> {
+    let folder = take_over(config).await.map_err(Cause::from)?;
+    Ok(Host::new(folder, config.agent.clone(), parts))
+}
+
+/// Takes over what the node before left.
+pub(crate) async fn adopt(host: &Arc<Host>) -> Result<(), StartError> {
+    Ok(host.adopt().await.map_err(Cause::from)?)
 }
 
 /// Holds the state folder, once a node that is just ending has let go of it.
@@ -132,7 +147,7 @@ pub async fn stop_signal() -> io::Result<()> {
     Ok(())
 }
 
-fn start_probing(host: &Arc<Host>) -> Vec<AbortOnDropHandle<()>> {
+pub(crate) fn start_probing(host: &Arc<Host>) -> Vec<AbortOnDropHandle<()>> {
     let probing = host.engines.all().map(|engine| {
         let telling = Arc::clone(host);
         let changed = move || telling.tell(NodeEvent::EnginesChanged);

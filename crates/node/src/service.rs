@@ -9,11 +9,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{
-    error::NodeError,
-    host::{Host, on_disk},
-    room,
-};
+use crate::{error::NodeError, host::Host};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -53,12 +49,11 @@ impl v1::node_server::Node for Service {
     }
 
     async fn describe(&self, _: Request<v1::DescribeRequest>) -> Answer<v1::DescribeResponse> {
-        let folder = self.host.folder.path().to_owned();
-        let room = on_disk(move || room::measure(&folder)).await.map_err(NodeError::files("measure its room"))?;
+        let room = self.host.room().await?;
         Ok(Response::new(v1::DescribeResponse {
             room: Some(room.into()),
             engines: self.host.engines.describe().into_iter().map(Into::into).collect(),
-            images: self.images().await,
+            images: self.host.images().await.into_iter().map(Into::into).collect(),
         }))
     }
 
@@ -109,17 +104,6 @@ impl v1::node_server::Node for Service {
             std::future::ready(yielded)
         });
         Ok(Response::new(events.take_until(stop.cancelled_owned()).boxed()))
-    }
-}
-
-impl Service {
-    /// A store that cannot be read is as good as empty, and logged.
-    async fn images(&self) -> Vec<v1::Image> {
-        let images = Arc::clone(&self.host.images);
-        let listed = tokio::task::spawn_blocking(move || images.list()).await;
-        let listed = listed.unwrap_or_else(|error| Err(Error::internal(&error)));
-        let images = listed.inspect_err(|error| tracing::error!(?error, "images cannot be listed")).unwrap_or_default();
-        images.into_iter().map(Into::into).collect()
     }
 }
 

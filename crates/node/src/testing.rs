@@ -16,7 +16,7 @@ use sentinal_model::{
 use sentinal_node_protocol::{AgentToken, Boot, Halt, HostBootId, ImageView, Keep, Place};
 use tempfile::TempDir;
 
-use crate::{Image, Images, NodeConfig, NodeParts, Owner};
+use crate::{Image, Images, NodeConfig, NodeParts, Owner, blocking::Threads, room::ThisMachine};
 
 /// When tests begin, on the wall clock.
 pub(crate) const NOW: Millis = Millis(1_700_000_000_000);
@@ -52,6 +52,8 @@ impl Machine {
         NodeParts {
             engines: vec![Arc::new(self.engine.clone())],
             images: Arc::new(OneImage),
+            hardware: Arc::new(ThisMachine),
+            blocking: Arc::new(Threads),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             host_boot_id: self.boot_id.clone(),
         }

@@ -48,7 +48,7 @@ pub(super) fn is_broken_connection(status: &Status) -> bool {
 }
 
 /// What the node refused, or what became of the connection, as the controller's error.
-pub(super) fn from_status(status: &Status) -> Error {
+pub fn error_of(status: &Status) -> Error {
     if is_broken_connection(status) {
         return went_away().with_source(status);
     }

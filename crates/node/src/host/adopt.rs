@@ -18,7 +18,7 @@ use sentinal_model::{EngineName, Generation, SandboxId};
 use sentinal_node_protocol::{EndReason, InstanceState};
 use tokio::time::{sleep, timeout};
 
-use super::{Host, end::why, entry::Slot, hold::Held, on_disk};
+use super::{Host, end::why, entry::Slot, hold::Held};
 use crate::{
     error::NodeError,
     folder::Kept,
@@ -102,7 +102,7 @@ impl Host {
         listed: &BTreeMap<EngineName, Listed>,
     ) -> Result<(), NodeError> {
         let folder = self.folder.instance(&id);
-        let kept = on_disk(move || folder.read()).await.map_err(NodeError::files("read a record"))?;
+        let kept = self.on_disk(move || folder.read()).await.map_err(NodeError::files("read a record"))?;
         let record = match kept {
             Kept::Record(record) if record.id == id => self.make_again(record).await,
             Kept::Nothing => return self.remove_empty(id).await,
@@ -146,7 +146,7 @@ impl Host {
     /// The server may be another user than before.
     async fn make_again(&self, record: Box<Record>) -> Box<Record> {
         let folder = self.folder.instance(&record.id);
-        if let Err(error) = on_disk(move || folder.make()).await {
+        if let Err(error) = self.on_disk(move || folder.make()).await {
             tracing::error!(sandbox = %record.id, %error, "instance folder cannot be handed to the server");
         }
         record
@@ -167,7 +167,7 @@ impl Host {
     /// Nothing was begun that was not undone.
     async fn remove_empty(&self, id: SandboxId) -> Result<(), NodeError> {
         let folder = self.folder.instance(&id);
-        on_disk(move || folder.remove()).await.map_err(NodeError::files("remove an empty folder"))
+        self.on_disk(move || folder.remove()).await.map_err(NodeError::files("remove an empty folder"))
     }
 
     async fn adopt_unreadable(

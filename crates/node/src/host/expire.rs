@@ -18,7 +18,6 @@ use super::{
     Host,
     entry::{Entry, Slot},
     hold::Held,
-    on_disk,
 };
 use crate::{
     error::NodeError,
@@ -87,7 +86,7 @@ impl Host {
     /// Nothing runs any more. The record stays until the server has asked for the halt, so that it learns why.
     async fn note_expired(self: &Arc<Self>, held: &mut Held, reason: EndReason) {
         let folder = self.folder.instance(&held.entry.id());
-        if let Err(error) = on_disk(move || folder.clear()).await.map_err(NodeError::files("clear its folder")) {
+        if let Err(error) = self.on_disk(move || folder.clear()).await.map_err(NodeError::files("clear its folder")) {
             tracing::warn!(sandbox = %held.entry.id(), %error, "files of an expired sandbox stay until its halt");
         }
         match held.stage() {

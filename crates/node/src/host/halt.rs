@@ -6,7 +6,7 @@ use sentinal_model::{EngineName, SandboxId, limits::HALT_DEADLINE};
 use sentinal_node_protocol::{Halt, HostUsage};
 use tokio::time::timeout;
 
-use super::{Host, entry::Slot, hold::Held, host_usage, on_disk};
+use super::{Host, entry::Slot, hold::Held, host_usage};
 use crate::{
     error::NodeError,
     record::{Record, Stage},
@@ -31,7 +31,7 @@ impl Host {
             Slot::Empty => self.halt_everywhere(&held, &halt.id).await?,
         };
         let folder = self.folder.instance(&halt.id);
-        on_disk(move || folder.remove()).await.map_err(NodeError::files("remove its folder"))?;
+        self.on_disk(move || folder.remove()).await.map_err(NodeError::files("remove its folder"))?;
         *held.slot = Slot::Gone;
         self.table.bury(&held.entry);
         tracing::info!(sandbox = %halt.id, generation = %halt.generation, "sandbox halted");

@@ -8,7 +8,6 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     Host,
     entry::{Entry, Slot},
-    on_disk,
 };
 use crate::{
     error::NodeError,
@@ -73,7 +72,7 @@ impl Host {
     pub(super) async fn write(&self, held: &mut Held, record: Record) -> Result<(), NodeError> {
         let folder = self.folder.instance(&record.id);
         let written = record.clone();
-        on_disk(move || folder.write(&written)).await.map_err(NodeError::files("write its record"))?;
+        self.on_disk(move || folder.write(&written)).await.map_err(NodeError::files("write its record"))?;
         held.keep(record);
         Ok(())
     }

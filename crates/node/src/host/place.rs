@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use sentinal_node_protocol::Place;
 
-use super::{Host, entry::Slot, hold::Held, on_disk, wrong_state};
+use super::{Host, entry::Slot, hold::Held, wrong_state};
 use crate::{
     error::NodeError,
     record::{PlacedImage, Record, Stage},
@@ -39,7 +39,7 @@ impl Host {
         let placed = self.make(held, place).await;
         if placed.is_err() {
             let folder = self.folder.instance(&place.id);
-            if let Err(error) = on_disk(move || folder.remove()).await {
+            if let Err(error) = self.on_disk(move || folder.remove()).await {
                 tracing::warn!(sandbox = %place.id, %error, "instance folder of a failed place not removed");
             }
             *held.slot = Slot::Gone;
@@ -67,7 +67,7 @@ impl Host {
     async fn make(self: &Arc<Self>, held: &mut Held, place: &Place) -> Result<(), NodeError> {
         let image = self.resolve(place).await?;
         let folder = self.folder.instance(&place.id);
-        on_disk(move || folder.make()).await.map_err(NodeError::files("make its folder"))?;
+        self.on_disk(move || folder.make()).await.map_err(NodeError::files("make its folder"))?;
         self.write(held, Record::placed(place, image, self.boot_id.clone())).await?;
         self.start_timer(held);
         tracing::info!(sandbox = %place.id, generation = %place.generation, engine = %place.engine, "sandbox placed");
@@ -75,9 +75,8 @@ impl Host {
     }
 
     async fn resolve(&self, place: &Place) -> Result<PlacedImage, NodeError> {
-        let (images, name) = (Arc::clone(&self.images), place.image.clone());
-        let resolved = tokio::task::spawn_blocking(move || images.resolve(&name)).await;
-        let image = resolved.map_err(|_| NodeError::Lost)?.map_err(NodeError::Image)?;
+        let name = place.image.clone();
+        let image = self.ask_images(move |images| images.resolve(&name)).await.map_err(NodeError::Image)?;
         Ok(PlacedImage { name: place.image.clone(), digest: image.digest, path: image.path })
     }
 }
