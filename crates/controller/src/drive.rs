@@ -38,6 +38,13 @@ pub(crate) const FIRST_EPOCH: u64 = 1;
 pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
     let mut boots = 0;
     loop {
+        if entry.is_in_doubt()
+            && let Err(error) = entry.clear_doubt(&context).await
+        {
+            tracing::warn!(sandbox = %entry.record().id, ?error, "not known yet what the store has of the sandbox");
+            sleep(RETRY_AFTER).await;
+            continue;
+        }
         let mut changes = Changes::of(&entry);
         let record = entry.record();
         let observed = *changes.observed.borrow_and_update();
@@ -154,6 +161,10 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
     if let Some(engine) = entry.record().engine {
         context.metrics().engine_failed(engine);
     }
+    // It may have come up in the last moment.
+    if entry.clear_doubt(context).await.is_err() || matches!(entry.record().phase, Phase::Running(_)) {
+        return sleep(RETRY_AFTER).await;
+    }
     stop(context, entry, End::Failed(Failure::BootFailed), Some(message)).await;
 }
 
@@ -188,8 +199,15 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
         context.metrics().engine_booted(engine, asked.elapsed());
     }
     entry.activity().touch();
-    entry.advance(context, Event::Booted, Change::default()).await?;
+    let advanced = entry.advance(context, Event::Booted, Change::default()).await;
+    // After the change: what the node said of it before is old.
     entry.observe(Observed::AsRecorded);
+    if let Err(error) = advanced {
+        // It is up: that is written down with the next attempt, which finds nothing else to do.
+        tracing::warn!(sandbox = %record.id, ?error, "start of sandbox not written down yet");
+        sleep(RETRY_AFTER).await;
+        return Ok(());
+    }
     tracing::info!(sandbox = %record.id, boot_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox booted");
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
 use sentinal_model::{Code, End, Error, Event, Generation, Phase, Placement, Result, SandboxId, Spec, TenantId};
 use sentinal_store::{Page, SandboxRecord, Write};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     api::Controller,
@@ -16,6 +16,9 @@ use crate::{
     place,
     table::{Change, Entry},
 };
+
+/// How long to rest before the store is asked again.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// How long a destroy waits for the end before it answers `stopping`.
 const DESTROY_WAIT: Duration = Duration::from_secs(20);
@@ -54,9 +57,7 @@ impl Controller {
         let entry = self.entry(permit.tenant(), id).ok_or_else(|| unknown(id))?;
         let event = events::sandbox_destroyed(&entry.record(), End::Destroyed, self.context.now());
         let change = Change { message: None, event: Some(event) };
-        let (context, stopping) = (Arc::clone(&self.context), Arc::clone(&entry));
-        let stop = async move { stopping.advance(&context, Event::Stop(End::Destroyed), change).await };
-        self.context.complete(stop).await?;
+        entry.advance(&self.context, Event::Stop(End::Destroyed), change).await?;
         let mut records = entry.records();
         let record = match timeout(DESTROY_WAIT, records.wait_for(|record| record.phase.is_finished())).await {
             Ok(Ok(record)) => Arc::clone(&record),
@@ -97,8 +98,13 @@ pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec,
     context.metrics().sandbox_placed(asked.elapsed());
     let (own, new) = (Arc::clone(context), Arc::clone(&entry));
     let acknowledged = async move {
-        acknowledge(&own, &new).await?;
-        own.spawn(drive::drive(Arc::clone(&own), new));
+        match acknowledge(&own, &new).await {
+            Ok(()) => own.spawn(drive::drive(Arc::clone(&own), new)),
+            Err(error) => {
+                own.spawn(take_back(Arc::clone(&own), new));
+                return Err(error);
+            }
+        }
         Ok(entry)
     };
     context.complete(acknowledged).await
@@ -114,14 +120,33 @@ fn placed(context: &Arc<Context>, measured: &Measured, spec: &Spec, own: &Own) -
     })
 }
 
-/// Writes a new sandbox down; if the store does not take it, it never was.
+/// Writes a new sandbox down.
 async fn acknowledge(context: &Arc<Context>, entry: &Arc<Entry>) -> Result<()> {
     let record = entry.record();
     let writes =
         vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record))), Write::Event(events::sandbox_created(&record))];
-    context.write(writes).await.inspect_err(|_| context.table.remove(record.id))?;
+    context.write(writes).await?;
     context.metrics().sandbox_entered(record.phase.state(), record.engine);
     Ok(())
+}
+
+/// A new sandbox whose caller was told that the store did not take it. It never was; or else it is in the store after
+/// all, and is ended like any other.
+async fn take_back(context: Arc<Context>, entry: Arc<Entry>) {
+    let record = entry.record();
+    loop {
+        match context.store().sandbox(record.id).await {
+            Ok(None) => return context.table.remove(record.id),
+            Ok(Some(_)) => break,
+            Err(error) => {
+                tracing::warn!(sandbox = %record.id, ?error, "not known yet whether the store has the sandbox");
+                sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+    context.metrics().sandbox_entered(record.phase.state(), record.engine);
+    entry.abandon();
+    drive::drive(context, entry).await;
 }
 
 /// What makes a sandbox somebody's.

@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use sentinal_agent_client::Agent;
-use sentinal_model::{Error, Event, Millis, Result, SandboxId};
+use sentinal_model::{Error, Event, Millis, Phase, Result, SandboxId};
 use sentinal_store::{NewEvent, SandboxRecord, Write};
 use tokio::sync::watch;
 
@@ -24,6 +27,8 @@ pub(crate) struct Entry {
     activity: Activity,
     changing: tokio::sync::Mutex<()>,
     oom_kills: OomKills,
+    /// The last change may be in the store or not.
+    in_doubt: AtomicBool,
 }
 
 impl Entry {
@@ -37,6 +42,7 @@ impl Entry {
             agent: watch::Sender::new(None),
             changing: tokio::sync::Mutex::new(()),
             oom_kills: OomKills::default(),
+            in_doubt: AtomicBool::new(false),
         })
     }
 
@@ -115,9 +121,21 @@ impl Entry {
         agent.wait_for(Option::is_some).await.ok().and_then(|agent| agent.clone())
     }
 
-    /// Moves the sandbox through its life: the store first, then memory. Answers the record as it is after that.
-    pub(crate) async fn advance(&self, context: &Context, event: Event, change: Change) -> Result<Arc<SandboxRecord>> {
+    /// Moves the sandbox through its life: the store first, then memory. Answers the record as it is after that. Goes
+    /// on to its end if the caller leaves.
+    pub(crate) async fn advance(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        event: Event,
+        change: Change,
+    ) -> Result<Arc<SandboxRecord>> {
+        let (entry, own) = (Arc::clone(self), Arc::clone(context));
+        context.complete(async move { entry.advance_at_once(&own, event, change).await }).await
+    }
+
+    async fn advance_at_once(&self, context: &Context, event: Event, change: Change) -> Result<Arc<SandboxRecord>> {
         let _one_at_a_time = self.changing.lock().await;
+        self.settle(context).await?;
         let before = self.record();
         let phase = before.phase.clone().on(event).map_err(|rejected| Error::internal(&rejected))?;
         if phase == before.phase {
@@ -132,27 +150,77 @@ impl Entry {
         if after.phase.is_finished() {
             after.finished_at = Some(context.now());
         }
+        self.store(context, after, change.event).await
+    }
+
+    /// Raises the generation without a change of phase, so that the node refuses what was asked before.
+    pub(crate) async fn renew(self: &Arc<Self>, context: &Arc<Context>) -> Result<Arc<SandboxRecord>> {
+        let (entry, own) = (Arc::clone(self), Arc::clone(context));
+        let renewed = async move {
+            let _one_at_a_time = entry.changing.lock().await;
+            entry.settle(&own).await?;
+            let mut after = SandboxRecord::clone(&entry.record());
+            after.generation = after.generation.next().next();
+            entry.store(&own, after, None).await
+        };
+        context.complete(renewed).await
+    }
+
+    /// Whether the last change may be in the store or not.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
+    }
+
+    /// Finds out whether the last change is in the store, if that is in doubt.
+    pub(crate) async fn clear_doubt(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
+        let (entry, own) = (Arc::clone(self), Arc::clone(context));
+        let settled = async move {
+            let _one_at_a_time = entry.changing.lock().await;
+            entry.settle(&own).await
+        };
+        context.complete(settled).await
+    }
+
+    /// A store that failed may have stored. Nothing is decided before it is known: the next change would be written over
+    /// one that nobody took into account. Called by whoever holds `changing`.
+    async fn settle(&self, context: &Context) -> Result<()> {
+        if !self.is_in_doubt() {
+            return Ok(());
+        }
+        let known = self.record();
+        if let Some(stored) = context.store().sandbox(known.id).await?
+            && known.generation < stored.generation
+            && matches!(self.publish(context, stored).phase, Phase::Running(_))
+        {
+            // What the node said was about the record before.
+            self.observe(Observed::AsRecorded);
+        }
+        self.in_doubt.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn store(
+        &self,
+        context: &Context,
+        after: SandboxRecord,
+        event: Option<NewEvent>,
+    ) -> Result<Arc<SandboxRecord>> {
         let mut writes = vec![Write::Sandbox(Box::new(after.clone()))];
-        writes.extend(change.event.map(Write::Event));
+        writes.extend(event.map(Write::Event));
+        self.in_doubt.store(true, Ordering::Relaxed);
         context.write(writes).await?;
-        let after = Arc::new(after);
+        self.in_doubt.store(false, Ordering::Relaxed);
+        Ok(self.publish(context, after))
+    }
+
+    fn publish(&self, context: &Context, after: SandboxRecord) -> Arc<SandboxRecord> {
+        let (before, after) = (self.record(), Arc::new(after));
         context.metrics().sandbox_left(before.phase.state(), before.engine);
         if !after.phase.is_finished() {
             context.metrics().sandbox_entered(after.phase.state(), after.engine);
         }
         self.record.send_replace(Arc::clone(&after));
-        Ok(after)
-    }
-
-    /// Raises the generation without a change of phase, so that the node refuses what was asked before.
-    pub(crate) async fn renew(&self, context: &Context) -> Result<Arc<SandboxRecord>> {
-        let _one_at_a_time = self.changing.lock().await;
-        let mut after = SandboxRecord::clone(&self.record());
-        after.generation = after.generation.next().next();
-        context.write(vec![Write::Sandbox(Box::new(after.clone()))]).await?;
-        let after = Arc::new(after);
-        self.record.send_replace(Arc::clone(&after));
-        Ok(after)
+        after
     }
 }
 
