@@ -79,6 +79,23 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
     forget(&context, &job);
 }
 
+/// Ends an execution whose caller was told that the store did not take it. It never was; or else it is in the store
+/// after all, and nothing of it was ever started.
+pub(crate) async fn take_back(context: &Context, live: &Live) {
+    loop {
+        match context.store().execution(live.record.id).await {
+            Ok(None) => return context.live.remove(live, None),
+            Ok(Some(_)) => break,
+            Err(error) => {
+                tracing::warn!(execution = %live.record.id, ?error, "not known yet whether the store has the execution");
+                sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+    let record = finish(context, live, ended_by_us(ExecutionOutcome::Killed, live, context.now())).await;
+    context.live.remove(live, Some(record));
+}
+
 /// Follows the execution until the agent tells its end; `None` if it refused.
 async fn follow(job: &mut Job) -> Option<Finished> {
     let Some(agent) = job.entry.agent().await else { return std::future::pending().await };
@@ -212,8 +229,10 @@ fn ended_by_us(outcome: ExecutionOutcome, live: &Live, now: Millis) -> Finished 
 /// Writes the end down, with all output safe before it, until the store has it.
 async fn finish(context: &Context, live: &Live, finished: Finished) -> Arc<ExecutionRecord> {
     let ended_at = Instant::now();
+    // Decided once: the store may have an attempt that it said had failed.
+    let finished_at = context.now();
     loop {
-        match try_finish(context, live, finished).await {
+        match try_finish(context, live, (finished, finished_at)).await {
             Ok(record) => {
                 let output_bytes = live.stdout.total().saturating_add(live.stderr.total());
                 context.metrics().results_collected(ended_at.elapsed(), output_bytes);
@@ -227,11 +246,14 @@ async fn finish(context: &Context, live: &Live, finished: Finished) -> Arc<Execu
     }
 }
 
-async fn try_finish(context: &Context, live: &Live, finished: Finished) -> Result<ExecutionRecord> {
+async fn try_finish(
+    context: &Context,
+    live: &Live,
+    (finished, finished_at): (Finished, Millis),
+) -> Result<ExecutionRecord> {
     let io = |error: std::io::Error| Error::internal(&error);
     let stdout = live.spool(Stream::Stdout).finish(finished.stdout_bytes).await.map_err(io)?;
     let stderr = live.spool(Stream::Stderr).finish(finished.stderr_bytes).await.map_err(io)?;
-    let finished_at = context.now();
     let mut record = live.record.clone();
     record.state = ExecutionState::Finished { ended: finished.ended, finished_at, stdout, stderr };
     let event = events::execution_completed(&record, finished_at, finished.ended.outcome);

@@ -136,11 +136,10 @@ async fn record_and_collect(context: Arc<Context>, mut job: Job) {
     let record = &job.live.record;
     let writes = vec![Write::Execution(Box::new(record.clone())), Write::Event(events::execution_started(record))];
     if let Err(error) = context.write(writes).await {
-        context.live.remove(&job.live, None);
         if let Some(started) = job.started.take() {
             let _ = started.send(Err(error));
         }
-        return;
+        return collect::take_back(&context, &job.live).await;
     }
     context.metrics().execution_started();
     let engine = job.entry.record().engine;
