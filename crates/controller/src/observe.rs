@@ -7,8 +7,8 @@ use std::{
 };
 
 use futures::StreamExt;
-use sentinal_model::{Generation, Phase, Result, SandboxId};
-use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeInstance, NodeView};
+use sentinal_model::{Code, Generation, Phase, Result, SandboxId};
+use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeView};
 
 use crate::{context::Context, decide::Observed, table::Entry};
 
@@ -17,6 +17,9 @@ const DESCRIBE_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to rest before the node is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// How long to rest before an instance that nobody has a row for is halted again.
+const ORPHAN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What the node said of itself, and of which sandboxes that can tell.
 #[derive(Debug)]
@@ -89,7 +92,7 @@ async fn watch(context: &Arc<Context>) -> Result<()> {
             biased;
             _ = describe_at.tick() => drop(describe(context).await?),
             event = events.next() => match event {
-                Some(Ok(NodeEvent::InstanceEnded { id, reason, .. })) => ended(context, id, reason),
+                Some(Ok(NodeEvent::InstanceEnded { id, generation, reason })) => ended(context, (id, generation), reason),
                 Some(Ok(NodeEvent::EnginesChanged)) => drop(describe(context).await?),
                 Some(Err(error)) => return Err(error),
                 None => return Ok(()),
@@ -98,9 +101,10 @@ async fn watch(context: &Arc<Context>) -> Result<()> {
     }
 }
 
-fn ended(context: &Context, id: SandboxId, reason: EndReason) {
-    if let Some(entry) = context.table.get(id) {
-        entry.observe(Observed::Ended(reason));
+fn ended(context: &Arc<Context>, (id, generation): (SandboxId, Generation), reason: EndReason) {
+    match context.table.get(id) {
+        Some(entry) => entry.observe(Observed::Ended(reason)),
+        None => halt_orphan(context, id, generation),
     }
 }
 
@@ -122,7 +126,7 @@ async fn reconcile(context: &Arc<Context>) -> Result<()> {
     for instance in inventory.instances {
         // Looked up after the answer: a row is always written before its instance is placed.
         if context.table.get(instance.id).is_none() {
-            halt_orphan(context, instance);
+            halt_orphan(context, instance.id, instance.generation);
         }
     }
     Ok(())
@@ -136,14 +140,18 @@ const fn observed(state: InstanceState) -> Observed {
     }
 }
 
-/// Removes what nobody has a row for.
-fn halt_orphan(context: &Arc<Context>, instance: NodeInstance) {
+/// Removes what nobody has a row for, however often it takes.
+fn halt_orphan(context: &Arc<Context>, id: SandboxId, seen: Generation) {
     let own = Arc::clone(context);
     context.spawn(async move {
-        let generation = Generation(instance.generation.0.saturating_add(1));
-        match own.node().halt(instance.id, generation).await {
-            Ok(_) => tracing::info!(sandbox = %instance.id, "instance without a sandbox removed"),
-            Err(error) => tracing::warn!(sandbox = %instance.id, ?error, "instance without a sandbox not removed"),
+        while let Err(error) = own.node().halt(id, seen.next()).await {
+            tracing::warn!(sandbox = %id, ?error, "instance without a sandbox not removed yet");
+            if error.code() == Code::Conflict {
+                // Somebody else is at it.
+                return;
+            }
+            tokio::time::sleep(ORPHAN_RETRY_AFTER).await;
         }
+        tracing::info!(sandbox = %id, "instance without a sandbox removed");
     });
 }
