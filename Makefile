@@ -29,7 +29,7 @@ test: ## Runs every check and every test
 lint: ## Format, clippy and shellcheck only
 	@exec scripts/test.sh lint
 
-soak: ## Kills the server again and again: the crash test with 200 rounds
+soak: ## Kills the server again and again: 200 rounds of the crash test, a million seeds of the simulation
 	@exec scripts/test.sh soak
 
 bench: ## Measures SENTINAL beside its peers; BENCH_ARGS=--smoke is quick

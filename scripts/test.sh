@@ -2,7 +2,7 @@
 # Runs checks and tests, and ends with what passed and what failed:
 #   scripts/test.sh              everything
 #   scripts/test.sh lint         the checks without the tests
-#   scripts/test.sh soak [N]     the crash test with N rounds (200), and 200 sandboxes at once
+#   scripts/test.sh soak [N]     the crash test with N rounds (200), 200 sandboxes at once, and N * 5000 simulated lives
 #
 # A step that fails does not keep the others from running. Everything has a deadline.
 set -euo pipefail
@@ -61,6 +61,8 @@ soak() {
     suite $(($1 * 60)) crash cargo test --workspace --locked --test crash -- --nocapture
     export SENTINAL_SANDBOXES=200
     suite 1800 room cargo test --workspace --locked --test hosts -- --nocapture room::
+    export SENTINAL_SIM_SEEDS=$(($1 * 5000))
+    suite $(($1 * 150)) simulation cargo test --workspace --locked --test seeds whatever_happens -- --nocapture
 }
 
 # A command that passes or fails as one.

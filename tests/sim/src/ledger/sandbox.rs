@@ -1,0 +1,128 @@
+//! What must be true when a sandbox's row changes.
+
+use std::time::Duration;
+
+use sentinal_controller::{ExecutionState, SandboxRecord};
+use sentinal_model::{End, Event, Failure, Phase, limits};
+
+use super::{Known, Ledger};
+use crate::{machine::Harm, parts::ROOM, world::lock};
+
+/// A ttl may be seen to be over a little earlier: clocks are rounded to milliseconds.
+const SLACK: Duration = Duration::from_millis(600);
+
+impl Ledger {
+    pub(super) fn sandbox(&self, record: &SandboxRecord) -> Result<(), String> {
+        let known = lock(&self.books).sandboxes.get(&record.id).cloned();
+        let since = known.as_ref().map_or_else(|| self.world.elapsed(), |known| known.since);
+        match &known {
+            Some(known) => self.changes(known, record)?,
+            None => self.begins(record)?,
+        }
+        self.ends(record)?;
+        lock(&self.books).sandboxes.insert(record.id, Known { record: record.clone(), since });
+        self.quotas()
+    }
+
+    fn begins(&self, record: &SandboxRecord) -> Result<(), String> {
+        if lock(&self.books).removed.contains(&record.id) {
+            return Err(format!("{} comes back after its record was removed", record.id));
+        }
+        let begins = matches!(record.phase, Phase::Booting(_) | Phase::Stopping(_, End::Destroyed));
+        if begins { Ok(()) } else { Err(format!("{} begins as {:?}", record.id, record.phase)) }
+    }
+
+    fn changes(&self, known: &Known<SandboxRecord>, after: &SandboxRecord) -> Result<(), String> {
+        let before = &known.record;
+        if before == after {
+            return Ok(());
+        }
+        if after.generation <= before.generation {
+            return Err(format!("{}: generation {} after {}", after.id, after.generation, before.generation));
+        }
+        if before.phase != after.phase && !leads_to(&before.phase, &after.phase) {
+            return Err(format!("{}: no way leads from {:?} to {:?}", after.id, before.phase, after.phase));
+        }
+        let stays = |record: &SandboxRecord| {
+            let (created, expires) = (record.created_at, record.expires_at);
+            (record.tenant.clone(), record.spec.clone(), record.token, record.one_shot, created, expires)
+        };
+        if stays(before) != stays(after) {
+            return Err(format!("{}: {after:?} is not the sandbox that was {before:?}", after.id));
+        }
+        if let Phase::Stopping(_, end) = after.phase
+            && !matches!(before.phase, Phase::Stopping(..))
+        {
+            return self.is_justified(known, end);
+        }
+        Ok(())
+    }
+
+    /// Nobody's sandbox ends without a reason.
+    fn is_justified(&self, known: &Known<SandboxRecord>, end: End) -> Result<(), String> {
+        let record = &known.record;
+        let harms = self.machine.harms(&record.id);
+        let ttl_over = record.expires_at <= self.world.latest().after(SLACK)
+            || record.spec.ttl <= self.world.elapsed().saturating_sub(known.since) + SLACK;
+        let justified = match end {
+            End::Destroyed => {
+                record.one_shot || self.journal.is_unwanted(record.id) || !self.journal.is_promised(record.id)
+            }
+            End::Expired => ttl_over,
+            End::Idle => false,
+            End::Failed(Failure::BootFailed) => matches!(record.phase, Phase::Booting(_)),
+            End::Failed(Failure::Oom) => harms.contains(&Harm::Oom),
+            End::Failed(Failure::HostRestarted) => harms.contains(&Harm::HostRestarted),
+            End::Failed(Failure::EngineExited | Failure::Lost) => !harms.is_empty(),
+            // Its agent is dead, or nothing comes from it.
+            End::Failed(Failure::AgentSilent) => !harms.is_empty() || 0 < self.world.plan.stall,
+        };
+        if justified {
+            return Ok(());
+        }
+        Err(format!("{} was {:?} and ends as {end:?} without a reason; harm: {harms:?}", record.id, record.phase))
+    }
+
+    /// When a row says that nothing is left, nothing is.
+    fn ends(&self, record: &SandboxRecord) -> Result<(), String> {
+        if !record.phase.is_finished() {
+            return Ok(());
+        }
+        if let Some(instance) = self.machine.get(&record.id) {
+            return Err(format!("an instance without a row: {} is finished, but there is {instance:?}", record.id));
+        }
+        let books = lock(&self.books);
+        let mut own =
+            books.executions.values().map(|known| &known.record).filter(|execution| execution.sandbox == record.id);
+        match own.find(|execution| execution.state == ExecutionState::Running) {
+            Some(running) => Err(format!("{} is finished, but its {} is not", record.id, running.id)),
+            None => Ok(()),
+        }
+    }
+
+    fn quotas(&self) -> Result<(), String> {
+        let live = self.unfinished();
+        let cpu: u64 = live.iter().map(|record| u64::from(record.spec.cpu.milli())).sum();
+        let memory: u64 = live.iter().map(|record| record.spec.memory.bytes()).sum();
+        let cpu_max = u64::from(ROOM.cpu_milli_total) * limits::CPU_OVERCOMMIT;
+        let memory_max = ROOM.memory_bytes_total * limits::MEMORY_OVERCOMMIT;
+        if cpu <= cpu_max && memory <= memory_max && live.len() <= limits::SANDBOXES_PER_NODE_MAX {
+            return Ok(());
+        }
+        Err(format!(
+            "more is promised than may be: {cpu} of {cpu_max} thousandths of a core, {memory} of {memory_max} bytes"
+        ))
+    }
+}
+
+/// Whether one event leads from one phase to the other.
+fn leads_to(before: &Phase, after: &Phase) -> bool {
+    let events = match after {
+        Phase::Pending => return false,
+        Phase::Booting(placement) => vec![Event::Placed(placement.clone())],
+        Phase::Running(_) => vec![Event::Booted],
+        Phase::Stopping(_, end) => vec![Event::Stop(*end)],
+        Phase::Finished(end) => vec![Event::Halted, Event::Stop(*end)],
+    };
+    events.into_iter().any(|event| before.clone().on(event).as_ref() == Ok(after))
+}

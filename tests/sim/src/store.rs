@@ -1,0 +1,162 @@
+//! The store, as one run of the server uses it: a real one behind a disk that fails.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
+use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
+use sentinal_store::{EventRecord, KeyRecord, Store, Write};
+
+use crate::{ledger::Ledger, life::Life, sabotage::Sabotage, world::World};
+
+/// A store with trouble.
+#[derive(Debug)]
+pub(crate) struct SimStore {
+    pub(crate) world: Arc<World>,
+    pub(crate) life: Life,
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl SimStore {
+    fn trouble(&self) -> Result<()> {
+        if self.world.fails(self.world.plan.disk_full) {
+            return Err(Error::new(Code::NoCapacity, "the disk is full"));
+        }
+        if self.world.fails(self.world.plan.store) {
+            return Err(Error::new(Code::Unavailable, "the store fails"));
+        }
+        Ok(())
+    }
+
+    async fn read(&self, what: &'static str) -> Result<()> {
+        self.world.step(&self.life, what).await;
+        if self.world.fails(self.world.plan.store) {
+            return Err(Error::new(Code::Unavailable, "the store fails"));
+        }
+        Ok(())
+    }
+
+    /// What the store holds already comes again, an earlier state of it.
+    fn revive(&self, writes: &[Write]) {
+        for write in writes {
+            if let Write::Sandbox(record) = write {
+                let mut old = record.clone();
+                old.generation = sentinal_model::Generation::FIRST;
+                self.ledger.commit(&[Write::Sandbox(old)]);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn write(&self, writes: Vec<Write>) -> Result<()> {
+        self.world.step(&self.life, "commits").await;
+        self.trouble()?;
+        if self.world.sabotaged(Sabotage::StoreForgets) {
+            return Ok(());
+        }
+        let done = self.inner.write(writes.clone()).await;
+        if done.is_ok() {
+            self.tell(&writes);
+            self.ledger.commit(&writes);
+        }
+        if self.world.sabotaged(Sabotage::StoreRevives) {
+            self.revive(&writes);
+        }
+        self.world.step(&self.life, "has committed").await;
+        // Nobody is told of what was stored.
+        self.trouble()?;
+        done
+    }
+
+    async fn sandbox(&self, id: SandboxId) -> Result<Option<SandboxRecord>> {
+        self.read("reads a sandbox").await?;
+        self.inner.sandbox(id).await
+    }
+
+    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+        self.read("reads sandboxes").await?;
+        self.inner.sandboxes(tenant, page).await
+    }
+
+    async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {
+        self.read("reads unfinished sandboxes").await?;
+        self.inner.unfinished_sandboxes().await
+    }
+
+    async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>> {
+        self.read("reads an execution").await?;
+        self.inner.execution(id).await
+    }
+
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        sandbox: Option<SandboxId>,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<ExecutionRecord>> {
+        self.read("reads executions").await?;
+        self.inner.executions(tenant, sandbox, page).await
+    }
+
+    async fn running_executions(&self) -> Result<Vec<ExecutionRecord>> {
+        self.read("reads running executions").await?;
+        self.inner.running_executions().await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>> {
+        self.inner.keys().await
+    }
+
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        sandbox: Option<SandboxId>,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<EventRecord>> {
+        self.read("reads events").await?;
+        self.inner.events(tenant, sandbox, after, rows_max).await
+    }
+
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+        self.read("removes old records").await?;
+        let removed = self.inner.remove_finished(before, rows_max).await?;
+        self.ledger.remove_finished(before);
+        self.world.step(&self.life, "has removed old records").await;
+        Ok(removed)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.inner.ping().await
+    }
+
+    async fn touch_key(&self, id: KeyId, at: Millis) -> Result<()> {
+        self.inner.touch_key(id, at).await
+    }
+}
+
+impl SimStore {
+    fn tell(&self, writes: &[Write]) {
+        for write in writes {
+            match write {
+                Write::Sandbox(record) => {
+                    self.world.tell(format_args!("store: {} {} {:?}", record.id, record.generation, record.phase));
+                }
+                Write::Execution(record) => self.world.tell(format_args!("store: {} {}", record.id, state(record))),
+                Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {}
+            }
+        }
+    }
+}
+
+fn state(record: &ExecutionRecord) -> String {
+    match &record.state {
+        sentinal_controller::ExecutionState::Running => format!("runs in {}", record.sandbox),
+        sentinal_controller::ExecutionState::Finished { ended, stdout, stderr, .. } => {
+            format!("ended {:?} with {} and {} bytes", ended.outcome, stdout.bytes_stored, stderr.bytes_stored)
+        }
+    }
+}

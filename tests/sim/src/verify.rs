@@ -1,0 +1,150 @@
+//! In the end: is everything there that was promised, and nothing else?
+
+use std::{sync::Arc, time::Duration};
+
+use sentinal_auth::{CreateSandbox, Execute, ReadExecution};
+use sentinal_controller::{Controller, ExecutionState, NewExecution};
+use sentinal_model::{Code, ExecutionId, ExecutionOutcome, Phase, SandboxId, State};
+use tokio::time::{Instant, sleep};
+
+use crate::{client::Client, permits::permit, processes::Site, program::Program, wish};
+
+/// How long it may take until everything has come to rest.
+const REST_DEADLINE: Duration = Duration::from_secs(600);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(200);
+
+/// Looks at every promise, ends everything, and looks at what is left.
+pub(crate) async fn verify(site: &Arc<Site>) {
+    let mut client = Client::new(Arc::clone(site), 0);
+    site.world.tell(format_args!("calm"));
+    until(site, "server and node are up", || site.node.borrow().is_some() && site.server.borrow().is_some()).await;
+    for (sandbox, promise) in site.journal.sandboxes() {
+        settled(&client, sandbox, promise.ended).await;
+        for file in &promise.files {
+            let there = client.downloaded(sandbox, file).await;
+            let runs = site.ledger.find(&sandbox).is_some_and(|record| record.phase.state() == State::Running);
+            if !there && runs {
+                site.world.wrong(format_args!("{sandbox} runs, and its file {} is gone", file.path));
+            }
+        }
+    }
+    until(site, "every execution has ended", || site.ledger.running().is_empty()).await;
+    promised_executions(&client).await;
+    for record in site.ledger.unfinished() {
+        site.journal.unwanted(record.id);
+        client.destroy(record.id).await;
+    }
+    until(site, "every sandbox has ended", || site.ledger.unfinished().is_empty()).await;
+    nothing_is_left(site).await;
+    there_is_room_again(&mut client).await;
+    until(site, "the last sandbox has ended", || site.ledger.unfinished().is_empty()).await;
+}
+
+/// Waits for something that must come by itself.
+async fn until(site: &Site, what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + REST_DEADLINE;
+    while !is_so() && !site.world.is_wrong() {
+        if until < Instant::now() {
+            let (running, unfinished) = (site.ledger.running(), site.ledger.unfinished());
+            let left = (site.machine.all(), site.network.listening(), site.outputs.executions());
+            let shown: Vec<_> = unfinished.iter().map(|record| (record.id, record.phase.clone())).collect();
+            site.world.wrong(format_args!("not within {REST_DEADLINE:?}: {what}; {running:?} {shown:?} {left:?}"));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A sandbox that nobody ended and nothing happened to runs, and can be used.
+async fn settled(client: &Client, id: SandboxId, ended: bool) {
+    let site = &client.site;
+    let is_settled = || {
+        let phase = site.ledger.find(&id).map(|record| record.phase);
+        matches!(phase, None | Some(Phase::Running(_) | Phase::Finished(_)))
+    };
+    until(site, "a sandbox has settled", is_settled).await;
+    let Some(record) = client.look(id).await else { return };
+    if ended && !record.phase.is_finished() {
+        site.world.wrong(format_args!("{id} has ended, and is {:?} again", record.phase));
+    }
+    if record.phase.state() != State::Running {
+        return;
+    }
+    let new = NewExecution { command: Program::trivial().command(Duration::from_secs(30)), wait: Duration::ZERO };
+    let (execute, read) = (permit::<Execute>(), permit::<ReadExecution>());
+    let run = |controller: Controller| async move {
+        let execution = controller.execute(&execute, id, new).await?;
+        controller.finished(&read, execution.id).await
+    };
+    let answer = client.ask("use", PATIENCE, run).await;
+    let still_runs = || site.ledger.find(&id).is_some_and(|record| record.phase.state() == State::Running);
+    let used = match &answer {
+        Some(Ok(record)) => matches!(
+            record.state,
+            ExecutionState::Finished { ended, .. } if ended.outcome == ExecutionOutcome::Exited(0)
+        ),
+        Some(Err(_)) | None => false,
+    };
+    if !used && still_runs() {
+        site.world.wrong(format_args!("{id} runs and cannot be used: {answer:?}"));
+    }
+}
+
+/// What was told of executions is still so, and every byte is there.
+async fn promised_executions(client: &Client) {
+    let site = &client.site;
+    for (id, promise) in site.journal.executions() {
+        let Some(record) = site.ledger.find_execution(&id) else { continue };
+        let permit = permit::<ReadExecution>();
+        let ask = |controller: Controller| async move { controller.execution(&permit, id).await };
+        match client.ask("execution", PATIENCE, ask).await {
+            // Asked a moment before its end was told to everybody.
+            Some(Ok(told)) if told.state == ExecutionState::Running => {}
+            Some(Ok(told)) if told != record => {
+                site.world.wrong(format_args!("{id} is {told:?}, and the store has {record:?}"));
+            }
+            Some(Err(error)) if error.code() == Code::NotFound && !site.ledger.was_removed(&record.sandbox) => {
+                site.world.wrong(format_args!("{id} was acknowledged, and nobody knows of it"));
+            }
+            Some(Ok(_) | Err(_)) | None => {}
+        }
+        if promise.finished.is_some_and(|finished| finished != record) {
+            site.world.wrong(format_args!("{id} has ended otherwise than was told"));
+        }
+        client.read(&record).await;
+    }
+}
+
+async fn nothing_is_left(site: &Site) {
+    until(site, "no instance is left", || site.machine.all().is_empty()).await;
+    until(site, "no agent is listened for", || site.network.listening() == 0).await;
+    let folders = || site.node.borrow().as_ref().map(|up| up.node.folders()).unwrap_or_default();
+    until(site, "no folder is left on the node", || folders().is_empty()).await;
+    let known: Vec<ExecutionId> = site.ledger.executions().iter().map(|record| record.id).collect();
+    // Those of records whose time was over go with the next start.
+    let removed_only = || site.outputs.executions().iter().all(|id| known.contains(id));
+    if !removed_only() {
+        site.kill(crate::life::Role::Server);
+        until(site, "output of nobody is removed", removed_only).await;
+    }
+}
+
+/// All that was promised to sandboxes is free again.
+async fn there_is_room_again(client: &mut Client) {
+    let spec = wish::sandbox(16, 3072, Duration::from_secs(60));
+    let began = Instant::now();
+    loop {
+        let (permit, spec) = (permit::<CreateSandbox>(), spec.clone());
+        let create =
+            |controller: Controller| async move { controller.create(&permit, spec, Duration::from_secs(30)).await };
+        match client.ask("create the largest", PATIENCE, create).await {
+            Some(Ok(record)) => return client.destroy(record.id).await,
+            // The engine's next probe may be a minute away.
+            Some(Err(_)) | None if began.elapsed() < PATIENCE => sleep(Duration::from_secs(1)).await,
+            answer => {
+                client.site.world.wrong(format_args!("nothing is left, and there is no room: {answer:?}"));
+                return;
+            }
+        }
+    }
+}
