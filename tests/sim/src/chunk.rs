@@ -64,7 +64,10 @@ fn run_in_turn(case: Case) -> Result<Report> {
     prepare()?;
     while TURN.load(Relaxed) < case.seed % SEEDS {
         TURN.fetch_add(1, Relaxed);
-        in_a_thread(|| Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(async {})))?;
+        in_a_thread(|| {
+            tokio::runtime::Builder::new_current_thread().build()?.block_on(async {});
+            Ok(())
+        })?;
     }
     TURN.fetch_add(1, Relaxed);
     in_a_thread(move || sentinal_sim::run(case))

@@ -23,8 +23,14 @@ pub(crate) struct SimEngine {
     pub(crate) ledger: Arc<Ledger>,
 }
 
-const USAGE: InstanceUsage =
-    InstanceUsage { cpu_us: 1000, memory_bytes: 2 << 20, memory_peak_bytes: 3 << 20, disk_bytes: 4096, processes: 2 };
+const USAGE: InstanceUsage = InstanceUsage {
+    cpu_us: 1000,
+    memory_bytes: 2 << 20,
+    memory_peak_bytes: 3 << 20,
+    disk_bytes: 4096,
+    processes: 2,
+    oom_kills: 0,
+};
 
 impl SimEngine {
     /// A verb may fail or hang before it has done anything.
@@ -63,6 +69,15 @@ impl SimEngine {
         };
         let booted = instance.dead.run_until_cancelled(booting).await;
         booted.unwrap_or_else(|| Err(failed("boot, which was halted")))
+    }
+
+    /// What is alive is paused or goes on.
+    fn change(&self, id: &SandboxId, now: InstanceState) -> Result<(), EngineError> {
+        let alive = |state| matches!(state, InstanceState::Running | InstanceState::Paused);
+        let instance = self.machine.get(id).filter(|instance| alive(instance.state));
+        let instance = instance.ok_or(EngineError::NotFound(*id))?;
+        self.machine.put(*id, &instance, now);
+        Ok(())
     }
 }
 
@@ -113,6 +128,16 @@ impl Engine for SimEngine {
         Ok(if existed { USAGE } else { InstanceUsage::default() })
     }
 
+    async fn pause(&self, id: &SandboxId) -> Result<(), EngineError> {
+        self.trouble("engine pauses").await?;
+        self.change(id, InstanceState::Paused)
+    }
+
+    async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
+        self.trouble("engine resumes").await?;
+        self.change(id, InstanceState::Running)
+    }
+
     async fn list(&self) -> Result<Vec<Found>, EngineError> {
         self.trouble("engine lists").await?;
         Ok(self.machine.all().into_iter().map(|(id, instance)| Found { id, state: instance.state }).collect())
@@ -134,7 +159,7 @@ impl Engine for SimEngine {
             match self.machine.get(id).map(|instance| instance.state) {
                 Some(InstanceState::Ended(reason)) => return Ok(reason),
                 None => return Err(EngineError::NotFound(*id)),
-                Some(InstanceState::Running | InstanceState::Partial) => {}
+                Some(InstanceState::Running | InstanceState::Paused | InstanceState::Partial) => {}
             }
             // Not an error: the machine holds the sender.
             let _ = changes.changed().await;

@@ -8,7 +8,7 @@ use sentinal_node_protocol::Room;
 use tokio_util::sync::CancellationToken;
 
 use super::{Check, Finding};
-use crate::{Images, NodeConfig, room};
+use crate::{Hardware, Images, NodeConfig, room::ThisMachine};
 
 const BOTH: &[EngineName] = &[EngineName::Gvisor, EngineName::Native];
 const NATIVE: &[EngineName] = &[EngineName::Native];
@@ -99,7 +99,7 @@ fn room_of(folder: &Path) -> Vec<Check> {
     // A folder that is not there yet will be on the file system of the next one above that is.
     let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or_else(|| Path::new("/"));
     let check = |name, finding| Check { name, finding, needed_by: &[] };
-    match room::measure(existing) {
+    match ThisMachine.room(existing) {
         Ok(room) => {
             vec![check("disk", disk(&room)), check("memory", memory(&room)), check("memory pressure", pressure(&room))]
         }
