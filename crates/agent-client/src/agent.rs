@@ -130,6 +130,13 @@ impl Agent {
         answer(client.forget(v1::ForgetRequest { execution_id: id.to_string() })).await.map(drop)
     }
 
+    /// Counts the sandbox's idle time anew, with this timeout.
+    pub async fn set_idle(&self, idle: Duration) -> Result<(), AgentError> {
+        let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        answer(client.set_idle(v1::SetIdleRequest { idle_ms })).await.map(drop)
+    }
+
     /// Sends a signal to an execution's process group.
     pub async fn signal(&self, id: ExecutionId, signal: i32) -> Result<(), AgentError> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();

@@ -18,7 +18,10 @@ use sentinal_agent_protocol::v1::{self, OutputStream};
 use tokio::{sync::Notify, time::Instant};
 use tonic::Status;
 
-pub(crate) use self::{follow::Follower, launch::launch};
+pub(crate) use self::{
+    follow::Follower,
+    launch::{Watched, launch},
+};
 use self::{follow::Watchers, held::Held, stdin::Queue};
 use crate::sys::{How, Reaped};
 

@@ -9,7 +9,8 @@ use sentinal_agent_protocol::v1;
 use tonic::Status;
 
 use crate::{
-    execution::{Execution, launch},
+    execution::{Execution, Watched, launch},
+    heart::Heart,
     idle::Idle,
     limits,
     spawn::Spawner,
@@ -20,6 +21,7 @@ use crate::{
 pub(crate) struct Executions {
     spawner: Spawner,
     idle: Idle,
+    heart: Heart,
     held: Mutex<Held>,
 }
 
@@ -31,8 +33,8 @@ struct Held {
 }
 
 impl Executions {
-    pub(crate) fn new(spawner: Spawner, idle: Idle) -> Self {
-        Self { spawner, idle, held: Mutex::default() }
+    pub(crate) fn new(spawner: Spawner, idle: Idle, heart: Heart) -> Self {
+        Self { spawner, idle, heart, held: Mutex::default() }
     }
 
     /// Starts an execution, unless there is one of this id already.
@@ -43,7 +45,7 @@ impl Executions {
         }
         held.admit(&request.execution_id)?;
         let id = request.execution_id.clone();
-        let execution = launch(&self.spawner, request, self.idle.begin())?;
+        let execution = launch(&self.spawner, request, Watched::new(self.idle.begin(), self.heart.begin()))?;
         if !execution.is_over() {
             held.by_pid.insert(execution.pid(), Arc::clone(&execution));
         }

@@ -42,6 +42,11 @@ pub(crate) const ACCOUNTS_BYTES_MAX: u64 = 1 << 20;
 /// How long the agent makes sure that a sandbox is idle after its idle timeout, so that server and node come first.
 pub(crate) const IDLE_CONFIRMATION: Duration = Duration::from_secs(5);
 
+/// How often the clock is looked at while an execution runs, to see whether the sandbox stood still.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+/// So late a look is no longer a busy machine: the sandbox stood still.
+pub(crate) const HEARTBEAT_LATE: Duration = Duration::from_secs(3);
+
 /// Requests under way on a connection.
 pub(crate) const STREAMS_MAX: u32 = 1024;
 /// What the server may send ahead on one stream.

@@ -14,6 +14,7 @@ mod deadline;
 mod execution;
 mod executions;
 mod files;
+mod heart;
 mod idle;
 mod limits;
 mod link;
@@ -28,7 +29,9 @@ mod user;
 
 use std::{io, io::Write, process::ExitCode, sync::Arc};
 
-use crate::{deadline::Deadline, executions::Executions, idle::Idle, service::Service, settings::Settings};
+use crate::{
+    deadline::Deadline, executions::Executions, heart::Heart, idle::Idle, service::Service, settings::Settings,
+};
 
 /// `EX_USAGE` and `EX_OSERR` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -67,9 +70,11 @@ fn run(settings: Settings) -> io::Result<()> {
 async fn serve(settings: Settings, host: sandbox::Host) -> io::Result<()> {
     let deadline = Arc::new(Deadline::new(settings.deadline));
     let idle = Idle::new(settings.idle);
-    let executions = Arc::new(Executions::new(host.spawner, idle.clone()));
+    let heart = Heart::new();
+    let executions = Arc::new(Executions::new(host.spawner, idle.clone(), heart.clone()));
     let service = Service::new(Arc::clone(&executions), host.users, Arc::clone(&deadline), idle.clone());
     let reaper = tokio::spawn(reaper::reap_forever(host.child_signals, Arc::clone(&executions)));
+    tokio::spawn(heart.beat());
     tokio::spawn(connection::stay_connected(settings.socket, settings.hello, service));
     let over = async {
         tokio::select! {

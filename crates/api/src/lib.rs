@@ -17,6 +17,7 @@ mod json;
 mod list;
 mod log;
 mod names;
+mod pause;
 mod problem;
 mod query;
 mod sandbox;
@@ -33,9 +34,10 @@ pub use json::parse_json;
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
-    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, Isolation, Language, LogKind, ProblemCode,
+    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, Isolation, Keep, Language, LogKind, ProblemCode,
     SandboxOutcome, SandboxState, StreamName,
 };
+pub use pause::PauseSandbox;
 pub use problem::Problem;
 pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query};
 pub use sandbox::Sandbox;

@@ -32,6 +32,7 @@ names! {
     SandboxState {
         Pending = "pending",
         Running = "running",
+        Paused = "paused",
         Stopping = "stopping",
         Stopped = "stopped",
         Failed = "failed",
@@ -49,6 +50,8 @@ names! {
         HostRestarted = "host_restarted",
         AgentSilent = "agent_silent",
     }
+    /// What of a paused sandbox is kept, and where.
+    Keep { Memory = "memory", Disk = "disk" }
     /// Whether an execution runs.
     ExecutionState { Running = "running", Finished = "finished" }
     /// How an execution ended.

@@ -7,6 +7,8 @@ pub enum ActionName {
     CreateSandbox,
     ReadSandbox,
     DestroySandbox,
+    PauseSandbox,
+    ResumeSandbox,
     Execute,
     ReadExecution,
     WriteFile,
@@ -55,6 +57,10 @@ actions!(
     ReadSandbox,
     /// Ending a sandbox.
     DestroySandbox,
+    /// Stopping everything in a sandbox where it is.
+    PauseSandbox,
+    /// Letting a paused sandbox go on.
+    ResumeSandbox,
     /// Running a program in a sandbox.
     Execute,
     /// Looking at executions and their output.

@@ -15,8 +15,8 @@ mod keys;
 mod permit;
 
 pub use action::{
-    Action, ActionName, CreateSandbox, DestroySandbox, Execute, ReadEngine, ReadExecution, ReadFile, ReadLogs,
-    ReadMetrics, ReadSandbox, WriteFile,
+    Action, ActionName, CreateSandbox, DestroySandbox, Execute, PauseSandbox, ReadEngine, ReadExecution, ReadFile,
+    ReadLogs, ReadMetrics, ReadSandbox, ResumeSandbox, WriteFile,
 };
 pub use admin::{AdminKey, AdminKeyError};
 pub use api_key::ApiKey;

@@ -67,6 +67,8 @@ const fn allows(role: Role, action: ActionName) -> bool {
             ActionName::CreateSandbox
             | ActionName::ReadSandbox
             | ActionName::DestroySandbox
+            | ActionName::PauseSandbox
+            | ActionName::ResumeSandbox
             | ActionName::Execute
             | ActionName::ReadExecution
             | ActionName::WriteFile
@@ -89,6 +91,8 @@ mod tests {
                 ActionName::CreateSandbox,
                 ActionName::ReadSandbox,
                 ActionName::DestroySandbox,
+                ActionName::PauseSandbox,
+                ActionName::ResumeSandbox,
                 ActionName::Execute,
                 ActionName::ReadExecution,
                 ActionName::WriteFile,
@@ -134,6 +138,8 @@ mod tests {
         check::<crate::CreateSandbox>();
         check::<crate::ReadSandbox>();
         check::<crate::DestroySandbox>();
+        check::<crate::PauseSandbox>();
+        check::<crate::ResumeSandbox>();
         check::<crate::Execute>();
         check::<crate::ReadExecution>();
         check::<crate::WriteFile>();

@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_model::{Command, ExecutionId, Millis, Result, SandboxId, Stream};
-use sentinal_node_protocol::{NodeView, Probe};
+use sentinal_node_protocol::{EngineView, NodeView, Probe};
+use sentinal_scheduler::Policy;
 use sentinal_store::ExecutionRecord;
 
 use crate::context::Context;
@@ -103,15 +104,20 @@ pub struct Health {
 impl Controller {
     /// Whether the server can do its job now. Cheap: answered from what is known.
     pub fn health(&self) -> Health {
-        let node = self.context.node_state.view().and_then(|measured| usable(&measured.view));
+        let node = self
+            .context
+            .node_state
+            .view()
+            .and_then(|measured| usable(&measured.view, self.context.parts.settings.policy));
         Health { node }
     }
 }
 
-/// Whether the node has an engine that can be used, or why none can.
-fn usable(view: &NodeView) -> std::result::Result<(), String> {
+/// Whether the node has an engine that can be used and may be, or why none can.
+fn usable(view: &NodeView, policy: Policy) -> std::result::Result<(), String> {
     let mut reasons = Vec::new();
-    for engine in &view.engines {
+    let allowed = |engine: &&EngineView| policy.minimum_isolation <= engine.name.isolation();
+    for engine in view.engines.iter().filter(allowed) {
         match &engine.probe {
             Probe::Available { .. } => return Ok(()),
             Probe::Unavailable { reason } => reasons.push(format!("{}: {reason}", engine.name)),

@@ -39,6 +39,8 @@ pub(crate) struct Job {
     pub(crate) used: Option<Use>,
     /// What to start; `None` resumes one that an earlier server started.
     pub(crate) command: Option<Command>,
+    /// How long the sandbox had been paused before it; zero if nobody knows.
+    pub(crate) paused_before: Duration,
     /// Told when the agent has started it, or why it did not.
     pub(crate) started: Option<oneshot::Sender<Result<()>>>,
 }
@@ -54,13 +56,14 @@ enum Followed {
 pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
     let live = Arc::clone(&job.live);
     let begun = Instant::now();
+    let paused_before = job.paused_before;
     let mut finished = {
         let entry = Arc::clone(&job.entry);
         let told = tokio::select! {
             // The agent's word comes first.
             biased;
             finished = follow(&mut job) => finished.ok_or(ExecutionOutcome::Killed),
-            outcome = given_up(&context, &live, &entry) => Err(outcome),
+            outcome = given_up(&context, &live, &entry, paused_before) => Err(outcome),
         };
         told.unwrap_or_else(|outcome| ended_by_us(outcome, &live, context.now()))
     };
@@ -192,14 +195,14 @@ pub(crate) fn deadline(record: &ExecutionRecord) -> Millis {
 
 /// Resolves with the outcome when there is no hope left that the agent tells the end: the sandbox ends, or the
 /// execution is well past its timeout.
-async fn given_up(context: &Context, live: &Live, entry: &Arc<Entry>) -> ExecutionOutcome {
-    let deadline = deadline(&live.record);
-    let mut records = entry.records();
-    let ends = records.wait_for(|record| matches!(record.phase, Phase::Stopping(..) | Phase::Finished(_)));
-    let ends = async { ends.await.map_or(ExecutionOutcome::Killed, |record| outcome_of(&record.phase)) };
-    let Ok(outcome) = timeout(deadline.since(context.now()), ends).await else {
-        overdue::end(live, entry).await;
-        return ExecutionOutcome::Timeout;
+async fn given_up(context: &Context, live: &Live, entry: &Arc<Entry>, paused_before: Duration) -> ExecutionOutcome {
+    let outcome = loop {
+        match sandbox_ends(context, live, entry, paused_before).await {
+            Some(outcome) => break outcome,
+            // What is paused meanwhile is not to blame.
+            None if overdue::end(live, entry).await => return ExecutionOutcome::Timeout,
+            None => {}
+        }
     };
     // What the program wrote before the end may still be on its way; a forgotten agent has nothing more.
     if let Ok(Some(agent)) = timeout(Duration::ZERO, entry.agent()).await {
@@ -208,15 +211,41 @@ async fn given_up(context: &Context, live: &Live, entry: &Arc<Entry>) -> Executi
     outcome
 }
 
+/// How the execution ends with its sandbox; `None` when it is past its timeout before that. Pauses do not count.
+async fn sandbox_ends(
+    context: &Context,
+    live: &Live,
+    entry: &Entry,
+    paused_before: Duration,
+) -> Option<ExecutionOutcome> {
+    let mut records = entry.records();
+    loop {
+        let record = Arc::clone(&records.borrow_and_update());
+        let paused_for = record.paused_for.saturating_sub(paused_before);
+        let left = deadline(&live.record).after(paused_for).since(context.now());
+        let changed = match &record.phase {
+            Phase::Stopping(..) | Phase::Finished(_) => return Some(outcome_of(&record.phase)),
+            Phase::Paused(_) => records.changed().await,
+            Phase::Pending | Phase::Booting(_) | Phase::Running(_) => timeout(left, records.changed()).await.ok()?,
+        };
+        if changed.is_err() {
+            return Some(ExecutionOutcome::Killed);
+        }
+    }
+}
+
 /// What the end of a sandbox means for the executions in it.
 const fn outcome_of(phase: &Phase) -> ExecutionOutcome {
     match phase {
         Phase::Stopping(_, End::Failed(Failure::Oom)) | Phase::Finished(End::Failed(Failure::Oom)) => {
             ExecutionOutcome::Oom
         }
-        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Stopping(..) | Phase::Finished(_) => {
-            ExecutionOutcome::Killed
-        }
+        Phase::Pending
+        | Phase::Booting(_)
+        | Phase::Running(_)
+        | Phase::Paused(_)
+        | Phase::Stopping(..)
+        | Phase::Finished(_) => ExecutionOutcome::Killed,
     }
 }
 

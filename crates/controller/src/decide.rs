@@ -9,8 +9,10 @@ use sentinal_store::SandboxRecord;
 pub(crate) enum Observed {
     /// The node has not been asked since this server started.
     Unknown,
-    /// Nothing contradicts the record.
+    /// It runs, or nothing contradicts the record.
     AsRecorded,
+    /// It is paused.
+    Paused,
     /// The node has nothing of it.
     Absent,
     /// The node has parts of it.
@@ -30,6 +32,10 @@ pub(crate) enum Action {
     Adopt,
     /// Place and boot the instance.
     Boot,
+    /// Have the instance stop where it is.
+    Pause,
+    /// Have the instance go on.
+    Resume,
     /// Write down that it shall end.
     Stop(End),
     /// Remove everything of it.
@@ -60,8 +66,10 @@ pub(crate) fn decide(record: &SandboxRecord, observed: Observed, own: Own, now: 
     match &record.phase {
         Phase::Finished(_) => Action::Forget,
         Phase::Stopping(..) => Action::Halt,
-        Phase::Pending | Phase::Booting(_) | Phase::Running(_) if own.abandoned => Action::Stop(End::Destroyed),
-        Phase::Pending | Phase::Booting(_) | Phase::Running(_) if record.expires_at <= now => {
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_) if own.abandoned => {
+            Action::Stop(End::Destroyed)
+        }
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_) if record.expires_at <= now => {
             Action::Stop(End::Expired)
         }
         Phase::Running(_) if own.silent && !matches!(observed, Observed::Ended(_)) => {
@@ -74,15 +82,23 @@ pub(crate) fn decide(record: &SandboxRecord, observed: Observed, own: Own, now: 
         Phase::Pending => Action::Stop(End::Failed(Failure::Lost)),
         Phase::Booting(_) => match observed {
             Observed::Unknown => Action::WaitForNode,
-            Observed::AsRecorded | Observed::Absent | Observed::Partial => Action::Boot,
+            Observed::AsRecorded | Observed::Paused | Observed::Absent | Observed::Partial => Action::Boot,
             Observed::Ended(reason) => Action::Stop(end(reason, record, own, now)),
         },
         Phase::Running(_) => match observed {
-            Observed::Unknown => Action::Wait(until(record, own)),
-            Observed::AsRecorded if own.listening => Action::Wait(until(record, own)),
-            Observed::AsRecorded => Action::Adopt,
+            Observed::AsRecorded | Observed::Paused if !own.listening => Action::Adopt,
+            Observed::Unknown | Observed::AsRecorded => Action::Wait(until(record, own)),
+            Observed::Paused => Action::Resume,
             Observed::Absent | Observed::Partial => Action::Stop(End::Failed(Failure::Lost)),
             Observed::Ended(reason) => Action::Stop(end(reason, record, own, now)),
+        },
+        // It is not idle, and its agent may well be silent. Its ttl goes on.
+        Phase::Paused(_) => match observed {
+            Observed::AsRecorded | Observed::Paused if !own.listening => Action::Adopt,
+            Observed::Unknown | Observed::Paused => Action::Wait(record.expires_at),
+            Observed::AsRecorded => Action::Pause,
+            Observed::Absent | Observed::Partial => Action::Stop(End::Failed(Failure::Lost)),
+            Observed::Ended(reason) => Action::Stop(end(reason, record, Own { idle_at: None, ..own }, now)),
         },
     }
 }
@@ -148,6 +164,8 @@ mod tests {
             one_shot: false,
             created_at: Millis(0),
             expires_at: Millis(NOW.0 + ttl_left_ms),
+            paused_at: None,
+            paused_for: Duration::ZERO,
             finished_at: None,
         }
     }
@@ -203,6 +221,32 @@ mod tests {
     }
 
     #[test]
+    fn what_an_instance_does_is_made_to_follow_its_phase() {
+        let (running, paused) = (|| Phase::Running(placement()), || Phase::Paused(placement()));
+        let until = NOW.after(Duration::from_secs(60));
+        check(running(), Observed::Paused, 60_000, Action::Resume);
+        check(paused(), Observed::AsRecorded, 60_000, Action::Pause);
+        check(paused(), Observed::Paused, 60_000, Action::Wait(until));
+        check(paused(), Observed::Unknown, 60_000, Action::Wait(until));
+        check(paused(), Observed::Absent, 60_000, Action::Stop(End::Failed(Failure::Lost)));
+        check(paused(), Observed::Ended(EndReason::Oom), 60_000, Action::Stop(End::Failed(Failure::Oom)));
+        for observed in [Observed::AsRecorded, Observed::Paused] {
+            let own = Own { listening: false, ..LISTENING };
+            assert_eq!(decide(&record(paused(), 60_000), observed, own, NOW), Action::Adopt);
+            assert_eq!(decide(&record(running(), 60_000), observed, own, NOW), Action::Adopt);
+        }
+    }
+
+    #[test]
+    fn a_paused_sandbox_ends_at_its_ttl_and_not_for_want_of_use() {
+        let own = Own { idle_at: Some(Millis(0)), silent: true, ..LISTENING };
+        let paused = |ttl_left_ms| record(Phase::Paused(placement()), ttl_left_ms);
+        let wait = Action::Wait(paused(60_000).expires_at);
+        assert_eq!(decide(&paused(60_000), Observed::Paused, own, NOW), wait);
+        assert_eq!(decide(&paused(0), Observed::Paused, own, NOW), Action::Stop(End::Expired));
+    }
+
+    #[test]
     fn a_sandbox_whose_agent_leaves_executions_alive_is_ended() {
         let own = Own { silent: true, ..LISTENING };
         let running = record(Phase::Running(placement()), 60_000);
@@ -244,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_abandoned_one_shot_is_destroyed() {
-        for phase in [Phase::Booting(placement()), Phase::Running(placement())] {
+        for phase in [Phase::Booting(placement()), Phase::Running(placement()), Phase::Paused(placement())] {
             let action =
                 decide(&record(phase, 60_000), Observed::AsRecorded, Own { abandoned: true, ..LISTENING }, NOW);
             assert_eq!(action, Action::Stop(End::Destroyed));

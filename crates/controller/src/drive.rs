@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     context::Context,
     decide::{Action, Observed, Own, decide},
-    events,
+    events, pause,
     table::{Change, Entry},
 };
 
@@ -36,7 +36,7 @@ pub(crate) const FIRST_EPOCH: u64 = 1;
 
 /// Drives one sandbox to its end.
 pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
-    let mut boots = 0;
+    let (mut boots, mut pauses) = (0, 0);
     loop {
         if entry.is_in_doubt()
             && let Err(error) = entry.clear_doubt(&context).await
@@ -60,6 +60,14 @@ pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
                 boots += 1;
                 let retry = if boots < BOOTS_MAX { Retry::Again } else { Retry::GiveUp };
                 boot_unless_stopped(&context, &entry, observed, retry).await;
+            }
+            Action::Pause => {
+                pauses += 1;
+                pause::pause(&context, &entry, pauses).await;
+            }
+            Action::Resume => {
+                pauses = 0;
+                pause::resume(&context, &entry).await;
             }
             // Somebody may have come to use it in this very moment.
             Action::Stop(End::Idle) if matches!(observed, Observed::Ended(_)) || entry.activity().close_if_idle() => {

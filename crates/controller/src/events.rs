@@ -12,6 +12,16 @@ pub(crate) fn sandbox_created(record: &SandboxRecord) -> NewEvent {
     audit(record.tenant.clone(), record.id, record.created_at).named("Sandbox Created", record.engine_reason.clone())
 }
 
+/// Everything in a sandbox is to stop.
+pub(crate) fn sandbox_paused(record: &SandboxRecord, at: Millis) -> NewEvent {
+    audit(record.tenant.clone(), record.id, at).named("Sandbox Paused", "the sandbox is paused".to_owned())
+}
+
+/// A paused sandbox is to go on.
+pub(crate) fn sandbox_resumed(record: &SandboxRecord, at: Millis) -> NewEvent {
+    audit(record.tenant.clone(), record.id, at).named("Sandbox Resumed", "the sandbox goes on".to_owned())
+}
+
 /// A sandbox is to end.
 pub(crate) fn sandbox_destroyed(record: &SandboxRecord, end: End, at: Millis) -> NewEvent {
     let message = format!("the sandbox ends: {}", end.as_str());

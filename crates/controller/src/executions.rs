@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
-use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, Spec, State, Stream, TenantId, limits};
+use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, Spec, Stream, TenantId, limits};
 use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
 use tokio::sync::oneshot;
 
@@ -15,7 +15,7 @@ use crate::{
     events, lease,
     live::Live,
     outputs::OutputFile,
-    sandboxes::{Kind, begin, running, unknown},
+    sandboxes::{Kind, begin, not_running, running, unknown},
     spool::Spool,
     table::Entry,
 };
@@ -94,11 +94,7 @@ impl Drop for Abandon {
 /// Waits for a pending sandbox to run.
 async fn up(entry: &Entry, wait: Duration) -> Result<()> {
     let record = running(entry, wait).await?;
-    if record.phase.state() == State::Running {
-        return Ok(());
-    }
-    let message = format!("sandbox {} is still {}; try again, or wait longer for it", record.id, record.phase.state());
-    Err(Error::new(Code::Unavailable, message))
+    not_running(&record).map_or(Ok(()), Err)
 }
 
 /// Writes an execution down, then has its program started. Once written it is brought to its end, whoever leaves.
@@ -121,8 +117,14 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
     context.live.insert(&live)?;
     let (started, told) = oneshot::channel();
-    let job =
-        Job { live, entry: Arc::clone(entry), used: Some(used), command: Some(new.command), started: Some(started) };
+    let job = Job {
+        live,
+        entry: Arc::clone(entry),
+        used: Some(used),
+        command: Some(new.command),
+        paused_before: entry.record().paused_for,
+        started: Some(started),
+    };
     let own = Arc::clone(context);
     context.spawn(async move { record_and_collect(own, job).await });
     match told.await {
@@ -172,7 +174,8 @@ pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: 
             context.metrics().execution_started();
             let left = collect::deadline(&live.record).since(context.now());
             let used = Use::begin(entry, left);
-            let job = Job { live, entry: Arc::clone(entry), used, command: None, started: None };
+            let entry = Arc::clone(entry);
+            let job = Job { live, entry, used, command: None, paused_before: Duration::ZERO, started: None };
             context.spawn(collect::collect(Arc::clone(context), job));
         }
     }

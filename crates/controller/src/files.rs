@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use sentinal_agent_client::Agent;
 use sentinal_auth::{Permit, ReadFile, WriteFile};
-use sentinal_model::{Code, Error, GuestPath, Result, SandboxId, State, TenantId, limits};
+use sentinal_model::{Code, Error, GuestPath, Result, SandboxId, TenantId, limits};
 use sentinal_store::Write;
 use tokio::time::timeout;
 
@@ -12,7 +12,7 @@ use crate::{
     activity::Use,
     api::{Controller, FileBody},
     events, lease,
-    sandboxes::{running, unknown},
+    sandboxes::{not_running, running, unknown},
 };
 
 impl Controller {
@@ -46,9 +46,8 @@ impl Controller {
     async fn agent(&self, tenant: &TenantId, id: SandboxId) -> Result<(Agent, Use)> {
         let entry = self.entry(tenant, id).ok_or_else(|| unknown(id))?;
         let record = running(&entry, limits::WAIT_DEFAULT).await?;
-        if record.phase.state() != State::Running {
-            let message = format!("sandbox {id} is still {}; try again", record.phase.state());
-            return Err(Error::new(Code::Unavailable, message));
+        if let Some(error) = not_running(&record) {
+            return Err(error);
         }
         let used = Use::begin(&entry, lease::USE_MIN).ok_or_else(|| unknown(id))?;
         lease::tell(&self.context, &entry);

@@ -6,6 +6,7 @@
 //! - `decide` is pure: a record, what the node has said, and the time make the next action;
 //! - `drive` is one task per sandbox that carries those actions out until nothing is left of it;
 //! - `observe` watches the node, reconciles after every gap, and keeps its figures;
+//! - `pause` stops sandboxes where they are and lets them go on;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
@@ -29,6 +30,7 @@ mod oom;
 mod output;
 mod outputs;
 mod overdue;
+mod pause;
 mod place;
 mod retention;
 mod sandboxes;

@@ -53,7 +53,7 @@ impl NodeState {
 
 /// Asks the node for its figures and keeps them.
 pub(crate) async fn describe(context: &Context) -> Result<Arc<Measured>> {
-    let is_up = |entry: &Arc<Entry>| matches!(entry.record().phase, Phase::Running(_));
+    let is_up = |entry: &Arc<Entry>| matches!(entry.record().phase, Phase::Running(_) | Phase::Paused(_));
     let up = context.table.all().into_iter().filter(is_up).map(|entry| entry.record().id).collect();
     match context.node().describe().await {
         Ok(view) => {
@@ -119,7 +119,9 @@ async fn reconcile(context: &Arc<Context>) -> Result<()> {
         let unchanged = entry.record().generation == record.generation;
         match (instance, &record.phase) {
             (Some(instance), _) if unchanged => entry.observe(observed(instance.state)),
-            (None, Phase::Booting(_) | Phase::Running(_)) if unchanged => entry.observe(Observed::Absent),
+            (None, Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_)) if unchanged => {
+                entry.observe(Observed::Absent);
+            }
             (Some(_) | None, _) => {}
         }
     }
@@ -136,6 +138,7 @@ const fn observed(state: InstanceState) -> Observed {
     match state {
         InstanceState::Partial => Observed::Partial,
         InstanceState::Running => Observed::AsRecorded,
+        InstanceState::Paused => Observed::Paused,
         InstanceState::Ended(reason) => Observed::Ended(reason),
     }
 }

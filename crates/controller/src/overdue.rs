@@ -30,13 +30,23 @@ enum Said {
 }
 
 /// Has an execution ended that its agent should have ended by now, and gives the agent time to tell how it did. When
-/// this returns, either the execution has no process any more, or its sandbox is being ended.
-pub(crate) async fn end(live: &Live, entry: &Arc<Entry>) {
-    match kill(live, entry).await {
+/// this is true, either the execution has no process any more, or its sandbox is being ended; when it is false, the
+/// sandbox was paused meanwhile.
+pub(crate) async fn end(live: &Live, entry: &Arc<Entry>) -> bool {
+    let generation = entry.record().generation;
+    let said = kill(live, entry).await;
+    if entry.record().generation != generation {
+        return false;
+    }
+    match said {
         Said::Over => sleep(OUTPUT_GRACE).await,
         Said::Killed => {
             sleep(KILLED_GRACE).await;
-            if kill(live, entry).await != Said::Over {
+            let said = kill(live, entry).await;
+            if entry.record().generation != generation {
+                return false;
+            }
+            if said != Said::Over {
                 entry.silent();
             }
         }
@@ -46,6 +56,7 @@ pub(crate) async fn end(live: &Live, entry: &Arc<Entry>) {
             entry.silent();
         }
     }
+    true
 }
 
 async fn kill(live: &Live, entry: &Arc<Entry>) -> Said {

@@ -166,6 +166,8 @@ fn new_record(context: &Context, spec: Spec, placement: Placement, own: Own) -> 
         generation: Generation::FIRST,
         phase,
         expires_at: created_at.after(spec.ttl),
+        paused_at: None,
+        paused_for: Duration::ZERO,
         spec,
         node: Some(placement.node),
         engine: Some(placement.engine),
@@ -188,7 +190,7 @@ pub(crate) async fn running(entry: &Entry, wait: Duration) -> Result<Arc<Sandbox
     };
     match &record.phase {
         Phase::Stopping(_, end) | Phase::Finished(end) => Err(ended(&record, *end)),
-        Phase::Pending | Phase::Booting(_) | Phase::Running(_) => Ok(record),
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_) => Ok(record),
     }
 }
 
@@ -198,6 +200,22 @@ fn ended(record: &SandboxRecord, end: End) -> Error {
         End::Failed(_) => Error::new(Code::Unavailable, format!("sandbox {} did not come up: {why}", record.id)),
         End::Destroyed | End::Expired | End::Idle => {
             Error::new(Code::Conflict, format!("sandbox {} ended before it was up: {}", record.id, end.as_str()))
+        }
+    }
+}
+
+/// What a call gets that needs a sandbox to run which does not; `None` if it does.
+pub(crate) fn not_running(record: &SandboxRecord) -> Option<Error> {
+    let (id, state) = (record.id, record.phase.state());
+    match &record.phase {
+        Phase::Running(_) => None,
+        Phase::Paused(_) => {
+            let message = format!("sandbox {id} is paused; resume it first: POST /api/v1/sandbox/{id}/resume");
+            Some(Error::new(Code::Conflict, message))
+        }
+        Phase::Pending | Phase::Booting(_) | Phase::Stopping(..) | Phase::Finished(_) => {
+            let message = format!("sandbox {id} is still {state}; try again, or wait longer for it");
+            Some(Error::new(Code::Unavailable, message))
         }
     }
 }

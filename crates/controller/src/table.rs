@@ -6,10 +6,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use sentinal_agent_client::Agent;
-use sentinal_model::{Error, Event, Millis, Phase, Result, SandboxId};
+use sentinal_model::{Code, Error, Event, Millis, Phase, Result, SandboxId};
 use sentinal_store::{NewEvent, SandboxRecord, Write};
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ pub(crate) struct Entry {
     silent: watch::Sender<bool>,
     agent: watch::Sender<Option<Agent>>,
     activity: Activity,
+    /// Why its last pause was taken back.
+    refusal: Mutex<Option<Error>>,
     changing: tokio::sync::Mutex<()>,
     oom_kills: OomKills,
     /// The last change may be in the store or not.
@@ -40,6 +43,7 @@ impl Entry {
             abandoned: watch::Sender::new(false),
             silent: watch::Sender::new(false),
             agent: watch::Sender::new(None),
+            refusal: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
             oom_kills: OomKills::default(),
             in_doubt: AtomicBool::new(false),
@@ -96,6 +100,19 @@ impl Entry {
         self.silent.send_replace(true);
     }
 
+    /// Why it cannot be paused.
+    pub(crate) fn refuse(&self, error: Option<Error>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    /// What somebody is told who waits for what did not come.
+    pub(crate) fn refusal(&self, record: &SandboxRecord) -> Error {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let overtaken =
+            || Error::new(Code::Conflict, format!("sandbox {} is {} again", record.id, record.phase.state()));
+        refusal.unwrap_or_else(overtaken)
+    }
+
     /// Who uses it.
     pub(crate) const fn activity(&self) -> &Activity {
         &self.activity
@@ -137,7 +154,8 @@ impl Entry {
         let _one_at_a_time = self.changing.lock().await;
         self.settle(context).await?;
         let before = self.record();
-        let phase = before.phase.clone().on(event).map_err(|rejected| Error::internal(&rejected))?;
+        let phase =
+            before.phase.clone().on(event).map_err(|rejected| Error::new(Code::Conflict, rejected.to_string()))?;
         if phase == before.phase {
             return Ok(before);
         }
@@ -147,9 +165,10 @@ impl Entry {
         if let Some(message) = change.message {
             after.message = message;
         }
-        if after.phase.is_finished() {
-            after.finished_at = Some(context.now());
-        }
+        let now = context.now();
+        after.paused_for += before.paused_at.map_or(Duration::ZERO, |at| now.since(at));
+        after.paused_at = matches!(after.phase, Phase::Paused(_)).then_some(now);
+        after.finished_at = after.phase.is_finished().then_some(now);
         self.store(context, after, change.event).await
     }
 
@@ -190,7 +209,7 @@ impl Entry {
         let known = self.record();
         if let Some(stored) = context.store().sandbox(known.id).await?
             && known.generation < stored.generation
-            && matches!(self.publish(context, stored).phase, Phase::Running(_))
+            && matches!(self.publish(context, stored).phase, Phase::Running(_) | Phase::Paused(_))
         {
             // What the node said was about the record before.
             self.observe(Observed::AsRecorded);

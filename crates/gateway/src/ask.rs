@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, CreateSandbox, DestroySandbox, Execute, Keys, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs,
-    ReadSandbox, WriteFile,
+    Caller, CreateSandbox, DestroySandbox, Execute, Keys, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile,
+    ReadLogs, ReadSandbox, ResumeSandbox, WriteFile,
 };
 use sentinal_controller::{
     Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
@@ -35,6 +35,8 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>>;
     async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord>;
+    async fn pause(&self, permit: &Permit<PauseSandbox>, id: SandboxId) -> Result<SandboxRecord>;
+    async fn resume(&self, permit: &Permit<ResumeSandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution>;
     async fn execute_once(
         &self,
@@ -96,6 +98,14 @@ impl Ask for Controller {
 
     async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
         self.destroy(permit, id).await
+    }
+
+    async fn pause(&self, permit: &Permit<PauseSandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        self.pause(permit, id).await
+    }
+
+    async fn resume(&self, permit: &Permit<ResumeSandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        self.resume(permit, id).await
     }
 
     async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {

@@ -24,7 +24,7 @@ use crate::{
 #[openapi(
     info(title = "SENTINAL", description = "Runs code that nobody trusts, and gives back its results."),
     paths(
-        sandbox::create, sandbox::list, sandbox::read, sandbox::destroy,
+        sandbox::create, sandbox::list, sandbox::read, sandbox::destroy, sandbox::pause, sandbox::resume,
         upload::upload, download::download,
         execute::execute, execution::list, execution::read, output::output,
         logs::logs, engine::list,

@@ -14,7 +14,7 @@ pub(crate) fn sandbox(record: SandboxRecord) -> v1::Sandbox {
     let isolation: Option<Isolation> = engine.map(sentinal_model::EngineName::isolation);
     let outcome = match &record.phase {
         Phase::Finished(end) => Some(end.as_str().to_owned()),
-        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Stopping(..) => None,
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_) | Phase::Stopping(..) => None,
     };
     v1::Sandbox {
         id: record.id.to_string(),

@@ -11,5 +11,5 @@ pub(crate) use accept::{Format, check_acceptable, format_wanted, media_type};
 pub(crate) use body::{chunks, length_hint, limited};
 pub(crate) use caller::{Allowed, Authenticated};
 pub(crate) use id::Id;
-pub(crate) use json::Valid;
+pub(crate) use json::{OrNothing, Valid};
 pub(crate) use query::Asked;

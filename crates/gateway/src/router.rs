@@ -20,6 +20,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route(at(Route::Sandboxes), post(sandbox::create).get(sandbox::list))
         .route(at(Route::Sandbox), get(sandbox::read).delete(sandbox::destroy))
+        .route(at(Route::SandboxPause), post(sandbox::pause))
+        .route(at(Route::SandboxResume), post(sandbox::resume))
         .route(at(Route::Upload), post(upload::upload))
         .route(at(Route::Download), get(download::download))
         .route(at(Route::Execute), post(execute::execute))

@@ -131,6 +131,8 @@ pub const BOOT_TURN_DEADLINE: Duration = Duration::from_secs(120);
 pub const BOOT_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a halt may take before it is reported as stuck and tried again.
 pub const HALT_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the pause or the resume of an instance may take.
+pub const PAUSE_DEADLINE: Duration = Duration::from_secs(15);
 /// How long the probe of an engine may take.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 /// How long after a boot the agent may take to dial.

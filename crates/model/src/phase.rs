@@ -1,14 +1,15 @@
 //! The life of a sandbox.
 //!
 //! ```text
-//!  Pending --Placed--> Booting --Booted--> Running
-//!     |                   |                   |
-//!     |                   +------- Stop ------+----> Stopping --Halted--> Finished
-//!     +------------------- Stop ----------------------------------------> Finished
+//!  Pending --Placed--> Booting --Booted--> Running --Paused--> Paused
+//!     |                   |                  |   ^--Resumed----'  |
+//!     |                   +------- Stop -----+--------------------+--> Stopping --Halted--> Finished
+//!     +------------------- Stop ------------------------------------------------------------> Finished
 //! ```
 //!
 //! `Booting` is written before anything is done on a host, `Stopping` before anything is undone, so a
 //! crash between two lines leaves a row that says what may exist. `Pending` means that nothing does.
+//! `Paused` and `Running` are written before an instance is stopped or goes on: what it does is made to follow.
 
 use std::fmt;
 
@@ -104,6 +105,8 @@ pub enum Phase {
     Booting(Placement),
     /// An instance exists and its agent has answered.
     Running(Placement),
+    /// An instance exists, and nothing in it shall go on.
+    Paused(Placement),
     /// Whatever exists there is being removed.
     Stopping(Placement, End),
     /// Nothing exists any more.
@@ -117,6 +120,10 @@ pub enum Event {
     Placed(Placement),
     /// The instance is up and its agent has answered.
     Booted,
+    /// Nothing in it shall go on.
+    Paused,
+    /// It shall go on.
+    Resumed,
     /// It shall end, or has ended, for this reason.
     Stop(End),
     /// Nothing is left of it on its node.
@@ -139,18 +146,24 @@ impl Phase {
             (Self::Pending, Event::Placed(placement)) => Ok(Self::Booting(placement)),
             (Self::Pending, Event::Stop(end)) => Ok(Self::Finished(end)),
             (Self::Booting(placement), Event::Booted) => Ok(Self::Running(placement)),
-            (Self::Booting(placement) | Self::Running(placement), Event::Stop(end)) => {
+            (Self::Booting(placement) | Self::Running(placement) | Self::Paused(placement), Event::Stop(end)) => {
                 Ok(Self::Stopping(placement, end))
             }
-            (Self::Running(placement), Event::Booted) => Ok(Self::Running(placement)),
+            (Self::Running(placement), Event::Booted | Event::Resumed) => Ok(Self::Running(placement)),
+            (Self::Running(placement), Event::Paused) => Ok(Self::Paused(placement)),
+            (Self::Paused(placement), Event::Resumed) => Ok(Self::Running(placement)),
+            (Self::Paused(placement), Event::Paused) => Ok(Self::Paused(placement)),
             (Self::Stopping(placement, end), Event::Stop(_)) => Ok(Self::Stopping(placement, end)),
             (Self::Stopping(_, end), Event::Halted) => Ok(Self::Finished(end)),
             (Self::Finished(end), Event::Stop(_) | Event::Halted) => Ok(Self::Finished(end)),
-            (phase @ Self::Pending, event @ (Event::Booted | Event::Halted))
-            | (phase @ (Self::Booting(_) | Self::Running(_)), event @ (Event::Placed(_) | Event::Halted))
-            | (phase @ (Self::Stopping(..) | Self::Finished(_)), event @ (Event::Placed(_) | Event::Booted)) => {
-                Err(Rejected { phase: phase.state().as_str(), event: event.as_str() })
-            }
+            (phase @ Self::Pending, event @ (Event::Booted | Event::Paused | Event::Resumed | Event::Halted))
+            | (phase @ Self::Booting(_), event @ (Event::Placed(_) | Event::Paused | Event::Resumed | Event::Halted))
+            | (phase @ Self::Running(_), event @ (Event::Placed(_) | Event::Halted))
+            | (phase @ Self::Paused(_), event @ (Event::Placed(_) | Event::Booted | Event::Halted))
+            | (
+                phase @ (Self::Stopping(..) | Self::Finished(_)),
+                event @ (Event::Placed(_) | Event::Booted | Event::Paused | Event::Resumed),
+            ) => Err(Rejected { phase: phase.state().as_str(), event: event.as_str() }),
         }
     }
 
@@ -159,6 +172,7 @@ impl Phase {
         match self {
             Self::Pending | Self::Booting(_) => State::Pending,
             Self::Running(_) => State::Running,
+            Self::Paused(_) => State::Paused,
             Self::Stopping(..) => State::Stopping,
             Self::Finished(End::Failed(_)) => State::Failed,
             Self::Finished(End::Destroyed | End::Expired | End::Idle) => State::Stopped,
@@ -168,7 +182,10 @@ impl Phase {
     /// Where it is or was placed; `None` before the scheduler's answer and after the end.
     pub const fn placement(&self) -> Option<&Placement> {
         match self {
-            Self::Booting(placement) | Self::Running(placement) | Self::Stopping(placement, _) => Some(placement),
+            Self::Booting(placement)
+            | Self::Running(placement)
+            | Self::Paused(placement)
+            | Self::Stopping(placement, _) => Some(placement),
             Self::Pending | Self::Finished(_) => None,
         }
     }
@@ -184,6 +201,8 @@ impl Event {
         match self {
             Self::Placed(_) => "placed",
             Self::Booted => "booted",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
             Self::Stop(_) => "stopped",
             Self::Halted => "halted",
         }
@@ -197,6 +216,8 @@ pub enum State {
     Pending,
     /// Ready for executions.
     Running,
+    /// Stopped where it is, until it is resumed.
+    Paused,
     /// Being ended.
     Stopping,
     /// Ended as it should.
@@ -207,13 +228,15 @@ pub enum State {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Stopping, Self::Stopped, Self::Failed];
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Running, Self::Paused, Self::Stopping, Self::Stopped, Self::Failed];
 
     /// The state as callers see it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
@@ -241,13 +264,21 @@ mod tests {
             Phase::Pending,
             Phase::Booting(placement()),
             Phase::Running(placement()),
+            Phase::Paused(placement()),
             Phase::Stopping(placement(), end),
             Phase::Finished(end),
         ]
     }
 
     fn events() -> Vec<Event> {
-        vec![Event::Placed(placement()), Event::Booted, Event::Stop(End::Destroyed), Event::Halted]
+        vec![
+            Event::Placed(placement()),
+            Event::Booted,
+            Event::Paused,
+            Event::Resumed,
+            Event::Stop(End::Destroyed),
+            Event::Halted,
+        ]
     }
 
     #[test]
@@ -271,6 +302,17 @@ mod tests {
     fn every_phase_can_be_stopped() {
         for phase in phases() {
             assert!(phase.clone().on(Event::Stop(End::Destroyed)).is_ok(), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_runs_is_paused_and_only_what_is_paused_is_resumed() {
+        for phase in phases() {
+            let (running, paused) = (matches!(phase, Phase::Running(_)), matches!(phase, Phase::Paused(_)));
+            let next = phase.clone().on(Event::Paused);
+            assert_eq!(next.is_ok_and(|next| next == Phase::Paused(placement())), running || paused, "{phase:?}");
+            let next = phase.clone().on(Event::Resumed);
+            assert_eq!(next.is_ok_and(|next| next == Phase::Running(placement())), running || paused, "{phase:?}");
         }
     }
 

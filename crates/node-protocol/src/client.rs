@@ -25,7 +25,7 @@ use tokio::{
 use tonic::{Response, Status};
 
 use crate::{
-    Boot, EventStream, Halt, HostUsage, Inventory, Keep, Node, NodeInstance, NodeView, Place,
+    Boot, EventStream, HostUsage, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place,
     client::connection::{Connection, Stub},
     v1,
 };
@@ -163,9 +163,19 @@ impl Node for UnixNode {
         self.call(CALL_DEADLINE, v1::KeepRequest::from(request), method!(keep)).await.map(|_| ())
     }
 
+    async fn pause(&self, id: SandboxId, generation: Generation) -> Result<()> {
+        let request = v1::PauseRequest::from(Named { id, generation });
+        self.call(limits::PAUSE_DEADLINE + ANSWER_GRACE, request, method!(pause)).await.map(|_| ())
+    }
+
+    async fn resume(&self, id: SandboxId, generation: Generation) -> Result<()> {
+        let request = v1::ResumeRequest::from(Named { id, generation });
+        self.call(limits::PAUSE_DEADLINE + ANSWER_GRACE, request, method!(resume)).await.map(|_| ())
+    }
+
     async fn halt(&self, id: SandboxId, generation: Generation) -> Result<HostUsage> {
         let deadline = limits::HALT_DEADLINE + ANSWER_GRACE;
-        let request = v1::HaltRequest::from(Halt { id, generation });
+        let request = v1::HaltRequest::from(Named { id, generation });
         let answer = self.call(deadline, request, method!(halt)).await?;
         Ok(answer.usage.unwrap_or_default().into())
     }

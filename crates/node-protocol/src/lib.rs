@@ -11,8 +11,8 @@ mod wire;
 
 pub use client::{CALL_DEADLINE, UnixNode, error_of};
 pub use port::{
-    AgentToken, Boot, EndReason, EngineView, EventStream, Halt, HostBootId, HostUsage, ImageView, InstanceState,
-    Inventory, Keep, MemoryPressure, Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
+    AgentToken, Boot, EndReason, EngineView, EventStream, HostBootId, HostUsage, ImageView, InstanceState, Inventory,
+    Keep, MemoryPressure, Named, Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
 };
 
 /// The messages and the service, generated from `proto/node.proto`.

@@ -29,6 +29,12 @@ pub trait Node: Send + Sync + fmt::Debug {
     /// to say so.
     async fn keep(&self, request: Keep) -> Result<()>;
 
+    /// Stops everything in a booted instance where it is. `not_supported` where the host or the engine cannot.
+    async fn pause(&self, id: SandboxId, generation: Generation) -> Result<()>;
+
+    /// Lets a paused instance go on.
+    async fn resume(&self, id: SandboxId, generation: Generation) -> Result<()>;
+
     /// Removes everything the sandbox has on the node. Succeeds when there is nothing.
     async fn halt(&self, id: SandboxId, generation: Generation) -> Result<HostUsage>;
 
@@ -95,9 +101,9 @@ pub struct Keep {
     pub busy_for: Duration,
 }
 
-/// Remove everything of a sandbox.
+/// A verb for a sandbox that needs no more than to know which: pause, resume, halt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Halt {
+pub struct Named {
     /// Which sandbox.
     pub id: SandboxId,
     /// The controller's generation of this sandbox.
@@ -225,6 +231,8 @@ pub enum InstanceState {
     Partial,
     /// Booted and alive.
     Running,
+    /// Booted, alive, and stopped where it was.
+    Paused,
     /// It ended by itself and was not halted yet.
     Ended(EndReason),
 }

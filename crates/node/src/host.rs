@@ -12,6 +12,7 @@ mod expire;
 mod halt;
 mod hold;
 mod keep;
+mod pause;
 mod place;
 mod table;
 mod tombstones;

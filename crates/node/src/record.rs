@@ -1,9 +1,11 @@
 //! What the node writes down about a sandbox before it does anything for it.
 //!
 //! ```text
-//! Placed --boot--> Booting --> Up --ended by itself--> Ended --halt--> Halting --> (no record)
-//!    |                |        |                                          ^
-//!    +----------------+--------+------------------- halt -----------------+
+//!                              .--resume--.
+//!                              v           |
+//! Placed --boot--> Booting --> Up --pause--> Paused --ended by itself--> Ended --halt--> Halting --> (no record)
+//!    |                |        |                |                                         ^
+//!    +----------------+--------+----------------+-------------- halt ---------------------+
 //! ```
 //!
 //! A record says what may exist, never less: `Booting` is written before the engine is called, and the
@@ -53,6 +55,8 @@ pub(crate) enum Stage {
     Placed,
     Booting,
     Up,
+    /// Up, and nothing in it goes on. Written when it is so.
+    Paused,
     Ended(EndReason),
     Halting,
 }
@@ -96,8 +100,14 @@ impl Stage {
         match self {
             Self::Placed | Self::Booting | Self::Halting => InstanceState::Partial,
             Self::Up => InstanceState::Running,
+            Self::Paused => InstanceState::Paused,
             Self::Ended(reason) => InstanceState::Ended(reason),
         }
+    }
+
+    /// Whether there is an instance, paused or not.
+    pub(crate) const fn is_up(self) -> bool {
+        matches!(self, Self::Up | Self::Paused)
     }
 
     /// The stage in an error's words.
@@ -106,6 +116,7 @@ impl Stage {
             Self::Placed => "placed",
             Self::Booting => "only partly booted",
             Self::Up => "up",
+            Self::Paused => "paused",
             Self::Ended(_) => "ended",
             Self::Halting => "being halted",
         }

@@ -76,6 +76,18 @@ impl v1::node_server::Node for Service {
         Ok(Response::new(v1::KeepResponse {}))
     }
 
+    async fn pause(&self, request: Request<v1::PauseRequest>) -> Answer<v1::PauseResponse> {
+        let asked = request.into_inner().try_into().map_err(invalid)?;
+        self.host.finish(Arc::clone(&self.host).pause(asked)).await?;
+        Ok(Response::new(v1::PauseResponse {}))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Answer<v1::ResumeResponse> {
+        let asked = request.into_inner().try_into().map_err(invalid)?;
+        self.host.finish(Arc::clone(&self.host).resume(asked)).await?;
+        Ok(Response::new(v1::ResumeResponse {}))
+    }
+
     async fn halt(&self, request: Request<v1::HaltRequest>) -> Answer<v1::HaltResponse> {
         let halt = request.into_inner().try_into().map_err(invalid)?;
         let usage = self.host.finish(Arc::clone(&self.host).halt(halt)).await?;

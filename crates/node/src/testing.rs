@@ -13,7 +13,7 @@ use sentinal_engine::fake::FakeEngine;
 use sentinal_model::{
     Clock, Cpu, Disk, EngineName, Error, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
 };
-use sentinal_node_protocol::{AgentToken, Boot, Halt, HostBootId, ImageView, Keep, Place};
+use sentinal_node_protocol::{AgentToken, Boot, HostBootId, ImageView, Keep, Named, Place};
 use tempfile::TempDir;
 
 use crate::{Image, Images, NodeConfig, NodeParts, Owner, blocking::Threads, room::ThisMachine};
@@ -137,6 +137,6 @@ pub(crate) fn keep(id: SandboxId, generation: Generation, busy_for: Duration) ->
 }
 
 /// A request as any other.
-pub(crate) fn halt(id: SandboxId, generation: Generation) -> Halt {
-    Halt { id, generation }
+pub(crate) fn named(id: SandboxId, generation: Generation) -> Named {
+    Named { id, generation }
 }

@@ -83,6 +83,8 @@ fn sandbox() -> Result<SandboxRecord, sentinal_model::Error> {
         one_shot: false,
         created_at: Millis(1),
         expires_at: Millis(300_001),
+        paused_at: None,
+        paused_for: Duration::ZERO,
         finished_at: None,
     })
 }

@@ -1,13 +1,14 @@
 //! The records: model types with what only the store adds.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use sentinal_model::{
     Command, Ended, EngineName, ExecutionId, Generation, KeyId, Millis, NodeId, Phase, SandboxId, Spec, TenantId,
 };
 
 /// A sandbox and all that is known of it. While its phase has a placement, that is what is stored as node, engine
-/// and reason. `finished_at` is there if and only if the phase is finished. `Debug` does not show the token.
+/// and reason. `finished_at` is there if and only if the phase is finished,
+/// `paused_at` if and only if it is paused. `Debug` does not show the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SandboxRecord {
     /// Its id.
@@ -36,6 +37,10 @@ pub struct SandboxRecord {
     pub created_at: Millis,
     /// When its ttl runs out.
     pub expires_at: Millis,
+    /// When it was paused, if it is.
+    pub paused_at: Option<Millis>,
+    /// How long it was paused before that.
+    pub paused_for: Duration,
     /// When nothing was left of it.
     pub finished_at: Option<Millis>,
 }
@@ -56,6 +61,8 @@ impl fmt::Debug for SandboxRecord {
             .field("one_shot", &self.one_shot)
             .field("created_at", &self.created_at)
             .field("expires_at", &self.expires_at)
+            .field("paused_at", &self.paused_at)
+            .field("paused_for", &self.paused_for)
             .field("finished_at", &self.finished_at)
             .finish()
     }

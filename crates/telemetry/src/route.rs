@@ -30,6 +30,10 @@ routes!(
     Sandboxes = "/api/v1/sandbox",
     /// One sandbox.
     Sandbox = "/api/v1/sandbox/{id}",
+    /// Stopping a sandbox where it is.
+    SandboxPause = "/api/v1/sandbox/{id}/pause",
+    /// Letting it go on.
+    SandboxResume = "/api/v1/sandbox/{id}/resume",
     /// Files into a sandbox.
     Upload = "/api/v1/upload",
     /// A file out of a sandbox.

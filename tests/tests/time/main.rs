@@ -1,7 +1,8 @@
-//! Time limits - ttl, idle timeout, execution timeout - and those who enforce them. None of the enforcers needs the
+//! Time limits - ttl, idle timeout, execution timeout, pauses - and those who enforce them. None of the enforcers needs the
 //! others alive.
 
 mod idle;
+mod pause;
 mod timeout;
 mod ttl;
 

@@ -13,13 +13,36 @@ use tonic::Status;
 
 use super::{Execution, Stream, output, stdin, supervise::Supervisor};
 use crate::{
+    heart::Beat,
     idle::Use,
     spawn::{NotStarted, Spawner, Stdio},
 };
 
-/// Starts the program, and lets go of `used` when its process has ended. One that cannot be executed is an execution
+/// What an execution holds while its process runs.
+pub(crate) struct Watched {
+    /// The sandbox is in use.
+    _used: Use,
+    /// How long it stood still meanwhile.
+    beat: Beat,
+}
+
+impl Watched {
+    pub(crate) const fn new(used: Use, beat: Beat) -> Self {
+        Self { _used: used, beat }
+    }
+
+    pub(super) const fn beat(&self) -> &Beat {
+        &self.beat
+    }
+}
+
+/// Starts the program, and lets go of `watched` when its process has ended. One that cannot be executed is an execution
 /// too: it has ended.
-pub(crate) fn launch(spawner: &Spawner, mut request: ExecuteRequest, used: Use) -> Result<Arc<Execution>, Status> {
+pub(crate) fn launch(
+    spawner: &Spawner,
+    mut request: ExecuteRequest,
+    watched: Watched,
+) -> Result<Arc<Execution>, Status> {
     let started = Instant::now();
     let first = std::mem::take(&mut request.stdin);
     let pipes = Pipes::open(!first.is_empty() || request.stdin_open).map_err(|error| out_of(&error))?;
@@ -36,7 +59,7 @@ pub(crate) fn launch(spawner: &Spawner, mut request: ExecuteRequest, used: Use) 
     };
     let execution = Arc::new(Execution::new(pid, started, queue));
     let supervisor = Supervisor::new(Arc::clone(&execution), pipes.ours(), request.timeout_ms);
-    tokio::spawn(supervisor.run(used));
+    tokio::spawn(supervisor.run(watched));
     Ok(execution)
 }
 

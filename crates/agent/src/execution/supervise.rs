@@ -10,14 +10,23 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Execution, launch::Ours};
-use crate::idle::Use;
+use super::{
+    Execution,
+    launch::{Ours, Watched},
+};
+use crate::heart::Beat;
 
 pub(super) struct Supervisor {
     execution: Arc<Execution>,
     pipes: Ours,
     /// None: there is none, or it has passed.
-    timeout: Option<Pin<Box<Sleep>>>,
+    timeout: Option<Timeout>,
+}
+
+struct Timeout {
+    /// If the sandbox never stands still.
+    at: Instant,
+    sleep: Pin<Box<Sleep>>,
 }
 
 impl Supervisor {
@@ -25,13 +34,14 @@ impl Supervisor {
     pub(super) fn new(execution: Arc<Execution>, pipes: Ours, timeout_ms: u64) -> Self {
         let timeout = Duration::from_millis(timeout_ms);
         let at = if timeout.is_zero() { None } else { execution.started.checked_add(timeout) };
-        Self { execution, pipes, timeout: at.map(|at: Instant| Box::pin(tokio::time::sleep_until(at))) }
+        let timeout = at.map(|at| Timeout { at, sleep: Box::pin(tokio::time::sleep_until(at)) });
+        Self { execution, pipes, timeout }
     }
 
-    /// `used`: the sandbox is, until the process has ended. Output that nobody fetches does not count.
-    pub(super) async fn run(mut self, used: Use) {
-        poll_fn(|cx| self.poll_process(cx)).await;
-        drop(used);
+    /// `watched`: the sandbox is in use until the process has ended. Output that nobody fetches does not count.
+    pub(super) async fn run(mut self, watched: Watched) {
+        poll_fn(|cx| self.poll_process(cx, watched.beat())).await;
+        drop(watched);
         self.pipes.stdin = None;
         self.execution.abandon_stdin();
         poll_fn(|cx| self.poll_drain(cx)).await;
@@ -45,11 +55,11 @@ impl Supervisor {
     }
 
     /// Until the process has ended.
-    fn poll_process(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_process(&mut self, cx: &mut Context<'_>, beat: &Beat) -> Poll<()> {
         if self.is_over(cx) {
             return Poll::Ready(());
         }
-        self.mind_timeout(cx);
+        self.mind_timeout(cx, beat);
         if let Some(stdin) = &mut self.pipes.stdin
             && stdin.poll_give(cx, &self.execution).is_ready()
         {
@@ -71,10 +81,15 @@ impl Supervisor {
         state.is_over()
     }
 
-    fn mind_timeout(&mut self, cx: &mut Context<'_>) {
-        if let Some(timeout) = &mut self.timeout
-            && timeout.as_mut().poll(cx).is_ready()
+    fn mind_timeout(&mut self, cx: &mut Context<'_>, beat: &Beat) {
+        while let Some(timeout) = &mut self.timeout
+            && timeout.sleep.as_mut().poll(cx).is_ready()
         {
+            let at = timeout.at.checked_add(beat.stood_still());
+            if let Some(later) = at.filter(|at| Instant::now() < *at) {
+                timeout.sleep.as_mut().reset(later);
+                continue;
+            }
             self.timeout = None;
             self.execution.state().is_timed_out = true;
             self.execution.kill();

@@ -1,4 +1,4 @@
-//! Sandboxes: create, list, read, destroy.
+//! Sandboxes: create, list, read, pause, resume, destroy.
 
 use axum::{
     Json,
@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 use sentinal_api::{self as v1, List, PageQuery, ParsedCreate, Sandbox};
-use sentinal_auth::{CreateSandbox, DestroySandbox, ReadSandbox};
+use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox};
 use sentinal_controller::Page;
 use sentinal_model::SandboxId;
 
@@ -16,7 +16,7 @@ use crate::{
     answer::Reply,
     openapi::Problems,
     present,
-    request::{Allowed, Asked, Id, Valid},
+    request::{Allowed, Asked, Id, OrNothing, Valid},
 };
 
 /// Create a sandbox
@@ -79,5 +79,39 @@ pub(crate) async fn destroy(
     Id(id): Id<SandboxId>,
 ) -> Reply<Json<Sandbox>> {
     let record = app.controller.destroy(&permit, id).await?;
+    Ok(Json(present::sandbox(record)))
+}
+
+/// Pause a sandbox
+///
+/// Everything in it stops where it is, with its memory kept, and takes no cpu. Its ttl goes on; its idle timeout and the
+/// timeouts of its executions do not. Until it is resumed, what needs its agent is refused with `conflict`.
+#[utoipa::path(post, operation_id = "pauseSandbox", path = "/api/v1/sandbox/{id}/pause", tag = "sandbox",
+    params(("id" = String, Path, description = "The sandbox's id")),
+    request_body(content = Option<v1::PauseSandbox>, description = "May be left out"),
+    responses((status = 200, description = "Paused", body = Sandbox), Problems))]
+pub(crate) async fn pause(
+    State(app): State<App>,
+    Allowed(permit): Allowed<PauseSandbox>,
+    Id(id): Id<SandboxId>,
+    OrNothing(body): OrNothing<v1::PauseSandbox>,
+) -> Reply<Json<Sandbox>> {
+    body.check()?;
+    let record = app.controller.pause(&permit, id).await?;
+    Ok(Json(present::sandbox(record)))
+}
+
+/// Resume a sandbox
+///
+/// It goes on where it was paused. One that runs stays as it is.
+#[utoipa::path(post, operation_id = "resumeSandbox", path = "/api/v1/sandbox/{id}/resume", tag = "sandbox",
+    params(("id" = String, Path, description = "The sandbox's id")),
+    responses((status = 200, description = "Running", body = Sandbox), Problems))]
+pub(crate) async fn resume(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ResumeSandbox>,
+    Id(id): Id<SandboxId>,
+) -> Reply<Json<Sandbox>> {
+    let record = app.controller.resume(&permit, id).await?;
     Ok(Json(present::sandbox(record)))
 }

@@ -25,9 +25,14 @@ impl Format {
 /// Refuses a caller that takes nothing this route can answer. Routes that answer bytes or probes answer anybody.
 pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> {
     let formats: &[Format] = match route {
-        Route::Sandboxes | Route::Sandbox | Route::Upload | Route::Engines | Route::Executions | Route::Execution => {
-            &[Format::Json]
-        }
+        Route::Sandboxes
+        | Route::Sandbox
+        | Route::SandboxPause
+        | Route::SandboxResume
+        | Route::Upload
+        | Route::Engines
+        | Route::Executions
+        | Route::Execution => &[Format::Json],
         Route::Execute | Route::Logs => &[Format::Json, Format::Events],
         Route::Download
         | Route::ExecutionOutput

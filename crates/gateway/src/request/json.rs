@@ -29,6 +29,24 @@ impl<T: DeserializeOwned> FromRequest<App> for Valid<T> {
     }
 }
 
+/// A JSON body, or its default where there is none.
+#[derive(Debug)]
+pub(crate) struct OrNothing<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for OrNothing<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, _app: &App) -> Reply<Self> {
+        let (parts, body) = request.into_parts();
+        let body = whole(body).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        check_type(&parts.headers)?;
+        Ok(Self(parse_json(&body)?))
+    }
+}
+
 async fn whole(body: Body) -> Result<Vec<u8>> {
     let bytes_max = u64::try_from(limits::JSON_BODY_BYTES_MAX).unwrap_or(u64::MAX);
     let length = length_hint(&body);

@@ -13,8 +13,8 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    CreateSandbox, DestroySandbox, Execute, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox,
-    WriteFile,
+    CreateSandbox, DestroySandbox, Execute, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs,
+    ReadSandbox, ResumeSandbox, WriteFile,
 };
 use sentinal_controller::{
     EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution,
@@ -22,8 +22,8 @@ use sentinal_controller::{
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
-    Code, Command, End, Ended, EngineName, Error, ExecutionId, ExecutionOutcome, Generation, GuestPath, Millis, NodeId,
-    Phase, Placement, Result, SandboxId, Spec, Stream, TenantId, Usage,
+    Code, Command, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome, Generation, GuestPath, Millis,
+    NodeId, Phase, Placement, Result, SandboxId, Spec, Stream, TenantId, Usage,
 };
 
 const NOW: Millis = Millis(1_764_000_000_000);
@@ -71,6 +71,8 @@ impl Fake {
             one_shot: false,
             created_at: NOW,
             expires_at: NOW.after(spec.ttl),
+            paused_at: None,
+            paused_for: Duration::ZERO,
             finished_at: None,
             spec,
         };
@@ -85,6 +87,13 @@ impl Fake {
     fn known(&self, id: SandboxId) -> Result<SandboxRecord> {
         self.failure()?;
         self.state().sandboxes.get(&id).cloned().ok_or_else(|| Error::not_found("there is no such sandbox"))
+    }
+
+    fn changed(&self, id: SandboxId, event: Event) -> Result<SandboxRecord> {
+        let mut record = self.known(id)?;
+        record.phase = record.phase.on(event).map_err(|rejected| Error::new(Code::Conflict, rejected.to_string()))?;
+        self.state().sandboxes.insert(id, record.clone());
+        Ok(record)
     }
 
     fn start(&self, sandbox: SandboxId, command: Command) -> Execution {
@@ -177,6 +186,14 @@ impl Ask for Fake {
         record.finished_at = Some(NOW);
         self.state().sandboxes.insert(id, record.clone());
         Ok(record)
+    }
+
+    async fn pause(&self, _: &Permit<PauseSandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        self.changed(id, Event::Paused)
+    }
+
+    async fn resume(&self, _: &Permit<ResumeSandbox>, id: SandboxId) -> Result<SandboxRecord> {
+        self.changed(id, Event::Resumed)
     }
 
     async fn execute(&self, _: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {

@@ -69,6 +69,8 @@ unimplemented_methods! {
     place(PlaceRequest) -> PlaceResponse;
     boot(BootRequest) -> BootResponse;
     keep(KeepRequest) -> KeepResponse;
+    pause(PauseRequest) -> PauseResponse;
+    resume(ResumeRequest) -> ResumeResponse;
     halt(HaltRequest) -> HaltResponse;
     stats(StatsRequest) -> StatsResponse;
 }
@@ -197,6 +199,7 @@ async fn a_list_of_everything_a_node_may_hold_fits_into_a_message() {
         state: 3,
         engine: "firecracker".to_owned(),
         end_reason: 4,
+        paused: true,
     };
     let listed = vec![instance; limits::SANDBOXES_PER_NODE_MAX];
     let bytes = v1::ListResponse { instances: listed }.encoded_len();

@@ -129,7 +129,7 @@ impl From<NodeInstance> for v1::Instance {
     fn from(instance: NodeInstance) -> Self {
         let (state, reason) = match instance.state {
             InstanceState::Partial => (v1::InstanceState::Partial, v1::EndReason::Unspecified),
-            InstanceState::Running => (v1::InstanceState::Running, v1::EndReason::Unspecified),
+            InstanceState::Running | InstanceState::Paused => (v1::InstanceState::Running, v1::EndReason::Unspecified),
             InstanceState::Ended(reason) => (v1::InstanceState::Ended, reason.into()),
         };
         Self {
@@ -138,6 +138,7 @@ impl From<NodeInstance> for v1::Instance {
             state: state.into(),
             engine: instance.engine.to_string(),
             end_reason: reason.into(),
+            paused: instance.state == InstanceState::Paused,
         }
     }
 }
@@ -147,6 +148,7 @@ impl TryFrom<v1::Instance> for NodeInstance {
 
     fn try_from(instance: v1::Instance) -> Result<Self, Error> {
         let state = match instance.state() {
+            v1::InstanceState::Running if instance.paused => InstanceState::Paused,
             v1::InstanceState::Running => InstanceState::Running,
             v1::InstanceState::Ended => InstanceState::Ended(instance.end_reason().into()),
             v1::InstanceState::Partial | v1::InstanceState::Unspecified => InstanceState::Partial,
@@ -205,7 +207,7 @@ mod tests {
     #[test]
     fn an_instance_comes_back_as_it_was_sent() {
         let ended = REASONS.map(InstanceState::Ended);
-        for state in ended.into_iter().chain([InstanceState::Partial, InstanceState::Running]) {
+        for state in ended.into_iter().chain([InstanceState::Partial, InstanceState::Running, InstanceState::Paused]) {
             let id = SandboxId::from_bytes([3; 16]);
             let instance = NodeInstance { id, generation: Generation(4), engine: EngineName::Gvisor, state };
             assert_eq!(NodeInstance::try_from(v1::Instance::from(instance)), Ok(instance));
@@ -245,8 +247,14 @@ mod tests {
     #[test]
     fn a_word_of_a_newer_node_is_taken_for_the_nearest_known() {
         let id = SandboxId::from_bytes([3; 16]).to_string();
-        let instance =
-            v1::Instance { sandbox_id: id, generation: 1, state: 3, engine: "gvisor".to_owned(), end_reason: 99 };
+        let instance = v1::Instance {
+            sandbox_id: id,
+            generation: 1,
+            state: 3,
+            engine: "gvisor".to_owned(),
+            end_reason: 99,
+            paused: false,
+        };
         let instance = NodeInstance::try_from(instance).unwrap();
         assert_eq!(instance.state, InstanceState::Ended(EndReason::Exited));
         assert_eq!(v1::WatchEvent { event: None }.into_event(), Ok(None));

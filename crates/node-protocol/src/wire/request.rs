@@ -5,7 +5,7 @@ use std::time::Duration;
 use sentinal_model::{Cpu, Disk, Error, Generation, Memory, Millis};
 
 use super::{invalid, parse, sandbox_id};
-use crate::{AgentToken, Boot, Halt, Keep, Place, v1};
+use crate::{AgentToken, Boot, Keep, Named, Place, v1};
 
 impl From<Place> for v1::PlaceRequest {
     fn from(place: Place) -> Self {
@@ -85,19 +85,25 @@ impl TryFrom<v1::KeepRequest> for Keep {
     }
 }
 
-impl From<Halt> for v1::HaltRequest {
-    fn from(halt: Halt) -> Self {
-        Self { sandbox_id: halt.id.to_string(), generation: halt.generation.0 }
-    }
+macro_rules! named {
+    ($($request:ident),+) => {$(
+        impl From<Named> for v1::$request {
+            fn from(named: Named) -> Self {
+                Self { sandbox_id: named.id.to_string(), generation: named.generation.0 }
+            }
+        }
+
+        impl TryFrom<v1::$request> for Named {
+            type Error = Error;
+
+            fn try_from(request: v1::$request) -> Result<Self, Error> {
+                Ok(Self { id: sandbox_id(&request.sandbox_id)?, generation: generation(request.generation)? })
+            }
+        }
+    )+};
 }
 
-impl TryFrom<v1::HaltRequest> for Halt {
-    type Error = Error;
-
-    fn try_from(request: v1::HaltRequest) -> Result<Self, Error> {
-        Ok(Self { id: sandbox_id(&request.sandbox_id)?, generation: generation(request.generation)? })
-    }
-}
+named!(PauseRequest, ResumeRequest, HaltRequest);
 
 impl TryFrom<v1::StatsRequest> for sentinal_model::SandboxId {
     type Error = Error;
@@ -193,7 +199,7 @@ mod tests {
                 let _ = Keep::try_from(request);
             }
             if let Ok(request) = v1::HaltRequest::decode(bytes.as_slice()) {
-                let _ = Halt::try_from(request);
+                let _ = Named::try_from(request);
             }
         }
 

@@ -2,9 +2,10 @@
 //!
 //! | record | engine has it | becomes |
 //! |---|---|---|
-//! | booting, up | running or paused | up, watched |
-//! | up | ended | ended: expired if its ttl is over, idle if its idle timeout is, else with the engine's reason |
-//! | up | partly or not | the same, as exited |
+//! | booting, up, paused | running | up, watched |
+//! | booting, up, paused | paused | paused, watched |
+//! | up, paused | ended | ended: expired if its ttl is over, idle if its idle timeout is, else with the engine's reason |
+//! | up, paused | partly or not | the same, as exited |
 //! | booting | else | booting: the server decides |
 //! | placed, halting, ended | whatever | the same |
 //! | none or unreadable | anything | an orphan: listed as partial, with generation zero |
@@ -119,7 +120,7 @@ impl Host {
             self.note(&mut held, record.at(stage)).await;
         }
         self.start_timer(&mut held);
-        if stage == Stage::Up {
+        if stage.is_up() {
             self.start_watcher(&mut held);
         } else if from_before {
             self.tidy(held, record.engine);
@@ -134,9 +135,12 @@ impl Host {
             return after_host_restart(record.stage);
         }
         match (record.stage, sighting) {
-            (Stage::Booting | Stage::Up, Sighting::Found(Found::Running | Found::Paused)) => Stage::Up,
-            (Stage::Up, Sighting::Found(Found::Ended(reason))) => Stage::Ended(why(record, reason, now)),
-            (Stage::Up, Sighting::Found(Found::Partial) | Sighting::Nothing) => {
+            (Stage::Booting | Stage::Up | Stage::Paused, Sighting::Found(Found::Running)) => Stage::Up,
+            (Stage::Booting | Stage::Up | Stage::Paused, Sighting::Found(Found::Paused)) => Stage::Paused,
+            (Stage::Up | Stage::Paused, Sighting::Found(Found::Ended(reason))) => {
+                Stage::Ended(why(record, reason, now))
+            }
+            (Stage::Up | Stage::Paused, Sighting::Found(Found::Partial) | Sighting::Nothing) => {
                 Stage::Ended(why(record, Gone::Exited, now))
             }
             (stage, _) => stage,
@@ -209,7 +213,7 @@ impl Host {
 
 const fn after_host_restart(stage: Stage) -> Stage {
     match stage {
-        Stage::Up => Stage::Ended(EndReason::HostRestarted),
+        Stage::Up | Stage::Paused => Stage::Ended(EndReason::HostRestarted),
         Stage::Placed | Stage::Booting | Stage::Ended(_) | Stage::Halting => stage,
     }
 }

@@ -25,7 +25,7 @@ impl Host {
         held.still_asked(boot.generation)?;
         let record = held.record().cloned().ok_or(NodeError::NotFound { id: boot.id })?;
         match record.stage {
-            Stage::Up => return Ok(()),
+            Stage::Up | Stage::Paused => return Ok(()),
             Stage::Placed => {}
             stage @ (Stage::Booting | Stage::Ended(_) | Stage::Halting) => return Err(wrong_state(boot.id, stage)),
         }

@@ -30,7 +30,7 @@ impl Host {
     async fn watch(self: Arc<Self>, engine: EngineName, entry: Arc<Entry>) {
         let reason = self.end_of(engine, &entry.id()).await;
         let mut held = Held::of(entry).await;
-        if held.stage() == Some(Stage::Up) && !held.entry.halting.is_cancelled() {
+        if held.stage().is_some_and(Stage::is_up) && !held.entry.halting.is_cancelled() {
             let reason = held.record().map(|record| why(record, reason, self.clock.now()));
             self.ended(&mut held, reason.unwrap_or(EndReason::Exited)).await;
         }
@@ -65,7 +65,8 @@ impl Host {
 
 /// Why an instance ended. The engine does not know that its agent ended it, which it does when the time is over.
 pub(super) fn why(record: &Record, gone: Gone, now: Millis) -> EndReason {
-    let was_idle = record.idle_timeout.is_some_and(|idle| record.busy_until.after(idle) <= now);
+    let was_idle =
+        record.stage == Stage::Up && record.idle_timeout.is_some_and(|idle| record.busy_until.after(idle) <= now);
     match gone {
         Gone::Oom => EndReason::Oom,
         Gone::Exited if record.expires_at < now => EndReason::Expired,

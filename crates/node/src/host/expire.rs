@@ -90,7 +90,7 @@ impl Host {
             tracing::warn!(sandbox = %held.entry.id(), %error, "files of an expired sandbox stay until its halt");
         }
         match held.stage() {
-            Some(Stage::Placed | Stage::Booting | Stage::Up) => self.ended(held, reason).await,
+            Some(Stage::Placed | Stage::Booting | Stage::Up | Stage::Paused) => self.ended(held, reason).await,
             Some(Stage::Ended(_) | Stage::Halting) => {}
             None => self.forget_orphan(held),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sentinal_model::{EngineName, SandboxId, limits::HALT_DEADLINE};
-use sentinal_node_protocol::{Halt, HostUsage};
+use sentinal_node_protocol::{HostUsage, Named};
 use tokio::time::timeout;
 
 use super::{Host, entry::Slot, hold::Held, host_usage};
@@ -14,7 +14,7 @@ use crate::{
 
 impl Host {
     /// Halts a sandbox. Breaks into a boot under way. For one that is not here it makes sure of that.
-    pub(crate) async fn halt(self: Arc<Self>, halt: Halt) -> Result<HostUsage, NodeError> {
+    pub(crate) async fn halt(self: Arc<Self>, halt: Named) -> Result<HostUsage, NodeError> {
         let entry = self.table.find_or_admit(halt.id, halt.generation)?;
         entry.halting.cancel();
         let mut held = Held::of(entry).await;

@@ -20,8 +20,8 @@ impl Host {
         let record = held.record().cloned().ok_or(NodeError::NotFound { id: keep.id })?;
         match record.stage {
             // Its timer must go on: it is ending the sandbox already.
-            Stage::Up if held.entry.halting.is_cancelled() => Err(wrong_state(keep.id, Stage::Halting)),
-            Stage::Up => {
+            Stage::Up | Stage::Paused if held.entry.halting.is_cancelled() => Err(wrong_state(keep.id, Stage::Halting)),
+            Stage::Up | Stage::Paused => {
                 let busy_until = self.clock.now().after(keep.busy_for.min(TTL_MAX));
                 self.write(&mut held, Record { busy_until, ..record }).await?;
                 self.start_timer(&mut held);

@@ -53,10 +53,12 @@ impl Host {
         match held.stage() {
             Some(Stage::Placed) if !held.entry.halting.is_cancelled() => self.make(held, place).await,
             // Nothing changes but the generation: a server that takes over what runs.
-            Some(Stage::Up) => match held.record().filter(|record| record.is_of(place)).cloned() {
-                Some(record) => self.write(held, Record { generation: place.generation, ..record }).await,
-                None => Err(wrong_state(place.id, Stage::Up)),
-            },
+            Some(stage @ (Stage::Up | Stage::Paused)) => {
+                match held.record().filter(|record| record.is_of(place)).cloned() {
+                    Some(record) => self.write(held, Record { generation: place.generation, ..record }).await,
+                    None => Err(wrong_state(place.id, stage)),
+                }
+            }
             Some(stage @ (Stage::Placed | Stage::Booting | Stage::Ended(_) | Stage::Halting)) => {
                 Err(wrong_state(place.id, stage))
             }
@@ -86,7 +88,7 @@ fn placed_already(record: &Record, place: &Place) -> Result<(), NodeError> {
         return Err(NodeError::PlacedDifferently { id: place.id, generation: record.generation });
     }
     match record.stage {
-        Stage::Placed | Stage::Booting | Stage::Up => Ok(()),
+        Stage::Placed | Stage::Booting | Stage::Up | Stage::Paused => Ok(()),
         Stage::Ended(_) | Stage::Halting => Err(wrong_state(place.id, record.stage)),
     }
 }

@@ -4,6 +4,7 @@ mod chance;
 mod crash;
 mod expiry;
 mod idle;
+mod pause;
 mod verbs;
 
 use std::{path::PathBuf, sync::Arc};
@@ -58,7 +59,7 @@ impl Host {
     }
 
     async fn halted(self: &Arc<Self>, id: SandboxId, generation: Generation) -> Result<HostUsage, NodeError> {
-        Arc::clone(self).halt(testing::halt(id, generation)).await
+        Arc::clone(self).halt(testing::named(id, generation)).await
     }
 
     /// As placed, then booted.

@@ -46,6 +46,7 @@ enum StateRow {
     Placed,
     Booting,
     Up,
+    Paused,
     Ended,
     Halting,
 }
@@ -141,6 +142,7 @@ const fn state_row(stage: Stage) -> (StateRow, Option<ReasonRow>) {
         Stage::Placed => (StateRow::Placed, None),
         Stage::Booting => (StateRow::Booting, None),
         Stage::Up => (StateRow::Up, None),
+        Stage::Paused => (StateRow::Paused, None),
         Stage::Halting => (StateRow::Halting, None),
         Stage::Ended(reason) => (StateRow::Ended, Some(reason_row(reason))),
     }
@@ -168,6 +170,7 @@ fn stage(state: StateRow, reason: Option<ReasonRow>) -> Result<Stage, InvalidRec
         (StateRow::Placed, None) => Ok(Stage::Placed),
         (StateRow::Booting, None) => Ok(Stage::Booting),
         (StateRow::Up, None) => Ok(Stage::Up),
+        (StateRow::Paused, None) => Ok(Stage::Paused),
         (StateRow::Halting, None) => Ok(Stage::Halting),
         (StateRow::Ended, Some(reason)) => Ok(Stage::Ended(reason)),
         (StateRow::Ended, None) | (_, Some(_)) => {
@@ -211,7 +214,7 @@ mod tests {
     fn a_record_is_read_back_as_it_was_written() {
         let reasons =
             [EndReason::Exited, EndReason::Oom, EndReason::Expired, EndReason::Idle, EndReason::HostRestarted];
-        let stages = [Stage::Placed, Stage::Booting, Stage::Up, Stage::Halting];
+        let stages = [Stage::Placed, Stage::Booting, Stage::Up, Stage::Paused, Stage::Halting];
         for stage in stages.into_iter().chain(reasons.map(Stage::Ended)) {
             let record = record(stage);
             assert_eq!(Record::from_json(&record.to_json().unwrap()).unwrap(), record);

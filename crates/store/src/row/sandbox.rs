@@ -27,6 +27,8 @@ pub(crate) struct SandboxRow {
     pub(crate) one_shot: i64,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
+    pub(crate) paused_at: Option<i64>,
+    pub(crate) paused_ms: i64,
     pub(crate) finished_at: Option<i64>,
 }
 
@@ -64,6 +66,8 @@ impl From<&SandboxRecord> for SandboxRow {
             one_shot: i64::from(record.one_shot),
             created_at: record.created_at.0,
             expires_at: record.expires_at.0,
+            paused_at: record.paused_at.map(|at| at.0),
+            paused_ms: i64::try_from(record.paused_for.as_millis()).unwrap_or(i64::MAX),
             finished_at: record.finished_at.map(|at| at.0),
         }
     }
@@ -73,7 +77,7 @@ const fn phase_columns(phase: &Phase) -> (&'static str, Option<End>) {
     match phase {
         Phase::Pending => ("pending", None),
         Phase::Booting(_) => ("booting", None),
-        Phase::Running(_) => ("running", None),
+        Phase::Running(_) | Phase::Paused(_) => (SandboxRow::RUNNING, None),
         Phase::Stopping(_, end) => ("stopping", Some(*end)),
         Phase::Finished(end) => (SandboxRow::FINISHED, Some(*end)),
     }
@@ -113,6 +117,8 @@ impl TryFrom<SandboxRow> for SandboxRecord {
             one_shot: row.one_shot != 0,
             created_at: Millis(row.created_at),
             expires_at: Millis(row.expires_at),
+            paused_at: row.paused_at.map(Millis),
+            paused_for: reader.parsed("paused_ms", u64::try_from(row.paused_ms)).map(Duration::from_millis)?,
             finished_at: row.finished_at.map(Millis),
             engine_reason: row.engine_reason,
             message: row.message,
@@ -121,6 +127,9 @@ impl TryFrom<SandboxRow> for SandboxRecord {
 }
 
 impl SandboxRow {
+    /// What the column `phase` says of what runs, paused or not.
+    const RUNNING: &'static str = "running";
+
     /// What the column `phase` says when nothing can happen to it any more.
     const FINISHED: &'static str = "finished";
 
@@ -156,7 +165,8 @@ impl SandboxRow {
         match self.phase.as_str() {
             "pending" => Ok(Phase::Pending),
             "booting" => Ok(Phase::Booting(placement()?)),
-            "running" => Ok(Phase::Running(placement()?)),
+            Self::RUNNING if self.paused_at.is_some() => Ok(Phase::Paused(placement()?)),
+            Self::RUNNING => Ok(Phase::Running(placement()?)),
             "stopping" => Ok(Phase::Stopping(placement()?, ending()?)),
             Self::FINISHED => Ok(Phase::Finished(ending()?)),
             _ => Err(reader.corrupt("phase")),

@@ -28,6 +28,8 @@ pub(crate) fn sandbox(number: u64) -> SandboxRecord {
         one_shot: false,
         created_at: Millis(1000),
         expires_at: Millis(301_000),
+        paused_at: None,
+        paused_for: Duration::ZERO,
         finished_at: None,
     }
 }

@@ -34,6 +34,7 @@ fn phase() -> impl Strategy<Value = Phase> {
         Just(Phase::Pending),
         placement().prop_map(Phase::Booting),
         placement().prop_map(Phase::Running),
+        placement().prop_map(Phase::Paused),
         (placement(), end()).prop_map(|(placement, end)| Phase::Stopping(placement, end)),
         end().prop_map(Phase::Finished),
     ]
@@ -63,7 +64,7 @@ fn spec() -> impl Strategy<Value = Spec> {
 
 fn sandbox() -> impl Strategy<Value = SandboxRecord> {
     let words = (any::<String>(), any::<[u8; 32]>(), any::<bool>());
-    let times = (any::<i64>(), any::<i64>(), any::<i64>());
+    let times = (any::<i64>(), any::<i64>(), any::<i64>(), 0..=u64::from(u32::MAX));
     (AMOUNT, phase(), spec(), placement(), words, times).prop_map(|(generation, phase, spec, then, words, times)| {
         // Placed now, placed once, or never.
         let was = phase.placement().cloned().or_else(|| phase.is_finished().then_some(then));
@@ -78,6 +79,8 @@ fn sandbox() -> impl Strategy<Value = SandboxRecord> {
             one_shot: words.2,
             created_at: Millis(times.0),
             expires_at: Millis(times.1),
+            paused_at: matches!(phase, Phase::Paused(_)).then_some(Millis(times.2)),
+            paused_for: Duration::from_millis(times.3),
             finished_at: phase.is_finished().then_some(Millis(times.2)),
             phase,
             ..records::sandbox(generation)

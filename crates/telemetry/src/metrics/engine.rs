@@ -19,6 +19,8 @@ struct EngineLabels {
 pub(super) struct Figures {
     boot_seconds: Histograms<EngineLabels>,
     halt_seconds: Histograms<EngineLabels>,
+    pause_seconds: Histograms<EngineLabels>,
+    resume_seconds: Histograms<EngineLabels>,
     failures: Family<EngineLabels, Counter>,
     dial_seconds: Histogram,
 }
@@ -28,14 +30,18 @@ impl Figures {
         let figures = Self {
             boot_seconds: Histograms::new_with_constructor(step_seconds),
             halt_seconds: Histograms::new_with_constructor(step_seconds),
+            pause_seconds: Histograms::new_with_constructor(step_seconds),
+            resume_seconds: Histograms::new_with_constructor(step_seconds),
             failures: Family::default(),
             dial_seconds: step_seconds(),
         };
         registry.register("sentinal_engine_boot_seconds", "Booting one instance", figures.boot_seconds.clone());
         registry.register("sentinal_engine_halt_seconds", "Halting one instance", figures.halt_seconds.clone());
+        registry.register("sentinal_engine_pause_seconds", "Pausing one instance", figures.pause_seconds.clone());
+        registry.register("sentinal_engine_resume_seconds", "Resuming one instance", figures.resume_seconds.clone());
         registry.register(
             "sentinal_engine_failures",
-            "Boots and halts that did not succeed, and instances lost",
+            "Boots, halts, pauses and resumes that did not succeed, and instances lost",
             figures.failures.clone(),
         );
         registry.register(
@@ -58,7 +64,17 @@ impl Metrics {
         self.0.engine.halt_seconds.get_or_create(&EngineLabels::new(engine)).observe(took.as_secs_f64());
     }
 
-    /// A boot or a halt did not succeed, or an instance was lost.
+    /// Nothing in an instance goes on.
+    pub fn engine_paused(&self, engine: EngineName, took: Duration) {
+        self.0.engine.pause_seconds.get_or_create(&EngineLabels::new(engine)).observe(took.as_secs_f64());
+    }
+
+    /// An instance goes on.
+    pub fn engine_resumed(&self, engine: EngineName, took: Duration) {
+        self.0.engine.resume_seconds.get_or_create(&EngineLabels::new(engine)).observe(took.as_secs_f64());
+    }
+
+    /// A boot, a halt, a pause or a resume did not succeed, or an instance was lost.
     pub fn engine_failed(&self, engine: EngineName) {
         self.0.engine.failures.get_or_create(&EngineLabels::new(engine)).inc();
     }

@@ -70,7 +70,7 @@ impl World {
                 self.ask(booting);
             }
             Step::Halt(who, generation) => {
-                let halting = Arc::clone(&self.host).halt(testing::halt(id(who), Generation(generation)));
+                let halting = Arc::clone(&self.host).halt(testing::named(id(who), Generation(generation)));
                 self.ask(halting);
             }
             Step::End(who) => {

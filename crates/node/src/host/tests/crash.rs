@@ -45,7 +45,7 @@ async fn a_record_and_the_engine_together_say_what_there_is() {
     check(Stage::Booting, Some(Found::Partial), partial).await;
     check(Stage::Booting, Some(Found::Running), InstanceState::Running).await;
     check(Stage::Up, Some(Found::Running), InstanceState::Running).await;
-    check(Stage::Up, Some(Found::Paused), InstanceState::Running).await;
+    check(Stage::Up, Some(Found::Paused), InstanceState::Paused).await;
     check(Stage::Up, Some(oom), InstanceState::Ended(EndReason::Oom)).await;
     check(Stage::Up, Some(Found::Partial), exited).await;
     check(Stage::Up, None, exited).await;
