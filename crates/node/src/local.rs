@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use sentinal_model::{Error, Generation, NodeId, Result, SandboxId};
 use sentinal_node_protocol::{
-    Boot, EventStream, Halt, HostUsage, Inventory, Keep, Node, NodeInstance, NodeView, Place, error_of,
+    Boot, EventStream, HostUsage, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place, error_of,
 };
 use tokio::sync::broadcast;
 use tokio_util::{sync::DropGuard, task::AbortOnDropHandle};
@@ -74,8 +74,16 @@ impl Node for LocalNode {
         self.host.finish(Arc::clone(&self.host).keep(request)).await.map_err(crossed)
     }
 
+    async fn pause(&self, id: SandboxId, generation: Generation) -> Result<()> {
+        self.host.finish(Arc::clone(&self.host).pause(Named { id, generation })).await.map_err(crossed)
+    }
+
+    async fn resume(&self, id: SandboxId, generation: Generation) -> Result<()> {
+        self.host.finish(Arc::clone(&self.host).resume(Named { id, generation })).await.map_err(crossed)
+    }
+
     async fn halt(&self, id: SandboxId, generation: Generation) -> Result<HostUsage> {
-        self.host.finish(Arc::clone(&self.host).halt(Halt { id, generation })).await.map_err(crossed)
+        self.host.finish(Arc::clone(&self.host).halt(Named { id, generation })).await.map_err(crossed)
     }
 
     async fn list(&self) -> Result<Inventory> {

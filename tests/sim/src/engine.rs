@@ -64,6 +64,9 @@ impl SimEngine {
                 return Err(failed("boot, half-way"));
             }
             self.machine.put(spec.id, &instance, InstanceState::Running);
+            if self.world.sabotaged(Sabotage::EngineLosesInstances) {
+                self.machine.remove(&spec.id);
+            }
             tokio::spawn(agent::live(self.world.clone(), self.machine.clone(), self.network.clone(), spec.id));
             Ok(())
         };

@@ -139,6 +139,14 @@ impl Node for Link {
         self.call("keep", CALL_DEADLINE, verb!(node => node.keep(request))).await
     }
 
+    async fn pause(&self, id: SandboxId, generation: Generation) -> Result<()> {
+        self.call("pause", CALL_DEADLINE, verb!(node => node.pause(id, generation))).await
+    }
+
+    async fn resume(&self, id: SandboxId, generation: Generation) -> Result<()> {
+        self.call("resume", CALL_DEADLINE, verb!(node => node.resume(id, generation))).await
+    }
+
     async fn halt(&self, id: SandboxId, generation: Generation) -> Result<HostUsage> {
         self.world.tell(format_args!("{}: halt {id} {generation}", self.life));
         if self.world.sabotaged(Sabotage::LinkSwallowsHalts) {

@@ -18,7 +18,7 @@ pub enum Sabotage {
     EngineHaltsNothing,
     /// The link to the node answers halts that it never passed on.
     LinkSwallowsHalts,
-    /// The agent starts a program again that it was asked for again.
+    /// The agent starts a program again when its output is asked for again.
     AgentStartsTwice,
     /// The node says that it has ten times what it has.
     NodeBoasts,

@@ -58,9 +58,7 @@ impl Service {
 
     /// Starts an execution, unless there is one of this id already.
     fn start(&self, request: &v1::ExecuteRequest) -> Result<Arc<Execution>, Status> {
-        if let Ok(known) = self.find(&request.execution_id)
-            && !self.world.sabotaged(Sabotage::AgentStartsTwice)
-        {
+        if let Ok(known) = self.find(&request.execution_id) {
             return Ok(known);
         }
         let invalid = |_| Status::invalid_argument("not a program of this simulation");
@@ -99,6 +97,11 @@ impl Agent for Service {
         let request = request.into_inner();
         self.begin("attach").await;
         let execution = self.find(&request.execution_id)?;
+        if self.world.sabotaged(Sabotage::AgentStartsTwice)
+            && let Ok(id) = request.execution_id.parse()
+        {
+            self.machine.started(id);
+        }
         Ok(Response::new(execution.events([request.stdout_offset, request.stderr_offset])))
     }
 

@@ -120,7 +120,8 @@ fn leads_to(before: &Phase, after: &Phase) -> bool {
     let events = match after {
         Phase::Pending => return false,
         Phase::Booting(placement) => vec![Event::Placed(placement.clone())],
-        Phase::Running(_) => vec![Event::Booted],
+        Phase::Running(_) => vec![Event::Booted, Event::Resumed],
+        Phase::Paused(_) => vec![Event::Paused],
         Phase::Stopping(_, end) => vec![Event::Stop(*end)],
         Phase::Finished(end) => vec![Event::Halted, Event::Stop(*end)],
     };
