@@ -55,7 +55,11 @@ fn answer(verb: &str, object: &str) -> String {
     match verb {
         "say" => object.to_owned(),
         "env" => std::env::var(object).unwrap_or_default(),
-        "read" => fs::read_to_string(object).unwrap_or_else(|error| format!("{:?}", error.kind())).trim().to_owned(),
+        // An answer is one line.
+        "read" => {
+            let text = fs::read_to_string(object).unwrap_or_else(|error| format!("{:?}", error.kind()));
+            text.trim().replace('\n', " ")
+        }
         "list" => list(object),
         "write" => outcome(File::options().write(true).create(true).open(object).and_then(|mut file| file.write_all(b"x"))),
         "touch-many" => touch_many(object),
