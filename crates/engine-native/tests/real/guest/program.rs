@@ -58,7 +58,7 @@ fn answer(verb: &str, object: &str) -> String {
         // An answer is one line.
         "read" => {
             let text = fs::read_to_string(object).unwrap_or_else(|error| format!("{:?}", error.kind()));
-            text.trim().replace('\n', " ")
+            text.trim().replace('\n', "; ")
         }
         "list" => list(object),
         "write" => outcome(File::options().write(true).create(true).open(object).and_then(|mut file| file.write_all(b"x"))),
