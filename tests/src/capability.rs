@@ -24,7 +24,8 @@ pub enum Missing {
 }
 
 impl Missing {
-    const fn why(self) -> &'static str {
+    /// In words, for whoever reads what was not tried.
+    pub const fn why(self) -> &'static str {
         match self {
             Self::Root => "not run as root",
             Self::Runsc => "runsc is not in PATH",
@@ -38,13 +39,18 @@ pub fn skipped(what: &str, missing: Missing) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: {}", missing.why());
 }
 
-/// Whether a server with gVisor can run here. Makes the server's user where it is missing.
+/// Whether a server with gVisor can run here.
 pub async fn detect() -> Result<Option<Missing>> {
+    match detect_host().await? {
+        None if find_program("runsc").is_none() => Ok(Some(Missing::Runsc)),
+        missing => Ok(missing),
+    }
+}
+
+/// Whether a server can run here, with whatever engine. Makes its user and its image where they are missing.
+pub async fn detect_host() -> Result<Option<Missing>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Some(Missing::Root));
-    }
-    if find_program("runsc").is_none() {
-        return Ok(Some(Missing::Runsc));
     }
     let users = fs::read_to_string("/etc/passwd").context("read the users")?;
     let prefix = format!("{}:", commands::SERVER_USER);

@@ -148,6 +148,15 @@ impl Request {
 
     /// Appends the answer's body as it comes; what had come before it was cut off stays.
     pub async fn read_into(self, bytes: &mut Vec<u8>) -> Result<()> {
+        let append = |data: &[u8]| {
+            bytes.extend_from_slice(data);
+            Ok(())
+        };
+        self.read_each(append).await
+    }
+
+    /// Hands over the answer's body as it comes, and never holds more of it than that.
+    pub async fn read_each(self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let deadline = self.deadline;
         let answer = timeout(deadline, self.start()).await.context("no answer in time")??;
         let status = answer.status();
@@ -158,7 +167,7 @@ impl Request {
         }
         while let Some(frame) = timeout(deadline, body.frame()).await.context("no bytes in time")? {
             if let Ok(data) = frame.context("the answer was cut off")?.into_data() {
-                bytes.extend_from_slice(&data);
+                take(&data)?;
             }
         }
         Ok(())

@@ -3,7 +3,8 @@
 //! It knows the product from outside only: its command lines ([`commands`]), its HTTP interface ([`Client`])
 //! and what it leaves on the host ([`Leaks`]). A test that the machine cannot run prints `SKIPPED: what: why`.
 //!
-//! Start at [`Server`], which runs `sentinal serve` and `sentinal node` on a data folder of its own.
+//! Start at [`Server`], which runs `sentinal serve` and `sentinal node` on a data folder of its own. The suites that
+//! are one table for all engines start at [`Ground`] and end in a [`Matrix`].
 
 pub mod commands;
 
@@ -11,9 +12,13 @@ mod api;
 mod binaries;
 mod capability;
 mod client;
+mod column;
 mod form;
+mod ground;
 mod guardian;
 mod leaks;
+mod matrix;
+mod neighbour;
 mod place;
 mod poll;
 mod process;
@@ -24,10 +29,14 @@ mod sse;
 
 pub use api::{Execution, ListOf, NewExecution, Problem, Sandbox, Uploaded, UploadedFile};
 pub use binaries::Binaries;
-pub use capability::{Missing, detect, skipped};
+pub use capability::{Missing, detect, detect_host, skipped};
 pub use client::{Answer, Client, Request};
+pub use column::{Column, LostToOom};
 pub use form::{multipart, percent_encoded};
+pub use ground::{Ground, on};
 pub use leaks::Leaks;
+pub use matrix::{Cell, Matrix, Skip};
+pub use neighbour::Neighbour;
 pub use place::Place;
 pub use poll::{eventually, soon};
 pub use process::{Process, processes};

@@ -26,6 +26,8 @@ pub struct Options {
     pub node: Vec<std::ffi::OsString>,
     /// More arguments for `sentinal serve`.
     pub serve: Vec<std::ffi::OsString>,
+    /// Added to the environment of both.
+    pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
     /// Another image store.
     pub images: Option<PathBuf>,
     /// Where it keeps everything; a fresh folder unless given.
@@ -47,27 +49,42 @@ impl Server {
     /// Starts both processes and waits until the server is healthy. `None`, said aloud, where this machine cannot.
     pub async fn start(name: &str, options: Options) -> Result<Option<Self>> {
         let Some(server) = Self::prepare(name, options).await? else { return Ok(None) };
-        server.launch(Role::Node)?;
-        server.launch(Role::Serve)?;
-        server.healthy().await?;
+        server.launch_both().await?;
         Ok(Some(server))
     }
 
-    /// The same without starting anything yet.
-    pub async fn prepare(name: &str, mut options: Options) -> Result<Option<Self>> {
+    /// The same for whoever knows already that this machine can.
+    pub async fn start_regardless(name: &str, options: Options) -> Result<Self> {
+        let server = Self::at_rest(name, options).await?;
+        server.launch_both().await?;
+        Ok(server)
+    }
+
+    /// A server of which nothing has been started yet. `None`, said aloud, where this machine cannot.
+    pub async fn prepare(name: &str, options: Options) -> Result<Option<Self>> {
         if let Some(missing) = detect().await? {
             skipped(name, missing);
             return Ok(None);
         }
+        Self::at_rest(name, options).await.map(Some)
+    }
+
+    async fn at_rest(name: &str, mut options: Options) -> Result<Self> {
         let place = options.place.take().map_or_else(|| Place::fresh(name), Ok)?;
-        Ok(Some(Self {
+        Ok(Self {
             address: free_port()?,
             _guardian: Guardian::of(place.data_dir())?,
             binaries: Binaries::find().await?,
             children: Mutex::default(),
             place,
             options,
-        }))
+        })
+    }
+
+    async fn launch_both(&self) -> Result<()> {
+        self.launch(Role::Node)?;
+        self.launch(Role::Serve)?;
+        self.healthy().await
     }
 
     /// Starts the process of one role.
@@ -80,7 +97,7 @@ impl Server {
                 (commands::node(sentinal, &self.binaries.agent, images, &self.place), &self.options.node)
             }
         };
-        command.args(more);
+        command.args(more).envs(self.options.env.iter().map(|(name, value)| (name, value)));
         if role == Role::Node {
             command = wrapped(command, &self.options.node_wrapper);
         }
@@ -127,6 +144,11 @@ impl Server {
     /// A client with no key, or any.
     pub const fn client_with(&self, key: Option<String>) -> Client {
         Client::new(self.address, key)
+    }
+
+    /// What it was started with.
+    pub const fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Where it keeps everything.

@@ -6,7 +6,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{Client, Execution, Leaks, NewExecution, Options, Place, Sandbox, Server, eventually};
+use crate::{
+    Answer, Client, Execution, Leaks, NewExecution, Options, Place, Process, Role, Sandbox, Server, eventually,
+    processes,
+};
 
 /// Tried once: where it cannot start, every test says so at once.
 static SHARED: OnceCell<Result<Option<Server>, String>> = OnceCell::const_new();
@@ -85,6 +88,44 @@ impl Guest {
         let said = self.shell("echo alive").await.context("the sandbox has to work still")?.ok()?;
         ensure!(said == "alive\n", "{said:?}");
         Ok(())
+    }
+
+    /// Its memory stays and nothing in it runs.
+    pub async fn pause(&self) -> Result<Answer> {
+        self.client.post(&format!("/sandbox/{}/pause", self.id())).json(&json!({})).send().await
+    }
+
+    /// It goes on where it was.
+    pub async fn resume(&self) -> Result<Answer> {
+        self.client.post(&format!("/sandbox/{}/resume", self.id())).json(&json!({})).send().await
+    }
+
+    /// Its processes as the host sees them; the product's own two do not count.
+    pub fn host_processes(&self) -> Vec<Process> {
+        let place = self.place.data_dir();
+        let products = |process: &Process| Role::ALL.iter().any(|role| role.is(process, place));
+        let ours = |process: &Process| process.names(self.id()) && process.state != 'Z' && !products(process);
+        processes().into_iter().filter(ours).collect()
+    }
+
+    /// Waits for the end of an execution.
+    pub async fn end_of(&self, execution: &str, deadline: Duration) -> Result<Execution> {
+        let ended = || async {
+            let execution = self.client.execution(execution).await?;
+            ensure!(execution.state == "finished", "still {}", execution.state);
+            Ok(execution)
+        };
+        eventually("the end of an execution", deadline, ended).await
+    }
+
+    /// Waits until the sandbox is in this state.
+    pub async fn becomes(&self, state: &str, deadline: Duration) -> Result<Sandbox> {
+        let settled = || async {
+            let sandbox = self.client.sandbox(self.id()).await?;
+            ensure!(sandbox.state == state, "still {}", sandbox.state);
+            Ok(sandbox)
+        };
+        eventually(&format!("a sandbox that is {state}"), deadline, settled).await
     }
 
     /// Destroys it and waits until nothing of it is on the host.

@@ -1,0 +1,34 @@
+//! The conformance suite: what a sandbox does, whatever engine it runs on. One table, run on every engine that this
+//! machine has, from outside, through the public API. In every row the outcome is right, a neighbour is unharmed and
+//! nothing is left on the host.
+//!
+//!     cargo test -p sentinal-tests --test conformance [-- WORD...]     only rows whose line has each WORD
+//!
+//! Where engines differ by design, [`sentinal_tests::Column`] says what each promises. Start at [`table`].
+
+mod bombs;
+mod boot;
+mod clock;
+mod disk;
+mod enforcers;
+mod execute;
+mod files;
+mod killed;
+mod large;
+mod moments;
+mod names;
+mod pause;
+mod processes;
+mod restarts;
+mod runner;
+mod scene;
+mod streams;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    runtime.map_or(ExitCode::FAILURE, |runtime| runtime.block_on(runner::run(words)))
+}
