@@ -34,8 +34,10 @@ const ENV_LAYER: &str = "SENTINAL_LAYER";
 const AGENT_OPEN_FILES_MAX: u64 = 65_536;
 /// `/dev/shm` is memory: it may take this share of the sandbox's.
 const SHM_SHARE_OF_MEMORY: u64 = 4;
-/// The kernel's choice under memory pressure falls on sandboxes before it falls on what runs them.
-const OOM_SCORE: i32 = 500;
+/// The kernel's choice under memory pressure falls on sandboxes before it falls on what runs them; and within a sandbox
+/// on gVisor's kernel, before it falls on one of the processes behind the programs inside, which have no such score. One
+/// of those alone would look like a program that exited by itself, in a sandbox that lives on.
+const OOM_SCORE: i32 = 1000;
 
 /// What differs between instances.
 #[derive(Debug)]
