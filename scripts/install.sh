@@ -24,6 +24,7 @@ jq:jq:the demo reads answers with it
 readonly TEST='
 shellcheck:shellcheck:checks these scripts
 sqlite3:sqlite3:the tests look into the database for what is left over
+iproute2:ip:the tests give a sandbox that is none a network to reach
 '
 readonly BENCH='
 runc:runc:a peer in the benchmarks

@@ -52,7 +52,7 @@ prepare() {
 }
 
 tests() {
-    suite 3000 tests cargo test --workspace --locked --no-fail-fast --lib --bins --tests
+    suite 4200 tests cargo test --workspace --locked --no-fail-fast --lib --bins --tests
     suite 1200 doctests cargo test --workspace --locked --no-fail-fast --doc
 }
 
@@ -100,11 +100,18 @@ count_failure() {
     failures+=("$1")
 }
 
+# The tables of the suites that run on every engine.
+matrices() { grep -hE '^(conformance|escape) \| ' "$LOGS"/*.log 2>/dev/null || true; }
+
 # What a test could not try on this machine.
 skipped_lines() { grep -ohE 'SKIPPED: .*' "$LOGS"/*.log 2>/dev/null | sort -u || true; }
 
 report() {
     local skipped
+    if [ -n "$(matrices)" ]; then
+        say 'what sandboxes do, and what programs inside cannot do, on every engine:'
+        matrices
+    fi
     skipped=$(skipped_lines)
     if [ -n "$skipped" ]; then
         say 'skipped, because this machine lacks something:'

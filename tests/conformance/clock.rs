@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -19,6 +19,8 @@ use crate::scene::{Part, Scene, Stage, part};
 
 const DEADLINE: Duration = Duration::from_mins(2);
 const STEP_SECONDS: i64 = 3600;
+/// Below the target folder.
+const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 const SHIM: &str = include_str!("clock_shim.c");
 
 pub(crate) fn scenes() -> Vec<Scene> {
@@ -75,11 +77,10 @@ impl Clock {
 
     /// Its file holds what is added to the wall clock, in nanoseconds.
     fn new(roles: &'static str, speed: Speed) -> Result<Self> {
-        let file = tempfile::Builder::new().prefix("snt-clock-").tempfile_in("/var/tmp")?;
-        let (_, path) = file.keep().context("keep the clock's file")?;
-        fs::write(&path, 0_i64.to_ne_bytes()).context("set the clock")?;
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        Ok(Self { roles, speed, file: path })
+        let file = tempfile::Builder::new().prefix("clock-").tempfile_in(FOLDER)?;
+        let (_, file) = file.keep().context("keep the clock's file")?;
+        fs::write(&file, 0_i64.to_ne_bytes()).context("set the clock")?;
+        Ok(Self { roles, speed, file })
     }
 
     /// What makes a server run by this clock.
@@ -103,9 +104,7 @@ fn shim() -> Result<PathBuf> {
     if let Some(path) = &*compiled {
         return Ok(path.clone());
     }
-    let folder = tempfile::Builder::new().prefix("snt-shim-").tempdir_in("/var/tmp")?.keep();
-    fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
+    let (source, library) = (Path::new(FOLDER).join("clock_shim.c"), Path::new(FOLDER).join("clock_shim.so"));
     fs::write(&source, SHIM)?;
     let mut cc = Command::new("cc");
     let cc = cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(&library).arg(&source);

@@ -131,7 +131,7 @@ pub(crate) async fn an_upload_is_whole_or_not_there(stage: Stage) -> sentinal_te
         ensure!(is_as_promised, "file {number}, promised: {was_promised}: {}, {} bytes", back.status, back.body.len());
     }
     let none_unfinished = || async {
-        let left = guest.shell("ls -A | grep -v '^file-'").await?;
+        let left = guest.shell("ls -A | grep '^.sentinal'").await?;
         ensure!(left.stdout.as_deref() == Some(""), "left over: {left:?}");
         Ok(())
     };

@@ -16,7 +16,7 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 async fn there_and_back(guest: &Guest, name: &str) -> Result<()> {
-    let path = format!("/home/user/{name}");
+    let path = format!("/home/user/names/{name}");
     guest.client().upload(guest.id(), &path, name.to_owned()).await?.expect(200)?;
     let back = guest.client().download(guest.id(), &path).await?.expect(200)?.body;
     ensure!(back == name, "{name:?}: {back:?} came back");
@@ -34,7 +34,7 @@ async fn names_with_every_character_go_in_and_out(ground: Ground) -> Fact {
     for name in ["...", "-rf", "~", "*", " ", "grüße", "世界", "שלום", "e\u{301}", "é", "👩‍👩‍👧", "\u{202e}exe.txt", "\u{feff}"] {
         there_and_back(&guest, name).await?;
     }
-    let count = guest.execute(NewExecution::code("python", "import os; print(len(os.listdir(b'.')))")).await?.ok()?;
+    let count = guest.execute(NewExecution::code("python", "import os; print(len(os.listdir(b'names')))")).await?.ok()?;
     ensure!(count.trim().parse::<usize>()? == legal.len() + 1 + 13, "{count}");
     guest.gone().await
 }

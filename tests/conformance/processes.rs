@@ -90,7 +90,7 @@ async fn daemons_that_fork_twice_live_until_the_sandbox_ends(ground: Ground) -> 
         Ok(())
     };
     eventually("a daemon that lives", DEADLINE, lives).await?;
-    let parent = guest.shell("for p in /proc/[0-9]*; do grep -q os.setsid $p/cmdline 2>/dev/null && cut -d' ' -f4 $p/stat; done");
+    let parent = guest.shell("for p in /proc/[0-9]*; do grep -q '[o]s.setsid' $p/cmdline 2>/dev/null && cut -d' ' -f4 $p/stat; done");
     ensure!(parent.await?.ok()? == "1\n", "a daemon is its init's child");
     guest.gone().await
 }

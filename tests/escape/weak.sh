@@ -13,6 +13,7 @@ shift 5
 main() {
     # Nothing that is mounted here is mounted on the host.
     mount --make-rprivate /
+    mount -t proc proc /proc
     mount -t tmpfs -o size=2g,nr_inodes=1m outside "$outside"
     mount -t tmpfs shm /dev/shm
     make_network
@@ -31,12 +32,10 @@ main() {
 
 by_chroot() { exec chroot "$@"; }
 
+# What was the root stays at /mnt: one more hole.
 by_pivot() {
     cd "$1"
-    mount --rbind . .
-    cd "$1"
-    pivot_root . .
-    umount -l .
+    pivot_root . mnt
     shift
     cd /
     exec "$@"
@@ -54,10 +53,11 @@ make_network() {
 # Process 1 of what stands for the host's processes. It may be stopped or worse: this script is not among them.
 start_agent() {
     local token=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-    SENTINAL_TOKEN=$token unshare --pid --fork --kill-child bash -c 'exec -a agent sleep 3600' &
-    local of=$!
-    until agent=$(cat "/proc/$of/task/$of/children") && [ -n "$agent" ]; do sleep 0.05; done
-    agent=${agent% }
+    # /proc shows numbers of these surroundings, to a process of the inner ones, too.
+    local say='read -r pid _ </proc/self/stat; echo "$pid" >"$0"; exec -a agent sleep 3600'
+    SENTINAL_TOKEN=$token unshare --pid --fork --kill-child bash -c "$say" "$outside/agent" &
+    for _ in $(seq 200); do [ -s "$outside/agent" ] || sleep 0.05; done
+    agent=$(cat "$outside/agent")
 }
 
 within_pids() { nsenter --pid="/proc/$agent/ns/pid" -- "$@"; }

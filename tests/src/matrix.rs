@@ -3,7 +3,7 @@
 //! The closing line is the one that every test runner of this workspace ends with, so that whoever counts tests
 //! counts these too. A cell that was not tried is never a pass: it is printed with its reason.
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode, time::Duration};
+use std::{collections::{BTreeMap, BTreeSet}, io::Write, process::ExitCode, time::Duration};
 
 /// What became of one row in one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Cell {
     Fail(String),
     /// It was not tried, and why.
     Skipped(String),
+    /// It is as it should be, but not simply so: in a word, and why.
+    Noted(&'static str, String),
 }
 
 /// Rows in the order in which they are to be read, each with a cell per column.
@@ -49,7 +51,7 @@ impl From<crate::Fact> for Cell {
             Ok(()) => Self::Pass,
             Err(error) => match error.downcast_ref::<Skip>() {
                 Some(skip) => Self::Skipped(skip.0.clone()),
-                None => Self::Fail(format!("{error:#}")),
+                None => Self::Fail(format!("{}\n{error:#}", error.root_cause())),
             },
         }
     }
@@ -61,6 +63,7 @@ impl Cell {
             Self::Pass => "pass",
             Self::Fail(_) => "FAIL",
             Self::Skipped(_) => "skipped",
+            Self::Noted(word, _) => word,
         }
     }
 }
@@ -84,11 +87,22 @@ impl Matrix {
         let seconds = took.map_or_else(String::new, |took| format!(" ({:.1} s)", took.as_secs_f64()));
         let detail = match &cell {
             Cell::Pass => String::new(),
-            Cell::Fail(why) | Cell::Skipped(why) => format!(": {why}"),
+            Cell::Noted(_, why) if why.is_empty() => String::new(),
+            Cell::Fail(why) | Cell::Skipped(why) | Cell::Noted(_, why) => {
+                format!(": {}", why.lines().next().unwrap_or_default())
+            }
         };
         say(&format!("{} {column}: {group}: {name} ... {}{seconds}{detail}", self.title, cell.word()));
         for row in self.rows.iter_mut().filter(|row| row.is(group, name)) {
             row.cells.insert(column, cell.clone());
+        }
+    }
+
+    /// The same for a cell that may be filled in already, and is left alone then.
+    pub fn set_if_unknown(&mut self, group: &str, name: &str, column: &'static str, cell: Cell) {
+        let is_known = self.rows.iter().any(|row| row.is(group, name) && row.cells.contains_key(column));
+        if !is_known {
+            self.set(group, name, column, cell, None);
         }
     }
 
@@ -99,6 +113,9 @@ impl Matrix {
         for line in self.lines() {
             say(&line);
         }
+        for note in self.notes() {
+            say(&format!("{} | {note}", self.title));
+        }
         for (reason, count) in self.skipped() {
             say(&format!("SKIPPED: {}: {count} cells: {reason}", self.title));
         }
@@ -106,7 +123,8 @@ impl Matrix {
         for failure in &failures {
             say(&format!("\nFAILED {failure}"));
         }
-        let (passed, skipped) = (self.count("pass"), self.count("skipped"));
+        let skipped = self.cells().filter(|(_, _, cell)| matches!(cell, Cell::Skipped(_))).count();
+        let passed = self.cells().count() - skipped - failures.len();
         let verdict = if failures.is_empty() { "ok" } else { "FAILED" };
         say(&format!(
             "\ntest result: {verdict}. {passed} passed; {} failed; {skipped} ignored; 0 measured; 0 filtered out; finished in {:.2}s\n",
@@ -144,8 +162,13 @@ impl Matrix {
         self.rows.iter().flat_map(|row| row.cells.iter().map(move |(column, cell)| (row, *column, cell)))
     }
 
-    fn count(&self, word: &str) -> usize {
-        self.cells().filter(|(_, _, cell)| cell.word() == word).count()
+    /// What is behind the words that are not simply a pass, each once.
+    fn notes(&self) -> BTreeSet<String> {
+        let noted = |(_, _, cell): (&Row, &'static str, &Cell)| match cell {
+            Cell::Noted(word, why) if !why.is_empty() => Some(format!("{word} = {why}")),
+            Cell::Noted(..) | Cell::Pass | Cell::Fail(_) | Cell::Skipped(_) => None,
+        };
+        self.cells().filter_map(noted).collect()
     }
 
     fn skipped(&self) -> BTreeMap<String, usize> {
@@ -161,7 +184,7 @@ impl Matrix {
     fn failures(&self) -> Vec<String> {
         let failed = |(row, column, cell): (&Row, &'static str, &Cell)| match cell {
             Cell::Fail(why) => Some(format!("{}: {column}: {}: {}\n  {why}", self.title, row.group, row.name)),
-            Cell::Pass | Cell::Skipped(_) => None,
+            Cell::Pass | Cell::Skipped(_) | Cell::Noted(..) => None,
         };
         self.cells().filter_map(failed).collect()
     }
@@ -203,14 +226,15 @@ mod tests {
         let mut matrix = matrix();
         matrix.fill_gaps();
         assert_eq!(matrix.failures().len(), 2);
-        assert_eq!(matrix.count("skipped"), 1);
+        assert_eq!(matrix.skipped().len(), 1);
     }
 
     #[test]
     fn a_skip_is_told_from_a_failure_however_it_is_wrapped() {
         let skip = anyhow::Error::new(Skip("no root".to_owned())).context("while trying");
         assert_eq!(Cell::from(Err(skip)), Cell::Skipped("no root".to_owned()));
-        assert_eq!(Cell::from(Err(anyhow::anyhow!("broken"))), Cell::Fail("broken".to_owned()));
+        let broken = anyhow::anyhow!("broken").context("while trying");
+        assert_eq!(Cell::from(Err(broken)), Cell::Fail("broken\nwhile trying: broken".to_owned()));
         assert_eq!(Cell::from(Ok(())), Cell::Pass);
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use hyper::Method;
+use rand::TryRngCore as _;
 
 use crate::{Binaries, Client, Leaks, Place, Role, commands, detect, eventually, guardian::Guardian, skipped};
 
@@ -190,8 +191,18 @@ fn spawn(mut command: Command, log: &std::path::Path) -> Result<Child> {
     command.spawn().with_context(|| format!("start {line}"))
 }
 
-/// A port of the loopback interface that was free a moment ago. It is kept over restarts.
+/// A port of the loopback interface that was free a moment ago. It is kept over restarts. Not one of those that the
+/// kernel gives to clients: while no server listens, a client that dials such a port may be given that very port, and
+/// would hold it.
 fn free_port() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    listener.local_addr().context("find a free port")
+    const BELOW_EPHEMERAL: std::ops::Range<u16> = 16_000..32_000;
+    for _ in 0..1000 {
+        let any = rand::rngs::OsRng.try_next_u32().context("randomness")?;
+        let offset = u16::try_from(any % u32::from(BELOW_EPHEMERAL.end - BELOW_EPHEMERAL.start))?;
+        let address = SocketAddr::from(([127, 0, 0, 1], BELOW_EPHEMERAL.start + offset));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no port is free")
 }

@@ -4,7 +4,7 @@ import ctypes
 import os
 import stat
 
-from trying import CANARY, attempt, call, first, has_marker, opens_for_writing, reads
+from trying import CANARY, attempt, call, first, has_marker, make_node, opens_for_writing, reads
 
 
 @attempt("filesystem", "user")
@@ -102,13 +102,8 @@ def opens_a_file_of_the_host_by_its_handle():
 
 @attempt("filesystem")
 def opens_a_raw_disk():
-    def node(major, minor):
-        path = f"/tmp/disk-{major}-{minor}"
-        os.mknod(path, 0o600 | stat.S_IFBLK, os.makedev(major, minor))
-        return has_marker(reads(path))
-
     found = ["/dev/" + name for name in os.listdir("/dev") if stat.S_ISBLK(os.lstat("/dev/" + name).st_mode)]
-    return first(lambda: node(*CANARY["disk"]), *[lambda d=d: has_marker(reads(d)) for d in found],
+    return first(lambda: has_marker(reads(make_node("/tmp/disk", stat.S_IFBLK, CANARY["disk"]))), *[lambda d=d: has_marker(reads(d)) for d in found],
                  lambda: f"there is {found[0]}" if found else None)
 
 

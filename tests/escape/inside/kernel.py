@@ -6,7 +6,7 @@ import os
 import stat
 import time
 
-from trying import allowed, attempt, call, first, libc, opens_for_writing, reads
+from trying import allowed, attempt, call, first, make_node, opens_for_writing, reads
 
 # Character devices by what they are.
 DEVICES = {"mem": (1, 1), "kmem": (1, 2), "port": (1, 4), "kmsg": (1, 11), "loop-control": (10, 237),
@@ -21,9 +21,7 @@ def opens_a_device_of_the_host():
         return f"/dev/{name} is open"
 
     def made(name, numbers):
-        path = "/tmp/device-" + name.replace("/", "-")
-        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(*numbers))
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        os.close(os.open(make_node("/tmp/device", stat.S_IFCHR, numbers), os.O_RDONLY | os.O_NONBLOCK))
         return f"a node for {name} was made and opened"
 
     return first(*[lambda n=n: named(n) for n in DEVICES], *[lambda n=n, d=d: made(n, d) for n, d in DEVICES.items()])
@@ -35,11 +33,7 @@ def opens_the_file_system_device():
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
         return f"{path} is open"
 
-    def made():
-        os.mknod("/tmp/fuse", 0o600 | stat.S_IFCHR, os.makedev(10, 229))
-        return opened("/tmp/fuse")
-
-    return first(lambda: opened("/dev/fuse"), made)
+    return first(lambda: opened("/dev/fuse"), lambda: opened(make_node("/tmp/fuse", stat.S_IFCHR, (10, 229))))
 
 
 @attempt("kernel")

@@ -99,6 +99,13 @@ def opens_for_writing(path):
     return f"{path} is open for writing"
 
 
+def make_node(path, kind, numbers):
+    if os.path.lexists(path):
+        os.unlink(path)
+    os.mknod(path, 0o600 | kind, os.makedev(*numbers))
+    return path
+
+
 def capabilities(which="CapEff"):
     with open("/proc/self/status") as status:
         return next((int(line.split()[1], 16) for line in status if line.startswith(which)), 0)
