@@ -36,12 +36,14 @@ pub(crate) fn scenes() -> Vec<Scene> {
     vec![
         Scene {
             name: "the clock steps an hour ahead",
+            weight: 1,
             options: |_| Clock::of_both()?.options(),
             disturb: |stage| Box::pin(step(stage, STEP_SECONDS)),
             parts: parts(),
         },
         Scene {
             name: "the clock steps an hour back",
+            weight: 1,
             options: |_| Clock::of_both()?.options(),
             disturb: |stage| Box::pin(step(stage, -STEP_SECONDS)),
             parts: parts(),
@@ -119,7 +121,8 @@ async fn step(stage: Stage, seconds: i64) -> Fact {
     let file = stage.server.options().env.iter().find(|(name, _)| name == "TEST_CLOCK_FILE");
     let (_, file) = file.context("this server has the machine's clock")?;
     fs::write(file, (seconds * 1_000_000_000).to_ne_bytes()).context("step the clock")?;
-    let created = stage.server.client()?.create(&sentinal_tests::on(stage.column, json!({"ttl": 5, "wait": 60}))).await?;
+    let created =
+        stage.server.client()?.create(&sentinal_tests::on(stage.column, json!({"ttl": 5, "wait": 60}))).await?;
     let now = Command::new("date").args(["-u", "+%FT%H"]).output()?.stdout;
     ensure!(!created.created_at.as_bytes().starts_with(now.trim_ascii()), "the clock did not step: {created:?}");
     Ok(())
@@ -172,4 +175,3 @@ async fn a_sandbox_boots_afterwards(stage: Stage) -> Fact {
     guest.works().await?;
     guest.gone().await
 }
-

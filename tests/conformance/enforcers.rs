@@ -31,18 +31,21 @@ pub(crate) fn scenes() -> Vec<Scene> {
     vec![
         Scene {
             name: "the controller alone",
+            weight: 1,
             options: node_stands_still,
             disturb: |_| Box::pin(std::future::ready(Ok(()))),
             parts: parts(vec![part(frozen_ttl), part(frozen_idle_timeout), part(frozen_timeout)]),
         },
         Scene {
             name: "the node alone",
+            weight: 1,
             options: plain,
             disturb: |stage| Box::pin(async move { stage.server.kill(Role::Serve).await }),
             parts: parts(vec![part(unserved_ttl), part(unserved_idle_timeout)]),
         },
         Scene {
             name: "the agent alone",
+            weight: 1,
             options: plain,
             disturb: |stage| {
                 Box::pin(async move {

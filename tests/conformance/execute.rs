@@ -71,7 +71,9 @@ async fn what_is_not_there_exits_with_127_and_what_may_not_run_with_126(ground: 
     ends(&guest, NewExecution::shell("no-such-program"), Some(127), None).await?;
     ends(&guest, direct("no-such-program"), Some(127), None).await?;
     ends(&guest, direct("/no/such/program"), Some(127), None).await?;
-    guest.shell("echo hello > plain; printf '#!/no/such/interpreter\\n' > script; chmod +x script; mkdir folder").await?;
+    guest
+        .shell("echo hello > plain; printf '#!/no/such/interpreter\\n' > script; chmod +x script; mkdir folder")
+        .await?;
     ends(&guest, NewExecution::shell("./plain"), Some(126), None).await?;
     ends(&guest, direct("/home/user/plain"), Some(126), None).await?;
     ends(&guest, direct("/home/user/folder"), Some(126), None).await?;
@@ -82,7 +84,8 @@ async fn what_is_not_there_exits_with_127_and_what_may_not_run_with_126(ground: 
 
 async fn arguments_may_be_many_and_huge(ground: Ground) -> Fact {
     let guest = ground.guest(json!({})).await?;
-    let look = "import sys, zlib; a = sys.argv[1:]; print(len(a), len(''.join(a).encode()), zlib.crc32('|'.join(a).encode()))";
+    let look =
+        "import sys, zlib; a = sys.argv[1:]; print(len(a), len(''.join(a).encode()), zlib.crc32('|'.join(a).encode()))";
     let check = async |arguments: Vec<String>| {
         let sum = crc32(arguments.join("|").as_bytes());
         let expected = format!("{} {} {sum}\n", arguments.len(), arguments.iter().map(String::len).sum::<usize>());

@@ -103,7 +103,8 @@ async fn permissions_are_those_of_the_ordinary_user(ground: Ground) -> Fact {
     client.upload(id, "/home/user/kept", "x").await?.refused(403, "forbidden")?;
     client.upload(id, "/root/new", "x").await?.refused(403, "forbidden")?;
     client.upload(id, "/etc/new", "x").await?.refused(403, "forbidden")?;
-    let root = guest.execute(NewExecution::shell("cat /home/user/closed; echo y > /etc/new; cat /etc/new").with("user", "root"));
+    let root = guest
+        .execute(NewExecution::shell("cat /home/user/closed; echo y > /etc/new; cat /etc/new").with("user", "root"));
     ensure!(root.await?.ok()? == "x\ny\n", "root inside may do what root may");
     guest.gone().await
 }
@@ -128,7 +129,9 @@ async fn sparse_files_take_no_room_and_come_back_whole(ground: Ground) -> Fact {
     const SIZE: usize = 96 << 20;
     let guest = ground.guest(json!({"disk": "64Mi"})).await?;
     // There is room on the disk for something else, though not for a file of that size.
-    let make = format!("truncate -s {SIZE} hole && printf end >> hole && stat -c %s hole && head -c 40000000 /dev/zero > beside");
+    let make = format!(
+        "truncate -s {SIZE} hole && printf end >> hole && stat -c %s hole && head -c 40000000 /dev/zero > beside"
+    );
     let made = guest.shell(&make).await?.ok()?;
     ensure!(made == format!("{}\n", SIZE + 3), "{made:?}");
     let back = guest.client().download(guest.id(), "/home/user/hole").await?.expect(200)?.body;

@@ -31,10 +31,13 @@ async fn names_with_every_character_go_in_and_out(ground: Ground) -> Fact {
         there_and_back(&guest, &format!("a{character}b")).await?;
     }
     there_and_back(&guest, &legal.iter().collect::<String>()).await?;
-    for name in ["...", "-rf", "~", "*", " ", "grüße", "世界", "שלום", "e\u{301}", "é", "👩‍👩‍👧", "\u{202e}exe.txt", "\u{feff}"] {
+    for name in
+        ["...", "-rf", "~", "*", " ", "grüße", "世界", "שלום", "e\u{301}", "é", "👩‍👩‍👧", "\u{202e}exe.txt", "\u{feff}"]
+    {
         there_and_back(&guest, name).await?;
     }
-    let count = guest.execute(NewExecution::code("python", "import os; print(len(os.listdir(b'names')))")).await?.ok()?;
+    let count =
+        guest.execute(NewExecution::code("python", "import os; print(len(os.listdir(b'names')))")).await?.ok()?;
     ensure!(count.trim().parse::<usize>()? == legal.len() + 1 + 13, "{count}");
     guest.gone().await
 }

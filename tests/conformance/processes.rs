@@ -24,7 +24,11 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Waits until no process has this word in its command line.
 async fn none_named(guest: &Guest, word: &str) -> Result<()> {
-    let look = format!("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '[{}]{}' | wc -l", &word[..1], &word[1..]);
+    let look = format!(
+        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '[{}]{}' | wc -l",
+        &word[..1],
+        &word[1..]
+    );
     let gone = || async {
         let left = guest.shell(&look).await?.ok()?;
         ensure!(left == "0\n", "{} processes named {word} are left", left.trim());
@@ -90,7 +94,8 @@ async fn daemons_that_fork_twice_live_until_the_sandbox_ends(ground: Ground) -> 
         Ok(())
     };
     eventually("a daemon that lives", DEADLINE, lives).await?;
-    let parent = guest.shell("for p in /proc/[0-9]*; do grep -q '[o]s.setsid' $p/cmdline 2>/dev/null && cut -d' ' -f4 $p/stat; done");
+    let parent = guest
+        .shell("for p in /proc/[0-9]*; do grep -q '[o]s.setsid' $p/cmdline 2>/dev/null && cut -d' ' -f4 $p/stat; done");
     ensure!(parent.await?.ok()? == "1\n", "a daemon is its init's child");
     guest.gone().await
 }
@@ -107,7 +112,8 @@ async fn zombies_are_reaped(ground: Ground) -> Fact {
     };
     eventually("a sandbox without zombies", DEADLINE, reaped).await?;
     // A program that does not wait for its own children has as many of them as it likes, until it ends.
-    let careless = "import os, time\nfor _ in range(100):\n  if os.fork() == 0: os._exit(0)\ntime.sleep(0.3); print('done')";
+    let careless =
+        "import os, time\nfor _ in range(100):\n  if os.fork() == 0: os._exit(0)\ntime.sleep(0.3); print('done')";
     ensure!(guest.execute(NewExecution::code("python", careless)).await?.ok()? == "done\n");
     eventually("a sandbox without zombies", DEADLINE, reaped).await?;
     guest.gone().await

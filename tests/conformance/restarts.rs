@@ -18,12 +18,14 @@ pub(crate) fn scenes() -> Vec<Scene> {
     vec![
         Scene {
             name: "serve is killed and started",
+            weight: 4,
             options: plain,
             disturb: |stage| Box::pin(restart(stage, Role::Serve)),
             parts: parts(),
         },
         Scene {
             name: "node is killed and started",
+            weight: 4,
             options: plain,
             disturb: |stage| Box::pin(restart(stage, Role::Node)),
             parts: parts(),
@@ -40,6 +42,9 @@ fn parts() -> Vec<Part> {
         part(an_execution_goes_on_without_a_hole),
         part(a_flood_of_output_is_complete),
         part(a_timeout_is_kept),
+        part(a_ttl_is_kept),
+        part(an_idle_timeout_is_kept),
+        part(many_executions_come_to_their_ends),
         part(a_daemon_lives_on),
         part(running_out_of_memory_is_told),
         part(a_fork_bomb_is_bounded),
@@ -95,13 +100,51 @@ async fn a_timeout_is_kept(stage: Stage) -> Fact {
     guest.gone().await
 }
 
+async fn a_ttl_is_kept(stage: Stage) -> Fact {
+    let guest = stage.guest(json!({"ttl": 30})).await?;
+    let execution = killed::busy(&guest).await?;
+    stage.meanwhile().await?;
+    let sandbox = guest.becomes("stopped", DEADLINE).await?;
+    ensure!(sandbox.outcome.as_deref() == Some("expired"), "{sandbox:?}");
+    let ended = guest.client().execution(&execution.id).await?;
+    ensure!(ended.outcome.as_deref() == Some("killed"), "{ended:?}");
+    guest.clean().await
+}
+
+async fn an_idle_timeout_is_kept(stage: Stage) -> Fact {
+    let guest = stage.guest(json!({"idle_timeout": 30})).await?;
+    stage.meanwhile().await?;
+    let sandbox = guest.becomes("stopped", DEADLINE).await?;
+    ensure!(sandbox.outcome.as_deref() == Some("idle"), "{sandbox:?}");
+    guest.clean().await
+}
+
+/// Some end before, some meanwhile, some afterwards; none is lost, and none is mixed up with another.
+async fn many_executions_come_to_their_ends(stage: Stage) -> Fact {
+    let guest = stage.guest(json!({})).await?;
+    let line = |number: u32| {
+        let line = format!("trap '' TERM HUP; sleep {}.{}; echo {number}; exit {number}", number / 4, number % 4 * 2);
+        NewExecution::shell(&line).within(guest.id()).with("timeout", 120)
+    };
+    let starting = (0..24).map(|number| guest.client().execute_in_background(line(number)));
+    let started = futures::future::try_join_all(starting).await?;
+    stage.meanwhile().await?;
+    for (number, execution) in started.iter().enumerate() {
+        let ended = guest.end_of(&execution.id, DEADLINE).await?;
+        let is_right = ended.exit_code == Some(i32::try_from(number)?) && ended.stdout == Some(format!("{number}\n"));
+        ensure!(is_right, "execution {number}: {ended:?}");
+    }
+    guest.gone().await
+}
+
 async fn a_daemon_lives_on(stage: Stage) -> Fact {
     let guest = stage.guest(json!({})).await?;
     let daemon = "setsid sh -c 'setsid sh -c \"while :; do date +%s%N > alive; sleep 0.1; done\" &' \
                   </dev/null >/dev/null 2>&1 & echo left";
     ensure!(guest.shell(daemon).await?.ok()? == "left\n");
     stage.meanwhile().await?;
-    let moves = "for _ in $(seq 100); do a=$(cat alive); sleep 0.2; [ \"$a\" = \"$(cat alive)\" ] || exit 0; done; exit 1";
+    let moves =
+        "for _ in $(seq 100); do a=$(cat alive); sleep 0.2; [ \"$a\" = \"$(cat alive)\" ] || exit 0; done; exit 1";
     ensure!(guest.shell(moves).await?.exit_code == Some(0), "the daemon stands still");
     guest.gone().await
 }

@@ -13,9 +13,7 @@ use tokio::{
 use crate::table::{Load, Row, Table};
 
 /// Light rows at once, over all engines: enough to keep two cores busy, and not so many that all are slow.
-const ROWS_AT_ONCE: usize = 4;
-/// What a scene takes of those, with its many sandboxes.
-const ROWS_OF_A_SCENE: u32 = 3;
+const ROWS_AT_ONCE: usize = 6;
 /// A scene is given up after this.
 const SCENE_DEADLINE: Duration = Duration::from_mins(12);
 
@@ -105,7 +103,7 @@ impl Suite {
         if !scene.names().any(|name| wanted(&self.words, column, scene.name, &name)) {
             return;
         }
-        let Ok(_room) = self.light.acquire_many(ROWS_OF_A_SCENE).await else { return };
+        let Ok(_room) = self.light.acquire_many(scene.weight).await else { return };
         let begun = Instant::now();
         let cells = match timeout(SCENE_DEADLINE, scene.play(column)).await {
             Ok(cells) => cells,

@@ -20,6 +20,8 @@ use crate::table::{Running, named};
 pub(crate) struct Scene {
     /// What is disturbed, and the group of its rows.
     pub(crate) name: &'static str,
+    /// As many light rows as it weighs.
+    pub(crate) weight: u32,
     pub(crate) options: fn(Column) -> Result<Options>,
     pub(crate) disturb: fn(Stage) -> Running<Fact>,
     pub(crate) parts: Vec<Part>,

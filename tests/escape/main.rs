@@ -117,7 +117,9 @@ fn judged(attempt: &Attempt, column: Column, said: &Said) -> Cell {
         (Verdict::Escaped, On::GvisorOnly(why), Column::Gvisor) => {
             Cell::Noted("own", format!("gvisor: {}: {why}", attempt.name))
         }
-        (Verdict::Escaped, ..) => Cell::Fail(format!("{} is expected to keep it from that, but: {}", attempt.why, said.detail)),
+        (Verdict::Escaped, ..) => {
+            Cell::Fail(format!("{} is expected to keep it from that, but: {}", attempt.why, said.detail))
+        }
         (Verdict::Broken, ..) => Cell::Fail(format!("the attempt is broken: {}", said.detail)),
     }
 }

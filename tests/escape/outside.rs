@@ -70,7 +70,8 @@ impl Outside {
         ensure!(status.contains("TracerPid:\t0\n"), "the canary is being traced");
         let now = host();
         let changed = self.host.iter().filter(|(name, value)| now.get(*name) != Some(value));
-        let changed: Vec<_> = changed.map(|(name, value)| format!("{name}: {value:?} -> {:?}", now.get(name))).collect();
+        let changed: Vec<_> =
+            changed.map(|(name, value)| format!("{name}: {value:?} -> {:?}", now.get(name))).collect();
         ensure!(changed.is_empty(), "this machine was changed: {changed:?}");
         Ok(())
     }

@@ -43,7 +43,12 @@ async fn must_not_give(guest: &Guest, path: &str, outside: &Outside) -> Fact {
 async fn link_to_the_host(ground: &Ground, outside: &Outside) -> Fact {
     let guest = ground.guest(json!({})).await?;
     let file = outside.known()["file"].as_str().unwrap_or_default().to_owned();
-    let targets = [file.clone(), format!("/proc/1/root{file}"), format!("../../../../..{file}"), format!("/proc/self/cwd/..{file}")];
+    let targets = [
+        file.clone(),
+        format!("/proc/1/root{file}"),
+        format!("../../../../..{file}"),
+        format!("/proc/self/cwd/..{file}"),
+    ];
     for (number, target) in targets.iter().enumerate() {
         guest.shell(&format!("ln -s {target} link-{number}")).await?.ok()?;
         must_not_give(&guest, &format!("/home/user/link-{number}"), outside).await?;
@@ -57,11 +62,24 @@ async fn link_to_the_host(ground: &Ground, outside: &Outside) -> Fact {
 async fn path_out(ground: &Ground, outside: &Outside) -> Fact {
     let guest = ground.guest(json!({})).await?;
     let file = outside.known()["file"].as_str().unwrap_or_default();
-    for climb in ["/../../../../../../..", "/home/user/../../../../../../..", "/proc/1/root", "/proc/self/root/..", "/.sentinal/host/../../.."] {
+    for climb in [
+        "/../../../../../../..",
+        "/home/user/../../../../../../..",
+        "/proc/1/root",
+        "/proc/self/root/..",
+        "/.sentinal/host/../../..",
+    ] {
         must_not_give(&guest, &format!("{climb}{file}"), outside).await?;
     }
     // As a client might write it that wants to be misread.
-    for escaped in ["..%2f..%2f..%2f..%2f..", "%2e%2e/%2e%2e/%2e%2e/%2e%2e", "..%252f..%252f..", "....//....//....//", "..%5c..%5c..", "%c0%ae%c0%ae/%c0%ae%c0%ae"] {
+    for escaped in [
+        "..%2f..%2f..%2f..%2f..",
+        "%2e%2e/%2e%2e/%2e%2e/%2e%2e",
+        "..%252f..%252f..",
+        "....//....//....//",
+        "..%5c..%5c..",
+        "%c0%ae%c0%ae/%c0%ae%c0%ae",
+    ] {
         let target = format!("/download?sandbox_id={}&path=/home/user/{escaped}{}", guest.id(), percent_encoded(file));
         let answer = guest.client().get(&target).send().await?;
         ensure!(400 <= answer.status && answer.status < 500, "{escaped}: {}: {}", answer.status, answer.text());
@@ -91,7 +109,9 @@ async fn changing_link(ground: &Ground) -> Fact {
 
 async fn agent_secrets(ground: &Ground) -> Fact {
     let guest = ground.guest(json!({})).await?;
-    for path in ["/proc/1/mem", "/proc/1/maps", "/.sentinal/agent", "/.sentinal/host/agent.sock", "/etc/shadow", "/proc/1/fd/3"] {
+    for path in
+        ["/proc/1/mem", "/proc/1/maps", "/.sentinal/agent", "/.sentinal/host/agent.sock", "/etc/shadow", "/proc/1/fd/3"]
+    {
         let answer = guest.client().download(guest.id(), path).await?;
         ensure!(400 <= answer.status && answer.status < 500, "{path}: {}: {}", answer.status, answer.text());
     }
@@ -106,13 +126,15 @@ async fn agent_secrets(ground: &Ground) -> Fact {
 
 async fn no_file(ground: &Ground) -> Fact {
     let guest = ground.guest(json!({})).await?;
-    guest.shell("mkfifo pipe; ln -s /dev/zero zero; ln -s /proc/self/fd/0 descriptor; mkdir folder; ln -s folder way").await?.ok()?;
-    let not_files = ["pipe", "zero", "folder", "way", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/tty", "/proc/kmsg"];
+    guest
+        .shell("mkfifo pipe; ln -s /dev/zero zero; ln -s /proc/self/fd/0 descriptor; mkdir folder; ln -s folder way")
+        .await?
+        .ok()?;
+    let not_files =
+        ["pipe", "zero", "folder", "way", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/tty", "/proc/kmsg"];
     for path in not_files {
-        let answers: [Result<_>; 2] = [
-            guest.client().download(guest.id(), path).await,
-            guest.client().upload(guest.id(), path, "x").await,
-        ];
+        let answers: [Result<_>; 2] =
+            [guest.client().download(guest.id(), path).await, guest.client().upload(guest.id(), path, "x").await];
         for answer in answers {
             let answer = answer?;
             ensure!(400 <= answer.status && answer.status < 500, "{path}: {}: {}", answer.status, answer.text());

@@ -122,10 +122,7 @@ pub(crate) const ATTEMPTS: [Attempt; 70] = [
     row("namespaces", "names_the_host", Both, NAMESPACES),
     row("namespaces", "reads_shared_memory_of_the_host", Both, "an IPC namespace and a /dev/shm of its own"),
     row("namespaces", "changes_its_cgroup", Both, "no file of the cgroups can be opened for writing"),
-    weak(
-        row("namespaces", "has_the_host_run_a_program_when_a_cgroup_is_empty", Root, NAMESPACES),
-        Weak::HoleIfBuiltIn,
-    ),
+    weak(row("namespaces", "has_the_host_run_a_program_when_a_cgroup_is_empty", Root, NAMESPACES), Weak::HoleIfBuiltIn),
     row("kernel", "opens_a_device_of_the_host", Both, "a /dev of its own, and device files work nowhere else"),
     gvisor(
         weak(row("kernel", "opens_the_file_system_device", Both, "a /dev of its own"), Weak::HoleIfBuiltIn),

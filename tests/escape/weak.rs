@@ -27,7 +27,8 @@ pub(crate) struct Shown {
 /// Runs every attempt there that does no harm.
 pub(crate) async fn run(outside: &Outside) -> Result<Shown> {
     let folder = tempfile::Builder::new().prefix("snt-weak-").tempdir_in("/var/tmp")?;
-    let (script, programs, point) = (folder.path().join("weak.sh"), folder.path().join("inside"), folder.path().join("outside"));
+    let (script, programs, point) =
+        (folder.path().join("weak.sh"), folder.path().join("inside"), folder.path().join("outside"));
     fs::write(&script, SCRIPT)?;
     fs::create_dir(&programs)?;
     fs::create_dir(&point)?;
@@ -62,7 +63,8 @@ fn was_touched(said: &str) -> Result<(), String> {
     let last = said.lines().last().unwrap_or_default();
     let touched = serde_json::from_str::<Value>(last).map(|last| last["touched"].to_string()).unwrap_or_default();
     // Its signals, and its sockets with a path, without one, and with a port.
-    let missing = ["signal", "connection 2", "connection 3", "connection 4"].into_iter().find(|word| !touched.contains(word));
+    let missing =
+        ["signal", "connection 2", "connection 3", "connection 4"].into_iter().find(|word| !touched.contains(word));
     missing.map_or(Ok(()), |word| Err(format!("the canary did not notice {word:?}, only {touched}")))
 }
 

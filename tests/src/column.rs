@@ -71,7 +71,9 @@ impl Column {
         }
         match self {
             Self::Gvisor if find_program("runsc").is_none() => Ok(Some(Missing::Runsc.why().to_owned())),
-            Self::Native if !Path::new("/dev/loop-control").exists() => Ok(Some("there are no loop devices".to_owned())),
+            Self::Native if !Path::new("/dev/loop-control").exists() => {
+                Ok(Some("there are no loop devices".to_owned()))
+            }
             Self::Native if !knows_flag("--allow-shared-kernel").await? => {
                 Ok(Some("this server has no engine of that name yet".to_owned()))
             }

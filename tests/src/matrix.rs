@@ -3,7 +3,12 @@
 //! The closing line is the one that every test runner of this workspace ends with, so that whoever counts tests
 //! counts these too. A cell that was not tried is never a pass: it is printed with its reason.
 
-use std::{collections::{BTreeMap, BTreeSet}, io::Write, process::ExitCode, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    process::ExitCode,
+    time::Duration,
+};
 
 /// What became of one row in one column.
 #[derive(Debug, Clone, PartialEq, Eq)]

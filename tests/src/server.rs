@@ -98,10 +98,11 @@ impl Server {
                 (commands::node(sentinal, &self.binaries.agent, images, &self.place), &self.options.node)
             }
         };
-        command.args(more).envs(self.options.env.iter().map(|(name, value)| (name, value)));
+        command.args(more);
         if role == Role::Node {
             command = wrapped(command, &self.options.node_wrapper);
         }
+        command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
         let child = spawn(command, &self.place.log(role))?;
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
         children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
