@@ -28,7 +28,8 @@ mod table;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // More than cores: looking at the host and comparing large files keeps a thread from everything else.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_all().build();
     let words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     runtime.map_or(ExitCode::FAILURE, |runtime| runtime.block_on(runner::run(words)))
 }

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::{restarts::DEADLINE, scene::Stage};
 
 /// Begun during one disturbance, at most.
-const ATTEMPTS_MAX: usize = 12;
+const ATTEMPTS_MAX: usize = 6;
 const PAUSE: Duration = Duration::from_millis(150);
 
 /// Does something again and again until the disturbance is over; what came of each.

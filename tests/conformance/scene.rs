@@ -126,6 +126,7 @@ async fn afterwards(stage: Stage, beats: u64) -> Fact {
     let Stage { server, neighbour, .. } = stage;
     neighbour.unharmed(beats).await.with_context(|| server.place().log_tails())?;
     Arc::try_unwrap(neighbour).ok().context("a part holds on to the neighbour")?.gone().await?;
+    server.sweep().await?;
     server.clean().await
 }
 

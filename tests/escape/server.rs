@@ -52,7 +52,9 @@ async fn link_to_the_host(ground: &Ground, outside: &Outside) -> Fact {
     for (number, target) in targets.iter().enumerate() {
         guest.shell(&format!("ln -s {target} link-{number}")).await?.ok()?;
         must_not_give(&guest, &format!("/home/user/link-{number}"), outside).await?;
-        // What is written through it is written inside, or nowhere.
+    }
+    // What is written through one is written inside, or nowhere.
+    for number in 0..targets.len() {
         guest.client().upload(guest.id(), &format!("/home/user/link-{number}"), "from inside").await?;
     }
     ensure!(fs::read_to_string(&file)? == outside.secret(), "the host's file was written");
@@ -109,11 +111,19 @@ async fn changing_link(ground: &Ground) -> Fact {
 
 async fn agent_secrets(ground: &Ground) -> Fact {
     let guest = ground.guest(json!({})).await?;
-    for path in
-        ["/proc/1/mem", "/proc/1/maps", "/.sentinal/agent", "/.sentinal/host/agent.sock", "/etc/shadow", "/proc/1/fd/3"]
-    {
+    for path in [
+        "/proc/1/mem",
+        "/proc/1/maps",
+        "/proc/1/stack",
+        "/.sentinal/agent",
+        "/.sentinal/host/agent.sock",
+        "/etc/shadow",
+        "/proc/1/fd/3",
+    ] {
         let answer = guest.client().download(guest.id(), path).await?;
-        ensure!(400 <= answer.status && answer.status < 500, "{path}: {}: {}", answer.status, answer.text());
+        // On gVisor some of these are files without a size, of which nothing is given.
+        let is_nothing = answer.status == 200 && answer.body.is_empty();
+        ensure!(is_nothing || (400..500).contains(&answer.status), "{path}: {}: {}", answer.status, answer.text());
     }
     let environment = guest.client().download(guest.id(), "/proc/1/environ").await?;
     let is_token = |word: &str| 64 <= word.len() && word.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -125,8 +125,8 @@ pub(crate) const ATTEMPTS: [Attempt; 70] = [
     weak(row("namespaces", "has_the_host_run_a_program_when_a_cgroup_is_empty", Root, NAMESPACES), Weak::HoleIfBuiltIn),
     row("kernel", "opens_a_device_of_the_host", Both, "a /dev of its own, and device files work nowhere else"),
     gvisor(
-        weak(row("kernel", "opens_the_file_system_device", Both, "a /dev of its own"), Weak::HoleIfBuiltIn),
-        "its /dev/fuse is its own kernel's",
+        weak(row("kernel", "opens_a_device_that_a_program_drives", Both, "a /dev of its own"), Weak::HoleIfBuiltIn),
+        "its /dev/fuse and /dev/net/tun are its own kernel's",
     ),
     gvisor(
         row("kernel", "changes_a_setting_of_the_kernel", Both, READ_ONLY_PROC),

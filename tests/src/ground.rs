@@ -70,6 +70,7 @@ impl Ground {
     pub async fn close(self) -> Result<()> {
         let parts = Arc::try_unwrap(self.0).ok().context("a row holds on to its server after its end")?;
         parts.neighbour.gone().await?;
+        parts.server.sweep().await?;
         parts.server.clean().await
     }
 }

@@ -13,9 +13,10 @@ use anyhow::{Context, Result, ensure};
 use hyper::Method;
 use rand::TryRngCore as _;
 
-use crate::{Binaries, Client, Leaks, Place, Role, commands, detect, eventually, guardian::Guardian, skipped};
+use crate::{Binaries, Client, Leaks, Place, Role, Sandbox, commands, detect, eventually, guardian::Guardian, skipped};
 
-const READY_DEADLINE: Duration = Duration::from_mins(1);
+/// An engine whose probe failed, because the machine was too busy for it, is probed again after a minute.
+const READY_DEADLINE: Duration = Duration::from_mins(4);
 const CLEAN_DEADLINE: Duration = Duration::from_mins(1);
 
 /// What a server is started with besides the usual.
@@ -156,6 +157,17 @@ impl Server {
     /// Where it keeps everything.
     pub const fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Destroys what tests have left that gave up half-way, so that whatever is still there afterwards is the product's.
+    pub async fn sweep(&self) -> Result<()> {
+        let client = self.client()?;
+        let all: Vec<Sandbox> = client.list("/sandbox").await?;
+        for sandbox in all.iter().filter(|sandbox| ["pending", "running", "paused"].contains(&sandbox.state.as_str())) {
+            let answer = client.destroy(&sandbox.id).await?;
+            ensure!([200, 404].contains(&answer.status), "{}: {}", answer.status, answer.text());
+        }
+        Ok(())
     }
 
     /// Waits until nothing of any sandbox is left on the host.

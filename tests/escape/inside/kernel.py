@@ -10,7 +10,7 @@ from trying import allowed, attempt, call, first, make_node, opens_for_writing, 
 
 # Character devices by what they are.
 DEVICES = {"mem": (1, 1), "kmem": (1, 2), "port": (1, 4), "kmsg": (1, 11), "loop-control": (10, 237),
-           "kvm": (10, 232), "net/tun": (10, 200), "vhost-net": (10, 238), "vhost-vsock": (10, 241), "rtc0": (252, 0),
+           "kvm": (10, 232), "vhost-net": (10, 238), "vhost-vsock": (10, 241), "rtc0": (252, 0),
            "snapshot": (10, 231), "userfaultfd": (10, 126), "uinput": (10, 223), "autofs": (10, 235), "nvram": (10, 144)}
 
 
@@ -28,12 +28,14 @@ def opens_a_device_of_the_host():
 
 
 @attempt("kernel")
-def opens_the_file_system_device():
+def opens_a_device_that_a_program_drives():
     def opened(path):
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
         return f"{path} is open"
 
-    return first(lambda: opened("/dev/fuse"), lambda: opened(make_node("/tmp/fuse", stat.S_IFCHR, (10, 229))))
+    return first(lambda: opened("/dev/fuse"), lambda: opened("/dev/net/tun"),
+                 lambda: opened(make_node("/tmp/fuse", stat.S_IFCHR, (10, 229))),
+                 lambda: opened(make_node("/tmp/tun", stat.S_IFCHR, (10, 200))))
 
 
 @attempt("kernel")

@@ -92,10 +92,18 @@ def reads_the_agent_s_secrets():
         """The agent wipes it from where the kernel shows it, and may leave the rest."""
         return "its token" if re.search(rb"[0-9a-f]{64}", reads("/proc/1/environ") + reads("/proc/1/cmdline")) else None
 
-    return first(token, maps, remote,
-                 lambda: f"its descriptors: {os.listdir('/proc/1/fd')}" if os.listdir("/proc/1/fd") else None,
-                 lambda: f"its stack: {reads('/proc/1/stack')}", lambda: f"its call: {reads('/proc/1/syscall')}",
-                 lambda: "its program: " + os.readlink("/proc/1/exe") + str(len(reads("/proc/1/exe"))))
+    def descriptor(name):
+        path = f"/proc/1/fd/{name}"
+        if int(name) < 3 or os.readlink(path) == "/dev/null":
+            return None
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+        return f"its descriptor {name}, {os.readlink(path)}"
+
+    def descriptors():
+        return first(*[lambda n=n: descriptor(n) for n in os.listdir("/proc/1/fd")])
+
+    return first(token, maps, remote, descriptors,
+                 lambda: f"its stack: {reads('/proc/1/stack')}", lambda: f"its call: {reads('/proc/1/syscall')}")
 
 
 @attempt("processes", "user")
