@@ -87,6 +87,7 @@ impl Matrix {
     }
 
     /// Fills in a cell and says so at once, for whoever watches.
+    #[expect(clippy::too_many_arguments, reason = "a cell of a table: where, what and how long")]
     pub fn set(&mut self, group: &str, name: &str, column: &'static str, cell: Cell, took: Option<Duration>) {
         self.announce(group, name);
         let seconds = took.map_or_else(String::new, |took| format!(" ({:.1} s)", took.as_secs_f64()));
@@ -152,7 +153,7 @@ impl Matrix {
         let labels: Vec<String> = self.rows.iter().map(|row| format!("{}: {}", row.group, row.name)).collect();
         let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or_default();
         let line = |label: &str, cells: Vec<&str>| {
-            let cells: String = cells.iter().map(|cell| format!(" {cell:<8}")).collect();
+            let cells = cells.iter().fold(String::new(), |line, cell| format!("{line} {cell:<8}"));
             format!("{} | {label:<width$} |{}", self.title, cells).trim_end().to_owned()
         };
         let head = line("", self.columns.clone());
@@ -204,6 +205,17 @@ impl Row {
 /// On standard output, past every capture. Nobody to read it is no reason to stop.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Whether the long tables are wanted, as `make soak` does; says so where they are not.
+pub fn is_wanted(suite: &str) -> bool {
+    let wanted = std::env::var_os("SENTINAL_SUITES").is_some();
+    if !wanted {
+        let line = format!("SKIPPED: the {suite} table runs in `make soak` (or with SENTINAL_SUITES=1)");
+        // Nobody listens: then nobody misses it.
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes());
+    }
+    wanted
 }
 
 #[cfg(test)]

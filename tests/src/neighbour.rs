@@ -82,7 +82,7 @@ impl Neighbour {
         ensure!(heart.state == "running", "its heart has stopped: {heart:?}");
         let state = self.guest.shell("cat secret; cat signals 2>/dev/null; ls | tr '\\n' ' '").await?;
         let kept = format!("{}beat secret ", self.secret);
-        let said = state.stdout.clone().unwrap_or_default().replace("beat.new ", "");
+        let said = state.stdout.unwrap_or_default().replace("beat.new ", "");
         ensure!(said == kept, "what is its own has changed: {said:?} instead of {kept:?}");
         Ok(())
     }

@@ -35,7 +35,7 @@ fn content(folder: &Path) -> Result<String> {
             all += &content(&path)?;
         } else if path.extension().is_some_and(|kind| kind == "rs" || kind == "py") {
             let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            all += &format!("\nfile {name}\n{}", fs::read_to_string(&path)?);
+            all.extend(["\nfile ", name.as_ref(), "\n", &fs::read_to_string(&path)?]);
         }
     }
     Ok(all)
