@@ -1,6 +1,9 @@
 //! Every promise of SECURITY.md names tests that try to break it, and those are there.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -26,27 +29,30 @@ fn named(tried_by: &str) -> Vec<(String, Vec<String>)> {
     tried_by.split(';').map(place).collect()
 }
 
-/// All that is in the files of a folder.
-fn content(folder: &Path) -> Result<String> {
-    let mut all = String::new();
+/// What a test looks like, in each of the kinds there are.
+const TESTS: [&str; 6] = ["#[test]", "#[tokio::test]", "light(", "heavy(", "@attempt(", "part("];
+
+/// The programs of a folder and of those beneath it: path and text.
+fn programs(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         if path.is_dir() {
-            all += &content(&path)?;
+            found.extend(programs(&path)?);
         } else if path.extension().is_some_and(|kind| kind == "rs" || kind == "py") {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            all.extend(["\nfile ", name.as_ref(), "\n", &fs::read_to_string(&path)?]);
+            let text = fs::read_to_string(&path)?;
+            found.push((path, text));
         }
     }
-    Ok(all)
+    Ok(found)
 }
 
-/// Whether a group of tests has this name: a file, or a group of attempts, with something in it that can fail.
-fn is_there(content: &str, name: &str) -> bool {
-    let file = content.split("\nfile ").find(|file| file.lines().next() == Some(name));
-    let words = ["#[test]", "#[tokio::test]", "light(", "heavy(", "@attempt(", "part("];
-    let in_a_file = file.is_some_and(|file| words.iter().any(|word| file.contains(word)));
-    in_a_file || content.contains(&format!("GROUP: &str = \"{name}\""))
+/// Whether a group of tests has this name: a file, a folder or a group of attempts, with something that can fail.
+fn is_there(programs: &[(PathBuf, String)], name: &str) -> bool {
+    let is_named = |path: &Path| path.with_extension("").iter().any(|part| part == name);
+    let has_tests = |text: &str| TESTS.iter().any(|word| text.contains(word));
+    let group = format!("GROUP: &str = \"{name}\"");
+    programs.iter().any(|(path, text)| is_named(path) && has_tests(text) || text.contains(&group))
 }
 
 #[test]
@@ -57,14 +63,14 @@ fn every_promise_names_tests_that_are_there() -> Result<()> {
     let mut wrong = Vec::new();
     for [what, _, tried_by] in &promises {
         for (folder, names) in named(tried_by) {
-            let Ok(content) = content(&root().join(&folder)) else {
+            let Ok(programs) = programs(&root().join(&folder)) else {
                 wrong.push(format!("{what}: there is no folder {folder:?}"));
                 continue;
             };
-            if names.is_empty() && !content.contains("#[test]") && !content.contains("#[tokio::test]") {
+            if names.is_empty() && !programs.iter().any(|(_, text)| TESTS.iter().any(|word| text.contains(word))) {
                 wrong.push(format!("{what}: {folder} has no test"));
             }
-            let missing = names.iter().filter(|name| !is_there(&content, name));
+            let missing = names.iter().filter(|name| !is_there(&programs, name));
             wrong.extend(missing.map(|name| format!("{what}: {folder} has no tests named {name:?}")));
         }
     }
