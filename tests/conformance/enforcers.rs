@@ -10,10 +10,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use rustix::process::Signal;
-use sentinal_tests::{Column, Execution, Fact, Guest, NewExecution, Options, Role, Skip, soon};
-use serde_json::{Value, json};
+use sentinal_tests::{Column, Execution, Fact, Guest, NewExecution, Options, Role, soon};
+use serde_json::json;
 
 use crate::{
     clock::{Clock, Speed},
@@ -62,16 +62,6 @@ fn node_stands_still(_: Column) -> Result<Options> {
     Clock::of(Role::Node, Speed::Slow)?.options()
 }
 
-/// A sandbox with such a limit; a [`Skip`] where the server does not know it yet.
-async fn limited(stage: &Stage, limit: Value) -> Result<Guest> {
-    match stage.guest(limit.clone()).await {
-        Err(error) if error.root_cause().to_string().contains("unknown field \\\"idle_timeout") => {
-            bail!(Skip("this server has no idle timeout yet".to_owned()))
-        }
-        guest => guest,
-    }
-}
-
 /// From now on nothing in it runs, the agent neither.
 fn freeze(guest: &Guest) -> Fact {
     let all = guest.host_processes();
@@ -96,14 +86,14 @@ async fn is_recorded(stage: &Stage, guest: &Guest, outcome: &str) -> Fact {
 }
 
 async fn frozen_ttl(stage: Stage) -> Fact {
-    let guest = limited(&stage, json!({"ttl": TTL_SECONDS})).await?;
+    let guest = stage.guest(json!({"ttl": TTL_SECONDS})).await?;
     freeze(&guest)?;
     stage.meanwhile().await?;
     is_recorded(&stage, &guest, "expired").await
 }
 
 async fn frozen_idle_timeout(stage: Stage) -> Fact {
-    let guest = limited(&stage, json!({"idle_timeout": 3})).await?;
+    let guest = stage.guest(json!({"idle_timeout": 3})).await?;
     freeze(&guest)?;
     stage.meanwhile().await?;
     is_recorded(&stage, &guest, "idle").await
@@ -125,7 +115,7 @@ async fn frozen_timeout(stage: Stage) -> Fact {
 }
 
 async fn unserved_ttl(stage: Stage) -> Fact {
-    let guest = limited(&stage, json!({"ttl": TTL_SECONDS})).await?;
+    let guest = stage.guest(json!({"ttl": TTL_SECONDS})).await?;
     busy(&guest).await?;
     freeze(&guest)?;
     stage.meanwhile().await?;
@@ -134,7 +124,7 @@ async fn unserved_ttl(stage: Stage) -> Fact {
 }
 
 async fn unserved_idle_timeout(stage: Stage) -> Fact {
-    let guest = limited(&stage, json!({"idle_timeout": TTL_SECONDS})).await?;
+    let guest = stage.guest(json!({"idle_timeout": TTL_SECONDS})).await?;
     freeze(&guest)?;
     stage.meanwhile().await?;
     disappears(&guest).await?;
@@ -142,7 +132,7 @@ async fn unserved_idle_timeout(stage: Stage) -> Fact {
 }
 
 async fn lonely_ttl(stage: Stage) -> Fact {
-    let guest = limited(&stage, json!({"ttl": TTL_SECONDS})).await?;
+    let guest = stage.guest(json!({"ttl": TTL_SECONDS})).await?;
     busy(&guest).await?;
     stage.meanwhile().await?;
     disappears(&guest).await?;
@@ -150,7 +140,7 @@ async fn lonely_ttl(stage: Stage) -> Fact {
 }
 
 async fn lonely_idle_timeout(stage: Stage) -> Fact {
-    let guest = limited(&stage, json!({"idle_timeout": TTL_SECONDS})).await?;
+    let guest = stage.guest(json!({"idle_timeout": TTL_SECONDS})).await?;
     stage.meanwhile().await?;
     disappears(&guest).await?;
     is_recorded(&stage, &guest, "idle").await

@@ -1,11 +1,11 @@
 //! The engines that the suites are run on, and what each promises by design.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
-    Binaries, Missing,
+    Missing,
     capability::{detect_host, find_program},
 };
 
@@ -74,16 +74,7 @@ impl Column {
             Self::Native if !Path::new("/dev/loop-control").exists() => {
                 Ok(Some("there are no loop devices".to_owned()))
             }
-            Self::Native if !knows_flag("--allow-shared-kernel").await? => {
-                Ok(Some("this server has no engine of that name yet".to_owned()))
-            }
             Self::Gvisor | Self::Native => Ok(None),
         }
     }
-}
-
-async fn knows_flag(flag: &str) -> Result<bool> {
-    let mut help = Command::new(&Binaries::find().await?.sentinal);
-    let help = help.args(["serve", "--help"]).output().context("ask the server for its flags")?;
-    Ok(String::from_utf8_lossy(&help.stdout).contains(flag))
 }
