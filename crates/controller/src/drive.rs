@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     context::Context,
     decide::{Action, Observed, Own, decide},
-    events, pause,
+    events, lease, pause,
     table::{Change, Entry},
 };
 
@@ -234,10 +234,15 @@ async fn dialled(agent: &Agent, is_booted: &Notify) -> Result<()> {
 }
 
 /// Listens for the agent of a running instance that an earlier server booted.
-async fn adopt(context: &Context, entry: &Entry) {
+async fn adopt(context: &Arc<Context>, entry: &Entry) {
     let record = entry.record();
     match listen(context, entry, &record).await {
-        Ok(_) => tracing::info!(sandbox = %record.id, "sandbox adopted"),
+        Ok(agent) => {
+            // This server counts from now on. An agent that went on counting would end the sandbox first, which would
+            // look like a failure.
+            lease::begin_anew(context, &record, agent);
+            tracing::info!(sandbox = %record.id, "sandbox adopted");
+        }
         Err(error) => {
             tracing::warn!(sandbox = %record.id, ?error, "sandbox not adopted yet");
             sleep(RETRY_AFTER).await;

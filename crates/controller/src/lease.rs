@@ -6,8 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sentinal_agent_client::Agent;
 use sentinal_model::Phase;
 use sentinal_node_protocol::Keep;
+use sentinal_store::SandboxRecord;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{activity::Told, context::Context, table::Entry};
@@ -54,6 +56,17 @@ pub(crate) fn tell(context: &Arc<Context>, entry: &Arc<Entry>) {
             tracing::debug!(sandbox = %record.id, ?error, "node not told of a sandbox's use; it is told again");
         }
         entry.activity().told(told.map_or(Told::Nothing, |()| Told::Until(until)));
+    });
+}
+
+/// Has the agent count a sandbox's idle time from now on, as this server does, in the background.
+pub(crate) fn begin_anew(context: &Arc<Context>, record: &SandboxRecord, agent: Agent) {
+    let (Some(idle), id) = (record.spec.idle_timeout, record.id) else { return };
+    context.spawn(async move {
+        // One that does not take this ends its sandbox a little early.
+        if let Err(error) = agent.set_idle(idle).await {
+            tracing::debug!(sandbox = %id, %error, "agent not told that its idle time begins anew");
+        }
     });
 }
 

@@ -14,7 +14,7 @@ use crate::{
     api::Controller,
     context::Context,
     decide::Observed,
-    events,
+    events, lease,
     sandboxes::unknown,
     table::{Change, Entry},
 };
@@ -132,14 +132,9 @@ pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>) {
         context.metrics().engine_resumed(engine, asked.elapsed());
     }
     let agent = timeout(Duration::ZERO, entry.agent()).await.ok().flatten();
-    if let (Some(idle), Some(agent)) = (record.spec.idle_timeout, agent) {
-        // Its clock went on meanwhile. One that does not take this ends its sandbox a little early.
-        let own = Arc::clone(context);
-        own.spawn(async move {
-            if let Err(error) = agent.set_idle(idle).await {
-                tracing::debug!(sandbox = %record.id, %error, "agent not told that its idle time begins anew");
-            }
-        });
+    if let Some(agent) = agent {
+        // Its clock went on meanwhile.
+        lease::begin_anew(context, &record, agent);
     }
     entry.activity().touch();
     entry.observe(Observed::AsRecorded);
