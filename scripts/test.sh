@@ -57,10 +57,8 @@ tests() {
 }
 
 soak() {
-    export SENTINAL_CRASH_ROUNDS=$1 SENTINAL_SUITES=1
+    export SENTINAL_CRASH_ROUNDS=$1
     suite $(($1 * 60)) crash cargo test --workspace --locked --test crash -- --nocapture
-    step 2400 conformance cargo test --locked -p sentinal-tests --test conformance
-    step 2400 escape cargo test --locked -p sentinal-tests --test escape
     export SENTINAL_SANDBOXES=200
     suite 1800 room cargo test --workspace --locked --test hosts -- --nocapture room::
     export SENTINAL_SIM_SEEDS=$(($1 * 5000))

@@ -43,9 +43,6 @@ const NOTICED: (&str, &str) = ("canaries", "notice what reaches them");
 type Table = Arc<Mutex<Matrix>>;
 
 fn main() -> ExitCode {
-    if !sentinal_tests::matrix_is_wanted("escape") {
-        return ExitCode::SUCCESS;
-    }
     // More than cores: looking at the host and comparing large files keeps a thread from everything else.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_all().build();
     runtime.map_or(ExitCode::FAILURE, |runtime| runtime.block_on(run()))

@@ -35,7 +35,7 @@ pub use column::{Column, LostToOom};
 pub use form::{multipart, percent_encoded};
 pub use ground::{Ground, on};
 pub use leaks::Leaks;
-pub use matrix::{Cell, Matrix, Skip, is_wanted as matrix_is_wanted};
+pub use matrix::{Cell, Matrix, Skip};
 pub use neighbour::Neighbour;
 pub use place::Place;
 pub use poll::{eventually, soon};

@@ -207,17 +207,6 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Whether the long tables are wanted, as `make soak` does; says so where they are not.
-pub fn is_wanted(suite: &str) -> bool {
-    let wanted = std::env::var_os("SENTINAL_SUITES").is_some();
-    if !wanted {
-        let line = format!("SKIPPED: the {suite} table runs in `make soak` (or with SENTINAL_SUITES=1)");
-        // Nobody listens: then nobody misses it.
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes());
-    }
-    wanted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
