@@ -80,6 +80,15 @@ impl Client {
         self.request(Method::DELETE, &format!("/api/v1{path}"))
     }
 
+    /// One of the counts among the server's figures; zero if it has never been recorded. `series` is its name and labels as they are
+    /// shown.
+    pub async fn metric(&self, series: &str) -> Result<u64> {
+        let shown = self.request(Method::GET, "/metrics").send().await?.expect(200)?;
+        let value =
+            std::str::from_utf8(&shown.body)?.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(Ok(0), |value| value.parse().with_context(|| format!("{series}: {value:?} is no count")))
+    }
+
     /// A bare connection, for what no HTTP client would send.
     pub async fn connect(&self) -> Result<TcpStream> {
         let connecting = timeout(Duration::from_secs(5), TcpStream::connect(self.address)).await;

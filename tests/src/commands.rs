@@ -41,6 +41,11 @@ pub fn doctor(agent: &Path, images: &Path) -> Vec<OsString> {
     vec!["doctor".into(), "--json".into(), "--agent".into(), agent.into(), "--images".into(), images.into()]
 }
 
+/// The server's flag that keeps sandboxes ready.
+pub fn pool(pool: &str) -> [OsString; 2] {
+    ["--pool".into(), pool.into()]
+}
+
 /// Builds the default image into `images`, unless it is there.
 pub fn image_build(sentinal: &Path, images: &Path) -> Command {
     let mut command = Command::new(sentinal);

@@ -32,6 +32,8 @@ pub struct Options {
     pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
     /// Another image store.
     pub images: Option<PathBuf>,
+    /// Another agent.
+    pub agent: Option<PathBuf>,
     /// Where it keeps everything; a fresh folder unless given.
     pub place: Option<Place>,
 }
@@ -91,12 +93,22 @@ impl Server {
 
     /// Starts the process of one role.
     pub fn launch(&self, role: Role) -> Result<()> {
+        let more = match role {
+            Role::Serve => &self.options.serve,
+            Role::Node => &self.options.node,
+        };
+        self.launch_with(role, more)
+    }
+
+    /// Starts the process of one role with other arguments than the server's own.
+    pub fn launch_with(&self, role: Role, more: &[std::ffi::OsString]) -> Result<()> {
         let sentinal = &self.binaries.sentinal;
-        let (mut command, more) = match role {
-            Role::Serve => (commands::serve(sentinal, &self.place, self.address), &self.options.serve),
+        let mut command = match role {
+            Role::Serve => commands::serve(sentinal, &self.place, self.address),
             Role::Node => {
                 let images = self.options.images.as_ref().unwrap_or(&self.binaries.images);
-                (commands::node(sentinal, &self.binaries.agent, images, &self.place), &self.options.node)
+                let agent = self.options.agent.as_ref().unwrap_or(&self.binaries.agent);
+                commands::node(sentinal, agent, images, &self.place)
             }
         };
         command.args(more);

@@ -109,6 +109,11 @@ impl Agent {
         }
     }
 
+    /// Whether there is a connection at this moment, as far as this side has noticed.
+    pub fn is_connected(&self) -> bool {
+        self.link.current.borrow().is_some()
+    }
+
     /// Resolves when the sandbox is forgotten: no connection will come any more.
     pub async fn forgotten(&self) {
         self.link.stop.cancelled().await;
@@ -130,11 +135,16 @@ impl Agent {
         answer(client.forget(v1::ForgetRequest { execution_id: id.to_string() })).await.map(drop)
     }
 
+    /// Tells the agent when to end the sandbox by itself, counted from now.
+    pub async fn set_deadline(&self, remaining: Duration) -> Result<(), AgentError> {
+        let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
+        answer(client.set_deadline(v1::SetDeadlineRequest { remaining_ms: millis(remaining) })).await.map(drop)
+    }
+
     /// Counts the sandbox's idle time anew, with this timeout.
     pub async fn set_idle(&self, idle: Duration) -> Result<(), AgentError> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
-        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-        answer(client.set_idle(v1::SetIdleRequest { idle_ms })).await.map(drop)
+        answer(client.set_idle(v1::SetIdleRequest { idle_ms: millis(idle) })).await.map(drop)
     }
 
     /// Sends a signal to an execution's process group.
@@ -142,6 +152,10 @@ impl Agent {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
         answer(client.signal(v1::SignalRequest { execution_id: id.to_string(), signal })).await.map(drop)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An answer within the deadline, or what went wrong.

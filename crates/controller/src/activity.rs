@@ -15,8 +15,6 @@ use crate::table::Entry;
 /// The uses of one sandbox.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    /// How long it may be idle; `None`: until its ttl.
-    timeout: Option<Duration>,
     state: Mutex<State>,
     /// Counts how often the last use ended.
     rests: watch::Sender<u64>,
@@ -24,6 +22,8 @@ pub(crate) struct Activity {
 
 #[derive(Debug)]
 struct State {
+    /// How long it may be idle; `None`: until its ttl.
+    timeout: Option<Duration>,
     /// Up to when each may last.
     uses: BTreeMap<u64, Instant>,
     begun: u64,
@@ -53,9 +53,16 @@ pub(crate) struct Use {
 
 impl Activity {
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
-        let state =
-            State { uses: BTreeMap::new(), begun: 0, used_at: Instant::now(), closed: false, told: Told::Nothing };
-        Self { timeout, state: Mutex::new(state), rests: watch::Sender::new(0) }
+        let (uses, used_at) = (BTreeMap::new(), Instant::now());
+        let state = State { timeout, uses, begun: 0, used_at, closed: false, told: Told::Nothing };
+        Self { state: Mutex::new(state), rests: watch::Sender::new(0) }
+    }
+
+    /// From now on it may be idle for so long.
+    pub(crate) fn begin_anew(&self, timeout: Option<Duration>) {
+        let mut state = self.state();
+        state.timeout = timeout;
+        state.used_at = Instant::now();
     }
 
     /// Its idle time begins now.
@@ -66,7 +73,7 @@ impl Activity {
     /// How long until its idle timeout runs out; `None` while it is in use, or may be idle.
     pub(crate) fn idle_in(&self) -> Option<Duration> {
         let state = self.state();
-        if state.uses.is_empty() { Some(self.timeout?.saturating_sub(state.used_at.elapsed())) } else { None }
+        if state.uses.is_empty() { Some(state.timeout?.saturating_sub(state.used_at.elapsed())) } else { None }
     }
 
     /// Whenever the last use of one that may not be idle ends, from now on.
@@ -77,7 +84,7 @@ impl Activity {
     /// Lets nobody use it any more, if its idle timeout has run out.
     pub(crate) fn close_if_idle(&self) -> bool {
         let mut state = self.state();
-        let idle = self.timeout.is_some_and(|timeout| timeout <= state.used_at.elapsed());
+        let idle = state.timeout.is_some_and(|timeout| timeout <= state.used_at.elapsed());
         state.closed |= idle && state.uses.is_empty();
         state.closed
     }
@@ -113,9 +120,9 @@ impl Activity {
         let mut state = self.state();
         state.uses.remove(&number);
         state.used_at = Instant::now();
-        let rests = state.uses.is_empty();
+        let rests = state.uses.is_empty() && state.timeout.is_some();
         drop(state);
-        if rests && self.timeout.is_some() {
+        if rests {
             self.rests.send_modify(|count| *count = count.wrapping_add(1));
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sentinal_agent_client::Agents;
-use sentinal_model::{Clock, Error, Millis, Result};
+use sentinal_model::{Clock, Error, Millis, Pool, Result};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
 use sentinal_store::{Store, Write};
@@ -11,13 +11,17 @@ use sentinal_telemetry::Metrics;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{entropy::Entropy, live::LiveExecutions, observe::NodeState, outputs::OutputFiles, table::Table};
+use crate::{
+    entropy::Entropy, live::LiveExecutions, observe::NodeState, outputs::OutputFiles, pool::Pools, table::Table,
+};
 
 /// What the operator decided.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What the scheduler may choose from.
     pub policy: Policy,
+    /// What is kept booted for whoever asks; each of a shape of its own.
+    pub pools: Vec<Pool>,
 }
 
 /// What a controller is made of.
@@ -51,6 +55,8 @@ pub(crate) struct Context {
     pub(crate) live: LiveExecutions,
     /// What the node last said of itself.
     pub(crate) node_state: NodeState,
+    /// What callers and the keeper of the pools know of each other.
+    pub(crate) pools: Pools,
     /// Ends every task, leaving sandboxes as they are.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,

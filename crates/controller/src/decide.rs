@@ -1,5 +1,7 @@
 //! What to do next with a sandbox: a pure function.
 
+use std::time::Duration;
+
 use sentinal_model::{End, Failure, Millis, Phase};
 use sentinal_node_protocol::EndReason;
 use sentinal_store::SandboxRecord;
@@ -30,6 +32,8 @@ pub(crate) enum Action {
     WaitForNode,
     /// Listen for the agent of an instance that an earlier server booted.
     Adopt,
+    /// Make node and agent know its terms.
+    Tell,
     /// Place and boot the instance.
     Boot,
     /// Have the instance stop where it is.
@@ -48,6 +52,29 @@ pub(crate) enum Action {
 /// deadlines and ours are not the same clock.
 const EXPIRY_SLACK_MS: i64 = 500;
 
+/// How long a claimed one-shot lives before its node is told of its other terms: most are over before.
+const TELL_ONE_SHOT_AFTER: Duration = Duration::from_secs(1);
+
+/// What each enforcer of a sandbox's end has to know of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) expires_at: Millis,
+    pub(crate) idle_timeout: Option<Duration>,
+}
+
+/// Which terms the node and the agent know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Known {
+    pub(crate) node: Option<Terms>,
+    pub(crate) agent: Option<Terms>,
+}
+
+impl Terms {
+    pub(crate) const fn of(record: &SandboxRecord) -> Self {
+        Self { expires_at: record.expires_at, idle_timeout: record.spec.idle_timeout }
+    }
+}
+
 /// What this server itself knows of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Own {
@@ -59,6 +86,8 @@ pub(crate) struct Own {
     pub(crate) listening: bool,
     /// When its idle timeout runs out; `None` while it is in use, or may be idle.
     pub(crate) idle_at: Option<Millis>,
+    /// Which terms its other two enforcers know.
+    pub(crate) known: Known,
 }
 
 /// The next action for a sandbox.
@@ -87,8 +116,13 @@ pub(crate) fn decide(record: &SandboxRecord, observed: Observed, own: Own, now: 
         },
         Phase::Running(_) => match observed {
             Observed::AsRecorded | Observed::Paused if !own.listening => Action::Adopt,
-            Observed::Unknown | Observed::AsRecorded => Action::Wait(until(record, own)),
+            Observed::Unknown => Action::Wait(until(record, own)),
             Observed::Paused => Action::Resume,
+            Observed::AsRecorded => match tell_at(record, own.known) {
+                Some(at) if at <= now => Action::Tell,
+                Some(at) => Action::Wait(at.min(until(record, own))),
+                None => Action::Wait(until(record, own)),
+            },
             Observed::Absent | Observed::Partial => Action::Stop(End::Failed(Failure::Lost)),
             Observed::Ended(reason) => Action::Stop(end(reason, record, own, now)),
         },
@@ -108,6 +142,16 @@ fn until(record: &SandboxRecord, own: Own) -> Millis {
     own.idle_at.map_or(record.expires_at, |at| at.min(record.expires_at))
 }
 
+/// When node and agent are to be told of the sandbox's terms; `None` if they know them.
+fn tell_at(record: &SandboxRecord, known: Known) -> Option<Millis> {
+    let terms = Some(Terms::of(record));
+    match (known.node == terms, known.agent == terms) {
+        (true, true) => None,
+        (false, true) if record.one_shot => Some(record.created_at.after(TELL_ONE_SHOT_AFTER)),
+        (false, _) | (true, false) => Some(record.created_at),
+    }
+}
+
 /// Why a sandbox ended whose instance ended by itself.
 fn end(reason: EndReason, record: &SandboxRecord, own: Own, now: Millis) -> End {
     let over = |at: Millis| at.0.saturating_sub(EXPIRY_SLACK_MS) <= now.0;
@@ -124,8 +168,6 @@ fn end(reason: EndReason, record: &SandboxRecord, own: Own, now: Millis) -> End 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use sentinal_model::{
         Cpu, EngineChoice, EngineName, Generation, ImageName, Labels, NodeId, Placement, SandboxId, Spec, TenantId,
         limits,
@@ -134,7 +176,11 @@ mod tests {
     use super::*;
 
     const NOW: Millis = Millis(1_000_000);
-    const LISTENING: Own = Own { abandoned: false, silent: false, listening: true, idle_at: None };
+
+    fn listening(record: &SandboxRecord) -> Own {
+        let known = Known { node: Some(Terms::of(record)), agent: Some(Terms::of(record)) };
+        Own { abandoned: false, silent: false, listening: true, idle_at: None, known }
+    }
 
     fn placement() -> Placement {
         Placement { node: NodeId::local(), engine: EngineName::Gvisor, reason: "asked for".to_owned() }
@@ -162,6 +208,7 @@ mod tests {
             message: String::new(),
             token: [0; 32],
             one_shot: false,
+            pooled: None,
             created_at: Millis(0),
             expires_at: Millis(NOW.0 + ttl_left_ms),
             paused_at: None,
@@ -171,11 +218,8 @@ mod tests {
     }
 
     fn check(phase: Phase, observed: Observed, ttl_left_ms: i64, expect: Action) {
-        assert_eq!(
-            decide(&record(phase.clone(), ttl_left_ms), observed, LISTENING, NOW),
-            expect,
-            "{phase:?} {observed:?}"
-        );
+        let record = record(phase.clone(), ttl_left_ms);
+        assert_eq!(decide(&record, observed, listening(&record), NOW), expect, "{phase:?} {observed:?}");
     }
 
     #[test]
@@ -207,7 +251,7 @@ mod tests {
     fn a_running_sandbox_that_nobody_uses_is_ended() {
         let running = record(Phase::Running(placement()), 60_000);
         let check = |observed, idle_in_ms: i64, expect: Action| {
-            let own = Own { idle_at: Some(Millis(NOW.0 + idle_in_ms)), ..LISTENING };
+            let own = Own { idle_at: Some(Millis(NOW.0 + idle_in_ms)), ..listening(&running) };
             assert_eq!(decide(&running, observed, own, NOW), expect, "{observed:?} {idle_in_ms}");
         };
         check(Observed::AsRecorded, 0, Action::Stop(End::Idle));
@@ -248,8 +292,8 @@ mod tests {
 
     #[test]
     fn a_sandbox_whose_agent_leaves_executions_alive_is_ended() {
-        let own = Own { silent: true, ..LISTENING };
         let running = record(Phase::Running(placement()), 60_000);
+        let own = Own { silent: true, ..listening(&running) };
         let silent = Action::Stop(End::Failed(Failure::AgentSilent));
         assert_eq!(decide(&running, Observed::AsRecorded, own, NOW), silent);
         let oom = Observed::Ended(EndReason::Oom);
@@ -258,8 +302,8 @@ mod tests {
 
     #[test]
     fn what_does_not_run_yet_is_not_idle() {
-        let own = Own { idle_at: Some(Millis(0)), ..LISTENING };
         let booting = record(Phase::Booting(placement()), 60_000);
+        let own = Own { idle_at: Some(Millis(0)), ..listening(&booting) };
         assert_eq!(decide(&booting, Observed::AsRecorded, own, NOW), Action::Boot);
     }
 
@@ -280,8 +324,8 @@ mod tests {
 
     #[test]
     fn a_running_sandbox_of_an_earlier_server_is_adopted_when_the_node_knows_it() {
-        let own = Own { listening: false, ..LISTENING };
         let record = record(Phase::Running(placement()), 60_000);
+        let own = Own { listening: false, ..listening(&record) };
         assert_eq!(decide(&record, Observed::AsRecorded, own, NOW), Action::Adopt);
         assert_eq!(decide(&record, Observed::Unknown, own, NOW), Action::Wait(record.expires_at));
     }
@@ -289,9 +333,32 @@ mod tests {
     #[test]
     fn an_abandoned_one_shot_is_destroyed() {
         for phase in [Phase::Booting(placement()), Phase::Running(placement()), Phase::Paused(placement())] {
-            let action =
-                decide(&record(phase, 60_000), Observed::AsRecorded, Own { abandoned: true, ..LISTENING }, NOW);
-            assert_eq!(action, Action::Stop(End::Destroyed));
+            let record = record(phase, 60_000);
+            let own = Own { abandoned: true, ..listening(&record) };
+            assert_eq!(decide(&record, Observed::AsRecorded, own, NOW), Action::Stop(End::Destroyed));
         }
+    }
+
+    #[test]
+    fn node_and_agent_are_told_of_an_end_that_they_do_not_know() {
+        let check = |record: &SandboxRecord, node: bool, agent: bool, expect| {
+            let other = Terms { idle_timeout: Some(Duration::from_secs(1)), ..Terms::of(record) };
+            let terms = |known: bool| Some(if known { Terms::of(record) } else { other });
+            let own = Own { known: Known { node: terms(node), agent: terms(agent) }, ..listening(record) };
+            assert_eq!(decide(record, Observed::AsRecorded, own, NOW), expect, "{node} {agent}");
+        };
+        let mut claimed = record(Phase::Running(placement()), 60_000);
+        claimed.created_at = NOW;
+        check(&claimed, true, true, Action::Wait(claimed.expires_at));
+        for (node, agent) in [(false, true), (true, false), (false, false)] {
+            check(&claimed, node, agent, Action::Tell);
+        }
+        claimed.one_shot = true;
+        check(&claimed, false, false, Action::Tell);
+        check(&claimed, false, true, Action::Wait(NOW.after(TELL_ONE_SHOT_AFTER)));
+        claimed.created_at = Millis(NOW.0 - 1000);
+        check(&claimed, false, true, Action::Tell);
+        // Its own end comes first, told or not.
+        check(&record(Phase::Running(placement()), 0), false, false, Action::Stop(End::Expired));
     }
 }

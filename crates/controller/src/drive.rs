@@ -1,6 +1,6 @@
 //! One task per sandbox: carries out what `decide` says, until nothing is left of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sentinal_agent_client::{Agent, AgentError, Listen};
 use sentinal_model::{Code, End, Error, Event, Failure, Generation, Millis, Phase, Result, limits};
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     context::Context,
-    decide::{Action, Observed, Own, decide},
+    decide::{Action, Observed, Own, Terms, decide},
     events, lease, pause,
     table::{Change, Entry},
 };
@@ -51,11 +51,13 @@ pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
         let abandoned = *changes.abandoned.borrow_and_update();
         let silent = *changes.silent.borrow_and_update();
         let now = context.now();
-        let own = Own { abandoned, silent, listening: entry.is_listening(), idle_at: entry.idle_at(now) };
+        let (listening, known) = (entry.is_listening(), entry.known());
+        let own = Own { abandoned, silent, listening, idle_at: entry.idle_at(now), known };
         match decide(&record, observed, own, now) {
             Action::Wait(until) => changes.until(&context, until).await,
             Action::WaitForNode => changes.any().await,
             Action::Adopt => adopt(&context, &entry).await,
+            Action::Tell => tell_unless_changed(&context, &entry, &mut changes).await,
             Action::Boot => {
                 boots += 1;
                 let retry = if boots < BOOTS_MAX { Retry::Again } else { Retry::GiveUp };
@@ -71,13 +73,14 @@ pub(crate) async fn drive(context: Arc<Context>, entry: Arc<Entry>) {
             }
             // Somebody may have come to use it in this very moment.
             Action::Stop(End::Idle) if matches!(observed, Observed::Ended(_)) || entry.activity().close_if_idle() => {
-                stop(&context, &entry, End::Idle, None).await;
+                stop(&context, &entry, &record, (End::Idle, None)).await;
             }
             Action::Stop(End::Idle) => {}
-            Action::Stop(end) => stop(&context, &entry, end, message(end)).await,
+            Action::Stop(end) => stop(&context, &entry, &record, (end, message(end))).await,
             Action::Halt => halt(&context, &entry).await,
             Action::Forget => {
                 context.table.remove(record.id);
+                context.pools.wake();
                 return;
             }
         }
@@ -173,7 +176,7 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
     if entry.clear_doubt(context).await.is_err() || matches!(entry.record().phase, Phase::Running(_)) {
         return sleep(RETRY_AFTER).await;
     }
-    stop(context, entry, End::Failed(Failure::BootFailed), Some(message)).await;
+    stop(context, entry, &entry.record(), (End::Failed(Failure::BootFailed), Some(message))).await;
 }
 
 /// Places, listens, boots, waits for the agent, and writes down that it runs.
@@ -207,6 +210,10 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
         context.metrics().engine_booted(engine, asked.elapsed());
     }
     entry.activity().touch();
+    if record.pooled.is_none() {
+        // One for the pool is told once more: that it answers is what makes it ready.
+        entry.agent_knows(Terms::of(&record));
+    }
     let advanced = entry.advance(context, Event::Booted, Change::default()).await;
     // After the change: what the node said of it before is old.
     entry.observe(Observed::AsRecorded);
@@ -252,6 +259,18 @@ async fn adopt(context: &Arc<Context>, entry: &Entry) {
 
 /// Makes sure of the instance's folder and listens there for the agent.
 async fn listen(context: &Context, entry: &Entry, record: &SandboxRecord) -> Result<Agent> {
+    let socket_folder = place(context, entry, record).await?;
+    let listen = Listen { id: record.id, token: record.token, epoch: FIRST_EPOCH, socket_folder };
+    let agent = context.parts.agents.listen(listen).map_err(|error| {
+        let message = "the server cannot listen for the sandbox's agent; see the server's log";
+        Error::new(Code::Unavailable, message).with_source(&error)
+    })?;
+    entry.reach(agent.clone());
+    Ok(agent)
+}
+
+/// Has the node make sure of the sandbox's place and of its end.
+async fn place(context: &Context, entry: &Entry, record: &SandboxRecord) -> Result<PathBuf> {
     let engine = record.engine.ok_or_else(|| Error::new(Code::Internal, "the sandbox was never placed"))?;
     let place = Place {
         id: record.id,
@@ -265,19 +284,55 @@ async fn listen(context: &Context, entry: &Entry, record: &SandboxRecord) -> Res
         idle_timeout: record.spec.idle_timeout,
     };
     let socket_folder = context.node().place(place).await?;
-    let listen = Listen { id: record.id, token: record.token, epoch: FIRST_EPOCH, socket_folder };
-    let agent = context.parts.agents.listen(listen).map_err(|error| {
-        let message = "the server cannot listen for the sandbox's agent; see the server's log";
-        Error::new(Code::Unavailable, message).with_source(&error)
-    })?;
-    entry.reach(agent.clone());
-    Ok(agent)
+    entry.node_knows(Terms::of(record));
+    Ok(socket_folder)
 }
 
-/// Writes down that the sandbox shall end, until the store has it.
-async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, end: End, message: Option<String>) {
-    let event = events::sandbox_destroyed(&entry.record(), end, context.now());
-    let change = Change { message, event: Some(event) };
+/// Tells node and agent the sandbox's terms; leaves off as soon as something else may have to be done.
+async fn tell_unless_changed(context: &Context, entry: &Entry, changes: &mut Changes) {
+    let record = entry.record();
+    let told = tokio::select! {
+        told = tell(context, entry, &record) => told,
+        () = changes.until(context, record.expires_at) => return,
+    };
+    match told {
+        Ok(()) => context.pools.wake(),
+        Err(error) => {
+            tracing::warn!(sandbox = %record.id, ?error, "node and agent do not know the sandbox's terms yet");
+            changes.until(context, context.now().after(RETRY_AFTER)).await;
+        }
+    }
+}
+
+async fn tell(context: &Context, entry: &Entry, record: &SandboxRecord) -> Result<()> {
+    let terms = Terms::of(record);
+    if entry.known().node != Some(terms) {
+        place(context, entry, record).await?;
+    }
+    if entry.known().agent != Some(terms) {
+        let agent = entry.agent().await.ok_or_else(|| Error::new(Code::Unavailable, "the sandbox has no agent"))?;
+        tell_agent(context, entry, (&agent, terms)).await?;
+    }
+    Ok(())
+}
+
+/// Tells the agent when it has to end the sandbox by itself, and makes sure that it answers.
+pub(crate) async fn tell_agent(context: &Context, entry: &Entry, (agent, terms): (&Agent, Terms)) -> Result<()> {
+    let left = terms.expires_at.since(context.now()) + limits::AGENT_TTL_GRACE;
+    agent.set_deadline(left).await?;
+    if let Some(idle) = terms.idle_timeout {
+        agent.set_idle(idle).await?;
+    }
+    entry.agent_knows(terms);
+    Ok(())
+}
+
+/// Writes down that the sandbox shall end, until the store has it, unless `record` is not what it is any more.
+async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, record: &SandboxRecord, why: (End, Option<String>)) {
+    let (end, message) = why;
+    // Nobody's log tells of what was never somebody's.
+    let event = record.pooled.is_none().then(|| events::sandbox_destroyed(record, end, context.now()));
+    let change = Change { message, event, since: Some(record.generation) };
     if let Err(error) = entry.advance(context, Event::Stop(end), change).await {
         tracing::warn!(sandbox = %entry.record().id, ?error, "end of sandbox not written down yet");
         sleep(RETRY_AFTER).await;
@@ -300,7 +355,9 @@ async fn halt(context: &Arc<Context>, entry: &Arc<Entry>) {
         Ok(finished) => {
             if let (Some(engine), Phase::Finished(end)) = (record.engine, &finished.phase) {
                 context.metrics().engine_halted(engine, asked.elapsed());
-                context.metrics().sandbox_finished(Some(engine), *end);
+                if record.pooled.is_none() {
+                    context.metrics().sandbox_finished(Some(engine), *end);
+                }
             }
             tracing::info!(sandbox = %record.id, halt_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox destroyed");
         }

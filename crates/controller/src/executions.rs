@@ -10,12 +10,13 @@ use tokio::sync::oneshot;
 use crate::{
     activity::Use,
     api::{Controller, Execution, NewExecution},
+    begin::{Kind, begin},
     collect::{self, Job},
     context::Context,
     events, lease,
     live::Live,
     outputs::OutputFile,
-    sandboxes::{Kind, begin, not_running, running, unknown},
+    sandboxes::{not_running, running, unknown},
     spool::Spool,
     table::Entry,
 };

@@ -7,12 +7,14 @@
 //! - `drive` is one task per sandbox that carries those actions out until nothing is left of it;
 //! - `observe` watches the node, reconciles after every gap, and keeps its figures;
 //! - `pause` stops sandboxes where they are and lets them go on;
+//! - `pool` keeps sandboxes booted for whoever asks for their like;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
 
 mod activity;
 mod api;
+mod begin;
 mod collect;
 mod context;
 mod decide;
@@ -32,6 +34,7 @@ mod outputs;
 mod overdue;
 mod pause;
 mod place;
+mod pool;
 mod retention;
 mod sandboxes;
 mod spool;

@@ -47,7 +47,7 @@ impl Controller {
         tell: fn(&SandboxRecord, sentinal_model::Millis) -> NewEvent,
     ) -> Result<SandboxRecord> {
         let entry = self.entry(tenant, id).ok_or_else(|| unknown(id))?;
-        let change = Change { message: None, event: Some(tell(&entry.record(), self.context.now())) };
+        let change = Change { event: Some(tell(&entry.record(), self.context.now())), ..Change::default() };
         let (context, turning, wanted) = (Arc::clone(&self.context), Arc::clone(&entry), event.clone());
         let written = async move {
             turning.refuse(None);
@@ -111,7 +111,7 @@ async fn take_back(context: &Arc<Context>, entry: &Arc<Entry>, error: Error) {
     }
     entry.refuse(Some(error));
     let event = events::sandbox_resumed(&record, context.now());
-    let change = Change { message: None, event: Some(event) };
+    let change = Change { event: Some(event), ..Change::default() };
     if let Err(error) = entry.advance(context, Event::Resumed, change).await {
         tracing::warn!(sandbox = %record.id, ?error, "end of a pause not written down yet");
         return sleep(RETRY_AFTER).await;

@@ -1,22 +1,32 @@
 //! Asks the scheduler, with what the node has and what is promised on it.
 
-use sentinal_model::{Error, ImageName, Placement, Result, Spec};
+use sentinal_model::{EngineName, Error, ImageName, Placement, Result, Spec};
 use sentinal_node_protocol::{NodeView, Probe};
-use sentinal_scheduler::{EngineState, Node, Policy, Pressure, Request, Room, place};
+use sentinal_scheduler::{EngineState, Node, Policy, Pressure, Request, Room, Source, place};
 use sentinal_store::SandboxRecord;
 
 use crate::observe::Measured;
 
-/// Where a sandbox with this spec goes now. `promised`: the sandboxes that are not finished.
+/// What a choice is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    /// What the node said of itself.
+    pub(crate) measured: &'a Measured,
+    /// The engines on which one waits that fits.
+    pub(crate) warm: &'a [EngineName],
+    /// What the operator allows.
+    pub(crate) policy: Policy,
+}
+
+/// Where a sandbox with this spec comes from now. `promised`: what has room already.
 pub(crate) fn choose<'a>(
     spec: &Spec,
-    measured: Option<&Measured>,
+    offer: Offer<'_>,
     promised: impl Iterator<Item = &'a SandboxRecord>,
-    policy: Policy,
-) -> Result<Placement> {
-    let nodes: Vec<Node> = measured.map(|measured| node(measured, promised)).into_iter().collect();
+) -> Result<(Placement, Source)> {
+    let nodes = [node(offer, promised)];
     let request = Request { engine: spec.engine, cpu: spec.cpu, memory: spec.memory };
-    Ok(place(&request, &nodes, policy)?)
+    Ok(place(&request, &nodes, offer.policy)?)
 }
 
 /// Refuses an image that the node does not have.
@@ -30,14 +40,15 @@ pub(crate) fn check_image(image: &ImageName, view: &NodeView) -> Result<()> {
     Err(Error::invalid(format!("image {:?} does not exist; known are: {known}", image.as_str())))
 }
 
-fn node<'a>(measured: &Measured, promised: impl Iterator<Item = &'a SandboxRecord>) -> Node {
-    let view = &measured.view;
+fn node<'a>(offer: Offer<'_>, promised: impl Iterator<Item = &'a SandboxRecord>) -> Node {
+    let (measured, view) = (offer.measured, &offer.measured.view);
     let engine = |engine: &sentinal_node_protocol::EngineView| EngineState {
         name: engine.name,
         usable: match &engine.probe {
             Probe::Available { .. } => Ok(()),
             Probe::Unavailable { reason } => Err(reason.clone()),
         },
+        warm: offer.warm.contains(&engine.name),
     };
     Node { id: view.node.clone(), engines: view.engines.iter().map(engine).collect(), room: room(measured, promised) }
 }

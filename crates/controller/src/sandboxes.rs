@@ -3,22 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
-use sentinal_model::{Code, End, Error, Event, Generation, Phase, Placement, Result, SandboxId, Spec, TenantId};
-use sentinal_store::{Page, SandboxRecord, Write};
-use tokio::time::{Instant, sleep, timeout};
+use sentinal_model::{Code, End, Error, Event, Phase, Result, SandboxId, Spec, TenantId};
+use sentinal_store::{Page, SandboxRecord};
+use tokio::time::{Instant, timeout};
 
 use crate::{
     api::Controller,
-    context::Context,
-    decide::Observed,
-    drive, events,
-    observe::{Measured, describe},
-    place,
+    begin::{Kind, begin},
+    events,
     table::{Change, Entry},
 };
-
-/// How long to rest before the store is asked again.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// How long a destroy waits for the end before it answers `stopping`.
 const DESTROY_WAIT: Duration = Duration::from_secs(20);
@@ -56,7 +50,7 @@ impl Controller {
         let asked = Instant::now();
         let entry = self.entry(permit.tenant(), id).ok_or_else(|| unknown(id))?;
         let event = events::sandbox_destroyed(&entry.record(), End::Destroyed, self.context.now());
-        let change = Change { message: None, event: Some(event) };
+        let change = Change { event: Some(event), ..Change::default() };
         entry.advance(&self.context, Event::Stop(End::Destroyed), change).await?;
         let mut records = entry.records();
         let record = match timeout(DESTROY_WAIT, records.wait_for(|record| record.phase.is_finished())).await {
@@ -72,112 +66,6 @@ impl Controller {
         let entry = self.context.table.get(id).filter(|entry| entry.record().tenant == *tenant)?;
         (!entry.record().phase.is_finished()).then_some(entry)
     }
-}
-
-/// Whether a sandbox outlives the execution it is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Until its ttl or a destroy.
-    Kept,
-    /// Until its one execution has ended.
-    OneShot,
-}
-
-/// Places a sandbox, makes it durable, and starts driving it.
-pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec, kind: Kind) -> Result<Arc<Entry>> {
-    let asked = Instant::now();
-    let own = Own { tenant: tenant.clone(), kind, token: context.parts.entropy.token()? };
-    let known = context.node_state.view().ok();
-    let entry = if let Some(Ok(entry)) = known.map(|measured| placed(context, &measured, &spec, &own)) {
-        entry
-    } else {
-        // What is known may be old: ask before refusing.
-        let measured = describe(context).await?;
-        placed(context, &measured, &spec, &own)?
-    };
-    context.metrics().sandbox_placed(asked.elapsed());
-    let (own, new) = (Arc::clone(context), Arc::clone(&entry));
-    let acknowledged = async move {
-        match acknowledge(&own, &new).await {
-            Ok(()) => own.spawn(drive::drive(Arc::clone(&own), new)),
-            Err(error) => {
-                own.spawn(take_back(Arc::clone(&own), new));
-                return Err(error);
-            }
-        }
-        Ok(entry)
-    };
-    context.complete(acknowledged).await
-}
-
-/// Places a sandbox by these figures, with nobody in between.
-fn placed(context: &Arc<Context>, measured: &Measured, spec: &Spec, own: &Own) -> Result<Arc<Entry>> {
-    place::check_image(&spec.image, &measured.view)?;
-    let policy = context.parts.settings.policy;
-    context.table.insert_with(|promised| {
-        let placement = place::choose(spec, Some(measured), promised.iter().map(Arc::as_ref), policy)?;
-        Ok(Entry::new(new_record(context, spec.clone(), placement, own.clone())?, Observed::AsRecorded))
-    })
-}
-
-/// Writes a new sandbox down.
-async fn acknowledge(context: &Arc<Context>, entry: &Arc<Entry>) -> Result<()> {
-    let record = entry.record();
-    let writes =
-        vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record))), Write::Event(events::sandbox_created(&record))];
-    context.write(writes).await?;
-    context.metrics().sandbox_entered(record.phase.state(), record.engine);
-    Ok(())
-}
-
-/// A new sandbox whose caller was told that the store did not take it. It never was; or else it is in the store after
-/// all, and is ended like any other.
-async fn take_back(context: Arc<Context>, entry: Arc<Entry>) {
-    let record = entry.record();
-    loop {
-        match context.store().sandbox(record.id).await {
-            Ok(None) => return context.table.remove(record.id),
-            Ok(Some(_)) => break,
-            Err(error) => {
-                tracing::warn!(sandbox = %record.id, ?error, "not known yet whether the store has the sandbox");
-                sleep(RETRY_AFTER).await;
-            }
-        }
-    }
-    context.metrics().sandbox_entered(record.phase.state(), record.engine);
-    entry.abandon();
-    drive::drive(context, entry).await;
-}
-
-/// What makes a sandbox somebody's.
-#[derive(Clone)]
-struct Own {
-    tenant: TenantId,
-    kind: Kind,
-    token: [u8; 32],
-}
-
-fn new_record(context: &Context, spec: Spec, placement: Placement, own: Own) -> Result<SandboxRecord> {
-    let created_at = context.now();
-    let phase = Phase::Pending.on(Event::Placed(placement.clone())).map_err(|rejected| Error::internal(&rejected))?;
-    Ok(SandboxRecord {
-        id: context.parts.entropy.sandbox(),
-        tenant: own.tenant,
-        generation: Generation::FIRST,
-        phase,
-        expires_at: created_at.after(spec.ttl),
-        paused_at: None,
-        paused_for: Duration::ZERO,
-        spec,
-        node: Some(placement.node),
-        engine: Some(placement.engine),
-        engine_reason: placement.reason,
-        message: String::new(),
-        token: own.token,
-        one_shot: own.kind == Kind::OneShot,
-        created_at,
-        finished_at: None,
-    })
 }
 
 /// Waits until the sandbox runs. `Ok` with a pending record when `wait` is over; an error when it ended instead.

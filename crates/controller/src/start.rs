@@ -13,6 +13,7 @@ use crate::{
     drive, executions, lease,
     live::LiveExecutions,
     observe::{NodeState, observe},
+    pool::{self, Pools},
     retention,
     table::{Entry, Table},
 };
@@ -25,6 +26,7 @@ impl Controller {
             table: Table::default(),
             live: LiveExecutions::default(),
             node_state: NodeState::default(),
+            pools: Pools::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -39,6 +41,7 @@ impl Controller {
         context.spawn(observe(Arc::clone(&context)));
         context.spawn(lease::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
+        context.spawn(pool::keep(Arc::clone(&context)));
         Ok(Self { context })
     }
 
@@ -51,7 +54,9 @@ impl Controller {
 }
 
 async fn take_up(context: &Arc<Context>, record: SandboxRecord, executions: Vec<ExecutionRecord>) {
-    context.metrics().sandbox_entered(record.phase.state(), record.engine);
+    if record.pooled.is_none() {
+        context.metrics().sandbox_entered(record.phase.state(), record.engine);
+    }
     let entry = Entry::new(record, Observed::Unknown);
     context.table.insert(Arc::clone(&entry));
     executions::resume(context, &entry, executions).await;

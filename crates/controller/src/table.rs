@@ -10,11 +10,21 @@ use std::{
 };
 
 use sentinal_agent_client::Agent;
-use sentinal_model::{Code, Error, Event, Millis, Phase, Result, SandboxId};
+use sentinal_model::{Code, Error, Event, Generation, Millis, Phase, Result, SandboxId};
 use sentinal_store::{NewEvent, SandboxRecord, Write};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
-use crate::{activity::Activity, context::Context, decide::Observed, oom::OomKills};
+use crate::{
+    activity::Activity,
+    context::Context,
+    decide::{Known, Observed, Terms},
+    drive, events,
+    oom::OomKills,
+    pool::Owner,
+};
+
+/// How long the agent of a pooled sandbox may take to answer when it is claimed; a boot takes about as long.
+const ANSWER_DEADLINE: Duration = Duration::from_millis(500);
 
 /// One sandbox. Its record changes only through [`Entry::advance`], one change at a time, and only after the
 /// store has it.
@@ -28,6 +38,8 @@ pub(crate) struct Entry {
     activity: Activity,
     /// Why its last pause was taken back.
     refusal: Mutex<Option<Error>>,
+    known: Mutex<Known>,
+    taken: AtomicBool,
     changing: tokio::sync::Mutex<()>,
     oom_kills: OomKills,
     /// The last change may be in the store or not.
@@ -44,6 +56,8 @@ impl Entry {
             silent: watch::Sender::new(false),
             agent: watch::Sender::new(None),
             refusal: Mutex::default(),
+            known: Mutex::default(),
+            taken: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
             oom_kills: OomKills::default(),
             in_doubt: AtomicBool::new(false),
@@ -85,7 +99,11 @@ impl Entry {
         self.abandoned.subscribe()
     }
 
-    /// A one-shot's execution has ended or will never begin.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        *self.abandoned.borrow()
+    }
+
+    /// A one-shot's execution has ended or will never begin, or a pool has no use for the sandbox any more.
     pub(crate) fn abandon(&self) {
         self.abandoned.send_replace(true);
     }
@@ -138,6 +156,61 @@ impl Entry {
         agent.wait_for(Option::is_some).await.ok().and_then(|agent| agent.clone())
     }
 
+    /// The agent, if its connection stands at this moment.
+    pub(crate) fn connected_agent(&self) -> Option<Agent> {
+        self.agent.borrow().clone().filter(Agent::is_connected)
+    }
+
+    /// Which terms node and agent know.
+    pub(crate) fn known(&self) -> Known {
+        *self.lock_known()
+    }
+
+    pub(crate) fn node_knows(&self, terms: Terms) {
+        self.lock_known().node = Some(terms);
+    }
+
+    pub(crate) fn agent_knows(&self, terms: Terms) {
+        self.lock_known().agent = Some(terms);
+    }
+
+    fn lock_known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a pooled sandbox out of its pool, to be claimed or to be ended. Only one ever gets it.
+    pub(crate) fn take(&self) -> bool {
+        !self.taken.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Makes a pooled sandbox somebody's, if it still runs: the store first, then memory. After an error it is in doubt
+    /// whose it is.
+    pub(crate) async fn claim(&self, context: &Context, owner: Owner) -> Result<Claimed> {
+        let _one_at_a_time = self.changing.lock().await;
+        self.settle(context).await?;
+        let Some(claimed) = owner.of(&self.record()) else { return Ok(Claimed::Gone) };
+        let writes = vec![Write::Sandbox(Box::new(claimed.clone())), Write::Event(events::sandbox_created(&claimed))];
+        self.in_doubt.store(true, Ordering::Relaxed);
+        // Asked beside the commit: the one takes no longer for the other.
+        let (stored, answers) = tokio::join!(context.write(writes), self.answers(context, Terms::of(&claimed)));
+        stored?;
+        self.in_doubt.store(false, Ordering::Relaxed);
+        self.activity.begin_anew(claimed.spec.idle_timeout);
+        self.publish(context, claimed);
+        Ok(if answers { Claimed::Up } else { Claimed::Silent })
+    }
+
+    /// Tells the agent the sandbox's terms, and whether it answered.
+    async fn answers(&self, context: &Context, terms: Terms) -> bool {
+        let Some(agent) = self.connected_agent() else { return false };
+        let told = timeout(ANSWER_DEADLINE, drive::tell_agent(context, self, (&agent, terms))).await;
+        matches!(told, Ok(Ok(())))
+    }
+
     /// Moves the sandbox through its life: the store first, then memory. Answers the record as it is after that. Goes
     /// on to its end if the caller leaves.
     pub(crate) async fn advance(
@@ -154,6 +227,9 @@ impl Entry {
         let _one_at_a_time = self.changing.lock().await;
         self.settle(context).await?;
         let before = self.record();
+        if change.since.is_some_and(|since| since != before.generation) {
+            return Ok(before);
+        }
         let phase =
             before.phase.clone().on(event).map_err(|rejected| Error::new(Code::Conflict, rejected.to_string()))?;
         if phase == before.phase {
@@ -232,15 +308,29 @@ impl Entry {
         Ok(self.publish(context, after))
     }
 
+    /// What waits in a pool is counted there.
     fn publish(&self, context: &Context, after: SandboxRecord) -> Arc<SandboxRecord> {
         let (before, after) = (self.record(), Arc::new(after));
-        context.metrics().sandbox_left(before.phase.state(), before.engine);
-        if !after.phase.is_finished() {
+        if before.pooled.is_none() {
+            context.metrics().sandbox_left(before.phase.state(), before.engine);
+        }
+        if after.pooled.is_none() && !after.phase.is_finished() {
             context.metrics().sandbox_entered(after.phase.state(), after.engine);
         }
         self.record.send_replace(Arc::clone(&after));
         after
     }
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    /// It is theirs, and its agent answers.
+    Up,
+    /// It is theirs, but its agent does not answer.
+    Silent,
+    /// It ended before it was anybody's.
+    Gone,
 }
 
 /// What goes along with a change of phase.
@@ -250,6 +340,8 @@ pub(crate) struct Change {
     pub(crate) message: Option<String>,
     /// Written in the same transaction.
     pub(crate) event: Option<NewEvent>,
+    /// Only if the record is still of this generation: nothing has changed since it was decided on.
+    pub(crate) since: Option<Generation>,
 }
 
 /// All entries by id.
@@ -275,16 +367,17 @@ impl Table {
         self.lock().remove(&id);
     }
 
-    /// Inserts what `make` makes of the records that are there, with nobody in between: how room is promised once.
-    pub(crate) fn insert_with(
+    /// Decides with nobody in between: how room is promised once, and how a pooled sandbox is taken once. What was
+    /// decided on is in the table afterwards.
+    pub(crate) fn place_with<T>(
         &self,
-        make: impl FnOnce(&[Arc<SandboxRecord>]) -> Result<Arc<Entry>>,
-    ) -> Result<Arc<Entry>> {
+        place: impl FnOnce(&[Arc<Entry>]) -> Result<(Arc<Entry>, T)>,
+    ) -> Result<(Arc<Entry>, T)> {
         let mut entries = self.lock();
-        let records: Vec<_> = entries.values().map(|entry| entry.record()).collect();
-        let entry = make(&records)?;
+        let all: Vec<_> = entries.values().cloned().collect();
+        let (entry, told) = place(&all)?;
         entries.insert(entry.record().id, Arc::clone(&entry));
-        Ok(entry)
+        Ok((entry, told))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SandboxId, Arc<Entry>>> {

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use uuid::Uuid;
 
+use crate::Millis;
+
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -26,6 +28,12 @@ macro_rules! id {
             /// A fresh id: UUID version 7 (RFC 9562), so ids sort by time of creation.
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())
+            }
+
+            /// When it was generated, as the id itself says.
+            pub const fn generated_at(self) -> Millis {
+                let [a, b, c, d, e, f, ..] = *self.0.as_bytes();
+                Millis(i64::from_be_bytes([0, 0, a, b, c, d, e, f]))
             }
 
             /// The id made of these 16 bytes, for seeded tests and simulations.
@@ -84,6 +92,11 @@ impl TenantId {
     /// The tenant that exists from the first start.
     pub fn default_tenant() -> Self {
         Self(Arc::from("default"))
+    }
+
+    /// Nobody, whose everything is that has no owner yet. No key is ever nobody's.
+    pub fn nobody() -> Self {
+        Self(Arc::from(""))
     }
 
     /// A tenant by the name the store gave it.
@@ -160,6 +173,12 @@ mod tests {
     fn an_id_is_parsed_back_from_what_it_prints() {
         let id = SandboxId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_generated() {
+        let id: SandboxId = "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70".parse().unwrap();
+        assert_eq!(id.generated_at(), Millis(0x0190_f5c8_e4b0));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod guest_path;
 mod id;
 pub mod limits;
 mod phase;
+mod pool;
 mod quantity;
 mod spec;
 
@@ -23,5 +24,6 @@ pub use execution::{Command, Ended, ExecutionOutcome, Stream, Usage};
 pub use guest_path::{GuestPath, InvalidGuestPath};
 pub use id::{ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
+pub use pool::{InvalidPool, Pool};
 pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
 pub use spec::{ImageName, Labels, Spec};

@@ -125,6 +125,18 @@ pub const DISK_AVAILABLE_PERCENT_MIN: u64 = 3;
 /// Sandboxes of one node, whatever their size; the operator may say fewer.
 pub const SANDBOXES_PER_NODE_MAX: usize = 2000;
 
+/// Most pools of one server.
+pub const POOLS_MAX: usize = 16;
+/// Most sandboxes that one pool keeps ready.
+pub const POOL_SIZE_MAX: usize = 256;
+/// How long a pooled sandbox lives that nobody claims: its ttl, enforced like any other.
+pub const POOL_TTL: Duration = Duration::from_secs(2 * 3600);
+/// At which age a pooled sandbox is replaced by a fresh one.
+pub const POOL_AGE_MAX: Duration = Duration::from_secs(3600);
+/// What a pooled sandbox must have left of its ttl to be claimed: until its node and its agent know of another
+/// end, that is the end they keep to.
+pub const POOL_TTL_LEFT_MIN: Duration = Duration::from_secs(300);
+
 /// How long a boot may wait for its turn: a host boots a few at once.
 pub const BOOT_TURN_DEADLINE: Duration = Duration::from_secs(120);
 /// How long a boot may take, once it is its turn, before it is given up.

@@ -7,6 +7,8 @@
 //!     +------------------- Stop ------------------------------------------------------------> Finished
 //! ```
 //!
+//! `Claimed` gives one that runs and is nobody's to whoever asked for its like; it stays `Running`.
+//!
 //! `Booting` is written before anything is done on a host, `Stopping` before anything is undone, so a
 //! crash between two lines leaves a row that says what may exist. `Pending` means that nothing does.
 //! `Paused` and `Running` are written before an instance is stopped or goes on: what it does is made to follow.
@@ -124,6 +126,8 @@ pub enum Event {
     Paused,
     /// It shall go on.
     Resumed,
+    /// Somebody has it from now on, for this reason.
+    Claimed(String),
     /// It shall end, or has ended, for this reason.
     Stop(End),
     /// Nothing is left of it on its node.
@@ -150,19 +154,29 @@ impl Phase {
                 Ok(Self::Stopping(placement, end))
             }
             (Self::Running(placement), Event::Booted | Event::Resumed) => Ok(Self::Running(placement)),
+            (Self::Running(placement), Event::Claimed(reason)) => Ok(Self::Running(Placement { reason, ..placement })),
             (Self::Running(placement), Event::Paused) => Ok(Self::Paused(placement)),
             (Self::Paused(placement), Event::Resumed) => Ok(Self::Running(placement)),
             (Self::Paused(placement), Event::Paused) => Ok(Self::Paused(placement)),
             (Self::Stopping(placement, end), Event::Stop(_)) => Ok(Self::Stopping(placement, end)),
             (Self::Stopping(_, end), Event::Halted) => Ok(Self::Finished(end)),
             (Self::Finished(end), Event::Stop(_) | Event::Halted) => Ok(Self::Finished(end)),
-            (phase @ Self::Pending, event @ (Event::Booted | Event::Paused | Event::Resumed | Event::Halted))
-            | (phase @ Self::Booting(_), event @ (Event::Placed(_) | Event::Paused | Event::Resumed | Event::Halted))
+            (
+                phase @ Self::Pending,
+                event @ (Event::Booted | Event::Claimed(_) | Event::Paused | Event::Resumed | Event::Halted),
+            )
+            | (
+                phase @ Self::Booting(_),
+                event @ (Event::Placed(_) | Event::Claimed(_) | Event::Paused | Event::Resumed | Event::Halted),
+            )
             | (phase @ Self::Running(_), event @ (Event::Placed(_) | Event::Halted))
-            | (phase @ Self::Paused(_), event @ (Event::Placed(_) | Event::Booted | Event::Halted))
+            | (
+                phase @ Self::Paused(_),
+                event @ (Event::Placed(_) | Event::Booted | Event::Claimed(_) | Event::Halted),
+            )
             | (
                 phase @ (Self::Stopping(..) | Self::Finished(_)),
-                event @ (Event::Placed(_) | Event::Booted | Event::Paused | Event::Resumed),
+                event @ (Event::Placed(_) | Event::Booted | Event::Claimed(_) | Event::Paused | Event::Resumed),
             ) => Err(Rejected { phase: phase.state().as_str(), event: event.as_str() }),
         }
     }
@@ -203,6 +217,7 @@ impl Event {
             Self::Booted => "booted",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Claimed(_) => "claimed",
             Self::Stop(_) => "stopped",
             Self::Halted => "halted",
         }
@@ -274,6 +289,7 @@ mod tests {
         vec![
             Event::Placed(placement()),
             Event::Booted,
+            Event::Claimed("it was ready".to_owned()),
             Event::Paused,
             Event::Resumed,
             Event::Stop(End::Destroyed),
@@ -296,6 +312,17 @@ mod tests {
         let stopping = Phase::Running(placement()).on(Event::Stop(End::Expired)).unwrap();
         let finished = stopping.on(Event::Stop(End::Destroyed)).unwrap().on(Event::Halted).unwrap();
         assert_eq!(finished, Phase::Finished(End::Expired));
+    }
+
+    #[test]
+    fn only_what_runs_can_be_claimed_and_it_says_why_from_then_on() {
+        let claimed = || Event::Claimed("it was ready".to_owned());
+        for phase in phases() {
+            let running = phase == Phase::Running(placement());
+            assert_eq!(phase.clone().on(claimed()).is_ok(), running, "{phase:?}");
+        }
+        let claimed = Phase::Running(placement()).on(claimed()).unwrap();
+        assert_eq!(claimed, Phase::Running(Placement { reason: "it was ready".to_owned(), ..placement() }));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use tonic::{Response, Status};
 use crate::{
     Boot, EventStream, HostUsage, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place,
     client::connection::{Connection, Stub},
-    v1,
+    v1, wire,
 };
 
 /// How long a call may take that boots and halts nothing.
@@ -144,6 +144,7 @@ impl Node for UnixNode {
             room: answer.room.unwrap_or_default().into(),
             engines: answer.engines.into_iter().filter_map(|engine| engine.try_into().ok()).collect(),
             images: answer.images.into_iter().filter_map(|image| image.try_into().ok()).collect(),
+            agent_digest: wire::clean(&answer.agent_digest),
         })
     }
 

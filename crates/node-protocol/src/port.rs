@@ -133,6 +133,8 @@ pub struct NodeView {
     pub engines: Vec<EngineView>,
     /// The images it can boot.
     pub images: Vec<ImageView>,
+    /// Of the agent that a boot puts into a sandbox, `sha256:` and 64 digits; empty if it cannot be told.
+    pub agent_digest: String,
 }
 
 /// Changes with every start of the host.

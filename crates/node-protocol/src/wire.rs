@@ -25,6 +25,6 @@ fn invalid(field: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 /// Without control characters, and not too long for a log or an answer.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_CHARS_MAX).collect()
 }

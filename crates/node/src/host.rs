@@ -17,7 +17,7 @@ mod place;
 mod table;
 mod tombstones;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, sync::Arc};
 
 use sentinal_engine::{Engine, InstanceUsage};
 use sentinal_model::{Clock, EngineName, SandboxId};
@@ -29,7 +29,9 @@ use tokio_util::{
 };
 
 use crate::{
-    Blocking, Hardware, blocking,
+    Blocking, Hardware,
+    agent::AgentFile,
+    blocking,
     config::NodeParts,
     engines::{Engines, ProbedEngine},
     error::NodeError,
@@ -48,7 +50,7 @@ pub(crate) struct Host {
     images: Arc<dyn Images>,
     hardware: Arc<dyn Hardware>,
     blocking: Arc<dyn Blocking>,
-    pub(crate) agent: PathBuf,
+    agent: Arc<AgentFile>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) boot_id: HostBootId,
     pub(crate) events: broadcast::Sender<NodeEvent>,
@@ -61,7 +63,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(folder: StateFolder, agent: PathBuf, parts: NodeParts) -> Arc<Self> {
+    pub(crate) fn new(folder: StateFolder, agent: AgentFile, parts: NodeParts) -> Arc<Self> {
         let boots = Semaphore::new(parts.hardware.cores() * limits::BOOTS_PER_CORE * 1000);
         let (events, _) = broadcast::channel(limits::EVENTS_BEHIND_MAX);
         Arc::new(Self {
@@ -70,7 +72,7 @@ impl Host {
             images: parts.images,
             hardware: parts.hardware,
             blocking: parts.blocking,
-            agent,
+            agent: Arc::new(agent),
             clock: parts.clock,
             boot_id: parts.host_boot_id,
             events,
@@ -145,6 +147,12 @@ impl Host {
     pub(crate) async fn images(&self) -> Vec<ImageView> {
         let listed = self.ask_images(|images| images.list()).await;
         listed.inspect_err(|error| tracing::error!(?error, "images cannot be listed")).unwrap_or_default()
+    }
+
+    /// Which build of the agent the next sandbox is booted with; empty if that cannot be told.
+    pub(crate) async fn agent_digest(&self) -> String {
+        let agent = Arc::clone(&self.agent);
+        blocking::answer(self.blocking.as_ref(), move || agent.digest()).await.unwrap_or_default()
     }
 
     /// Asks the store of images, which blocks.

@@ -10,6 +10,7 @@
 //!
 //! Start at [`run_with`], then `host.rs`.
 
+mod agent;
 mod blocking;
 mod config;
 pub mod doctor;

@@ -59,6 +59,7 @@ impl Node for LocalNode {
             room: self.host.room().await.map_err(crossed)?,
             engines: self.host.engines.describe(),
             images: self.host.images().await,
+            agent_digest: self.host.agent_digest().await,
         })
     }
 

@@ -85,12 +85,15 @@ impl Record {
         Self { stage, ..self.clone() }
     }
 
-    /// Whether `place` asks for what was placed.
+    /// Whether `place` asks for what was placed, however long it is to live.
     pub(crate) fn is_of(&self, place: &Place) -> bool {
         let asked = (place.engine, &place.image, place.cpu, place.memory, place.disk);
-        let times = (place.expires_at, place.idle_timeout);
         asked == (self.engine, &self.image.name, self.cpu, self.memory, self.disk)
-            && times == (self.expires_at, self.idle_timeout)
+    }
+
+    /// Whether `place` asks for the end that it has.
+    pub(crate) fn ends_like(&self, place: &Place) -> bool {
+        (place.expires_at, place.idle_timeout) == (self.expires_at, self.idle_timeout)
     }
 }
 

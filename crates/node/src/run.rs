@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
+    agent::AgentFile,
     blocking::Threads,
     config::{NodeConfig, NodeParts},
     door::Door,
@@ -115,7 +116,7 @@ pub async fn run_with(
 /// The host, as far as its state folder says what it is.
 pub(crate) async fn host(config: &NodeConfig, parts: NodeParts) -> Result<Arc<Host>, StartError> {
     let folder = take_over(config).await.map_err(Cause::from)?;
-    Ok(Host::new(folder, config.agent.clone(), parts))
+    Ok(Host::new(folder, AgentFile::new(config.agent.clone()), parts))
 }
 
 /// Takes over what the node before left.

@@ -54,6 +54,7 @@ impl v1::node_server::Node for Service {
             room: Some(room.into()),
             engines: self.host.engines.describe().into_iter().map(Into::into).collect(),
             images: self.host.images().await.into_iter().map(Into::into).collect(),
+            agent_digest: self.host.agent_digest().await,
         }))
     }
 
@@ -132,13 +133,13 @@ mod tests {
     use sentinal_node_protocol::NodeEvent;
 
     use super::*;
-    use crate::{folder::StateFolder, limits::EVENTS_BEHIND_MAX, testing::Machine};
+    use crate::{agent::AgentFile, folder::StateFolder, limits::EVENTS_BEHIND_MAX, testing::Machine};
     use v1::node_server::Node as _;
 
     fn service(machine: &Machine) -> Service {
         let config = machine.config();
         let folder = StateFolder::hold(&config.state_folder, config.server).unwrap();
-        let host = Host::new(folder, config.agent, machine.parts());
+        let host = Host::new(folder, AgentFile::new(config.agent), machine.parts());
         Service { host, node_id: NodeId::local(), stop: CancellationToken::new() }
     }
 

@@ -9,5 +9,5 @@
 mod place;
 mod room;
 
-pub use place::{EngineState, NoPlace, Node, Overcommit, Policy, Request, place};
+pub use place::{EngineState, NoPlace, Node, Overcommit, Policy, Request, Source, place};
 pub use room::{Pressure, Room};

@@ -70,6 +70,17 @@ pub struct EngineState {
     pub name: EngineName,
     /// `Err` says why it cannot be used.
     pub usable: Result<(), String>,
+    /// Whether one that fits the request waits here, booted, for whoever asks.
+    pub warm: bool,
+}
+
+/// Where a sandbox comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It is to be booted.
+    Boot,
+    /// It waits, booted.
+    Pool,
 }
 
 /// Why nothing serves the request.
@@ -88,9 +99,9 @@ pub enum NoPlace {
     NoCapacity(Vec<(NodeId, String)>),
 }
 
-/// Places a sandbox: the strongest engine that is allowed, usable and has room, on the node with the most
-/// available memory.
-pub fn place(request: &Request, nodes: &[Node], policy: Policy) -> Result<Placement, NoPlace> {
+/// Places a sandbox: the strongest engine that is allowed, usable and has room, on a node where one that fits waits,
+/// else on the one with the most available memory. One that waits has its room already.
+pub fn place(request: &Request, nodes: &[Node], policy: Policy) -> Result<(Placement, Source), NoPlace> {
     let candidates = candidates(request.engine, policy)?;
     let mut unusable = Vec::new();
     let mut full = Vec::new();
@@ -102,10 +113,13 @@ pub fn place(request: &Request, nodes: &[Node], policy: Policy) -> Result<Placem
         }
         let (fitting, refused): (Vec<_>, Vec<_>) = usable
             .into_iter()
-            .map(|node| (node, node.room.refusal(request.cpu, request.memory, policy.overcommit)))
+            .map(|node| (node, node.room_for(request, engine).refusal(request.cpu, request.memory, policy.overcommit)))
             .partition(|(_, refusal)| refusal.is_none());
-        if let Some((node, _)) = fitting.into_iter().max_by_key(|(node, _)| node.room.memory_bytes_left()) {
-            return Ok(Placement { node: node.id.clone(), engine, reason: reason(request.engine, engine, &unusable) });
+        let best = |(node, _): &(&Node, _)| (node.source(engine) == Source::Pool, node.room.memory_bytes_left());
+        if let Some((node, _)) = fitting.into_iter().max_by_key(best) {
+            let source = node.source(engine);
+            let reason = reason(request.engine, engine, &unusable) + source.reason();
+            return Ok((Placement { node: node.id.clone(), engine, reason }, source));
         }
         full.extend(refused.into_iter().filter_map(|(node, refusal)| Some((node.id.clone(), refusal?))));
     }
@@ -146,7 +160,31 @@ fn reason(choice: EngineChoice, engine: EngineName, passed_over: &[(EngineName, 
     }
 }
 
+impl Source {
+    /// What the caller reads after the reason for the engine.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Boot => "",
+            Self::Pool => "; it was waiting in the warm pool",
+        }
+    }
+}
+
 impl Node {
+    /// Where a sandbox on this engine would come from.
+    fn source(&self, engine: EngineName) -> Source {
+        let warm = self.engines.iter().any(|state| state.name == engine && state.warm);
+        if warm { Source::Pool } else { Source::Boot }
+    }
+
+    /// What there is for the request: what one that waits for it holds is its own.
+    fn room_for(&self, request: &Request, engine: EngineName) -> Room {
+        match self.source(engine) {
+            Source::Boot => self.room,
+            Source::Pool => self.room.without(request.cpu, request.memory),
+        }
+    }
+
     /// Whether the engine can be used here, or why not.
     fn usable(&self, engine: EngineName) -> Result<(), String> {
         let state = self.engines.iter().find(|state| state.name == engine);
@@ -190,7 +228,7 @@ mod tests {
             id: NodeId::from_stored(name),
             engines: engines
                 .iter()
-                .map(|(name, usable)| EngineState { name: *name, usable: usable.map_err(str::to_owned) })
+                .map(|(name, usable)| EngineState { name: *name, usable: usable.map_err(str::to_owned), warm: false })
                 .collect(),
             room: Room {
                 cpu_milli_total: 2000,
@@ -214,7 +252,7 @@ mod tests {
     fn check(engine: EngineChoice, nodes: &[Node], expect: Result<(&str, EngineName), NoPlace>) {
         let placed = place(&request(engine), nodes, Policy::default());
         assert_eq!(
-            placed.as_ref().map(|placement| (placement.node.as_str(), placement.engine)),
+            placed.as_ref().map(|(placement, _)| (placement.node.as_str(), placement.engine)),
             expect.as_ref().map(|place| *place)
         );
     }
@@ -234,7 +272,7 @@ mod tests {
             &[node("a", &[(EngineName::Gvisor, Ok(())), (EngineName::Firecracker, Err("no /dev/kvm"))])],
             Policy::default(),
         );
-        let reason = placed.unwrap().reason;
+        let reason = placed.unwrap().0.reason;
         assert_eq!(
             reason,
             "gvisor is the strongest engine that can be used; firecracker: no /dev/kvm; kata: not part of this node"
@@ -262,6 +300,36 @@ mod tests {
         let mut roomy = node("b", &[(EngineName::Gvisor, Ok(()))]);
         roomy.room.memory_bytes_available = 7 * GIB;
         check(EngineChoice::Auto, &[node("a", &[(EngineName::Gvisor, Ok(()))]), roomy], Ok(("b", EngineName::Gvisor)));
+    }
+
+    fn warm(name: &str, engine: EngineName) -> Node {
+        let mut node = node(name, &[(EngineName::Gvisor, Ok(())), (EngineName::Firecracker, Ok(()))]);
+        node.engines.iter_mut().filter(|state| state.name == engine).for_each(|state| state.warm = true);
+        node
+    }
+
+    #[test]
+    fn one_that_waits_is_taken_on_the_engine_that_is_chosen_anyway() {
+        let mut roomy = warm("roomy", EngineName::Gvisor);
+        roomy.room.memory_bytes_available = 7 * GIB;
+        let nodes = [roomy.clone(), warm("warm", EngineName::Firecracker)];
+        let (placement, source) = place(&request(EngineChoice::Auto), &nodes, Policy::default()).unwrap();
+        assert_eq!((placement.node.as_str(), source), ("warm", Source::Pool));
+        assert_eq!(placement.reason, "firecracker is the strongest engine there is; it was waiting in the warm pool");
+        // A weaker engine is not chosen for being warm.
+        let (placement, source) = place(&request(EngineChoice::Auto), &[roomy], Policy::default()).unwrap();
+        assert_eq!((placement.engine, source), (EngineName::Firecracker, Source::Boot));
+    }
+
+    #[test]
+    fn one_that_waits_has_its_room_already_but_not_what_is_really_there() {
+        let mut full = warm("a", EngineName::Gvisor);
+        full.room.memory_bytes_promised = 32 * GIB;
+        full.room.sandboxes = Overcommit::default().sandboxes;
+        let gvisor = request(EngineChoice::Named(EngineName::Gvisor));
+        assert_eq!(place(&gvisor, &[full.clone()], Policy::default()).unwrap().1, Source::Pool);
+        full.room.memory_bytes_available = GIB / 2;
+        assert!(matches!(place(&gvisor, &[full], Policy::default()), Err(NoPlace::NoCapacity(_))));
     }
 
     #[test]

@@ -40,6 +40,17 @@ pub struct Pressure {
 }
 
 impl Room {
+    /// The same with one sandbox of this size fewer.
+    #[must_use]
+    pub fn without(&self, cpu: Cpu, memory: Memory) -> Self {
+        Self {
+            cpu_milli_promised: self.cpu_milli_promised.saturating_sub(cpu.milli().into()),
+            memory_bytes_promised: self.memory_bytes_promised.saturating_sub(memory.bytes()),
+            sandboxes: self.sandboxes.saturating_sub(1),
+            ..*self
+        }
+    }
+
     /// Memory that is available for certain.
     pub const fn memory_bytes_left(&self) -> u64 {
         self.memory_bytes_available.saturating_sub(self.memory_bytes_unmeasured)

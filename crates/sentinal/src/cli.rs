@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use sentinal_model::{Isolation, limits};
+use sentinal_model::{Isolation, Pool, limits};
 
 /// Runs code that nobody trusts, and gives back its results.
 #[derive(Debug, Parser)]
@@ -82,6 +82,10 @@ pub(crate) struct ServeOptions {
     /// How many sandboxes a node may have, at most 2000
     #[arg(long, value_name = "COUNT", default_value_t = limits::SANDBOXES_PER_NODE_MAX)]
     pub(crate) sandboxes_max: usize,
+    /// Keep sandboxes booted for whoever asks: ENGINE=SIZE, for example gvisor=8, or
+    /// engine=gvisor,size=8 with any of image=, cpu=, memory= and disk=; may be given more than once
+    #[arg(long = "pool", value_name = "POOL", env = "SENTINAL_POOL", value_delimiter = ' ')]
+    pub(crate) pools: Vec<Pool>,
     /// Serve plain HTTP on any address: the network in front of the server is trusted
     #[arg(long)]
     pub(crate) plain_http_trusted_network: bool,

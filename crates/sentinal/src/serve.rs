@@ -14,7 +14,7 @@ use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
 use sentinal_controller::{Controller, OutputFolder, Parts, Settings, SystemEntropy};
 use sentinal_gateway::App;
-use sentinal_model::{Clock, SystemClock, limits};
+use sentinal_model::{Clock, Isolation, Pool, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
 use sentinal_scheduler::{Overcommit, Policy};
 use sentinal_store::{OpenError, SqliteStore, Store};
@@ -56,6 +56,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
          network between them is trusted with --plain-http-trusted-network",
         options.listen
     );
+    check_pools(&options.pools, options.minimum_isolation)?;
     let layout = layout(options)?;
     let listener = TcpListener::bind(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
     if privilege::is_root() {
@@ -69,6 +70,24 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(serve(options, layout, listener))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses pools that nobody could ever be served from.
+fn check_pools(pools: &[Pool], minimum: Isolation) -> Result<()> {
+    ensure!(pools.len() <= limits::POOLS_MAX, "{} pools are given; at most {} may be", pools.len(), limits::POOLS_MAX);
+    for (index, pool) in pools.iter().enumerate() {
+        let engine = pool.engine;
+        ensure!(
+            minimum <= engine.isolation(),
+            "the pool {pool} is of no use: {engine} gives {} isolation, and --minimum-isolation is {minimum}",
+            engine.isolation()
+        );
+        ensure!(
+            !pools[..index].iter().any(|other| other.is_like(pool)),
+            "two pools have the shape of {pool}; give their sizes as one"
+        );
+    }
+    Ok(())
 }
 
 /// What needs root: the folders, and a node where none runs. Afterwards this process is an ordinary user's.
@@ -110,7 +129,7 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
         clock,
         entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
-        settings: Settings { policy: policy(options) },
+        settings: Settings { policy: policy(options), pools: options.pools.clone() },
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;
@@ -206,4 +225,31 @@ fn warn_without_node(layout: &Layout) {
 pub(crate) fn start_logging(options: &LogOptions) -> Result<()> {
     let format: LogFormat = options.log_format.parse()?;
     sentinal_telemetry::init_logging(format, &options.log).context("cannot begin logging")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pools: &[&str], minimum: Isolation, refusal: Option<&str>) {
+        let pools: Vec<Pool> = pools.iter().map(|pool| pool.parse().unwrap()).collect();
+        let checked = check_pools(&pools, minimum).map_err(|error| error.to_string());
+        match (&checked, refusal) {
+            (Ok(()), None) => {}
+            (Err(said), Some(words)) if said.contains(words) => {}
+            _ => panic!("{pools:?}: {checked:?}"),
+        }
+    }
+
+    #[test]
+    fn pools_that_nobody_could_be_served_from_are_refused() {
+        let minimum = Isolation::UserspaceKernel;
+        check(&[], minimum, None);
+        check(&["gvisor=8", "engine=gvisor,size=2,memory=1Gi"], minimum, None);
+        check(&["native=8"], minimum, Some("native gives shared-kernel isolation"));
+        check(&["native=8"], Isolation::SharedKernel, None);
+        check(&["gvisor=8", "engine=gvisor,size=2"], minimum, Some("two pools have the shape of"));
+        let many: Vec<String> = (1..=17).map(|cpu| format!("engine=gvisor,size=1,cpu={cpu}")).collect();
+        check(&many.iter().map(String::as_str).collect::<Vec<_>>(), minimum, Some("17 pools are given"));
+    }
 }

@@ -1,6 +1,6 @@
 //! What a batch must be, whatever holds it: our own bugs are found before anything is written.
 
-use sentinal_model::{Code, Error, ExecutionId, Generation, KeyId, Result, SandboxId};
+use sentinal_model::{Code, Error, ExecutionId, Generation, KeyId, Result, SandboxId, TenantId};
 
 use crate::{SandboxRecord, Write, limits};
 
@@ -11,6 +11,10 @@ enum InvalidBatch {
     TooLong { writes: usize, max: usize },
     #[error("sandbox {id} is in phase {phase:?} with finished_at {finished_at:?}; one goes only with the other")]
     FinishedAt { id: SandboxId, phase: sentinal_model::Phase, finished_at: Option<sentinal_model::Millis> },
+    #[error("sandbox {id} of the tenant {tenant:?} has pooled {pooled}; what is pooled is nobody's, and nothing else")]
+    Pooled { id: SandboxId, tenant: TenantId, pooled: bool },
+    #[error("{id} would be nobody's key")]
+    NobodysKey { id: KeyId },
 }
 
 /// Refuses a batch that would leave rows nobody could use.
@@ -21,16 +25,23 @@ pub(crate) fn batch(writes: &[Write]) -> Result<()> {
     }
     writes.iter().try_for_each(|write| match write {
         Write::Sandbox(record) => sandbox(record),
+        Write::Key(record) if record.tenant == TenantId::nobody() => {
+            Err(Error::internal(&InvalidBatch::NobodysKey { id: record.id }))
+        }
         Write::Execution(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => Ok(()),
     })
 }
 
 fn sandbox(record: &SandboxRecord) -> Result<()> {
-    if record.phase.is_finished() == record.finished_at.is_some() {
-        return Ok(());
+    if record.phase.is_finished() != record.finished_at.is_some() {
+        let (phase, finished_at) = (record.phase.clone(), record.finished_at);
+        return Err(Error::internal(&InvalidBatch::FinishedAt { id: record.id, phase, finished_at }));
     }
-    let (phase, finished_at) = (record.phase.clone(), record.finished_at);
-    Err(Error::internal(&InvalidBatch::FinishedAt { id: record.id, phase, finished_at }))
+    if record.pooled.is_some() != (record.tenant == TenantId::nobody()) {
+        let (tenant, pooled) = (record.tenant.clone(), record.pooled.is_some());
+        return Err(Error::internal(&InvalidBatch::Pooled { id: record.id, tenant, pooled }));
+    }
+    Ok(())
 }
 
 /// A sandbox that has gone on in the meantime.

@@ -17,7 +17,8 @@ mod sqlite;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use record::{
-    EventRecord, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, Page, SandboxRecord, Write,
+    Build, EventRecord, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, Page, SandboxRecord,
+    Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -37,7 +38,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A sandbox by its id, finished ones within the retention time included.
     async fn sandbox(&self, id: SandboxId) -> Result<Option<SandboxRecord>>;
 
-    /// Sandboxes of a tenant, newest first.
+    /// Sandboxes of a tenant, newest first: by when they were created, then by id.
     async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>>;
 
     /// Every sandbox that is not finished: what a start has to reconcile.

@@ -45,10 +45,17 @@ impl Store for MemoryStore {
 
     async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
         let tables = self.tables();
-        let after = page.after.map(|id| id.to_string());
-        let newest_first = tables.sandboxes.values().rev();
-        let of_page =
-            newest_first.filter(|row| row.tenant_id == tenant.as_str() && is_after(&row.id, after.as_deref()));
+        let mut newest_first: Vec<_> =
+            tables.sandboxes.values().filter(|row| row.tenant_id == tenant.as_str()).collect();
+        newest_first.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        let after = page.after.map(|id| (id.generated_at().0, id.to_string()));
+        let after = after.map(|(generated_at, id)| {
+            let row = newest_first.iter().find(|row| row.id == id);
+            (row.map_or(generated_at, |row| row.created_at), id)
+        });
+        let of_page = newest_first
+            .into_iter()
+            .filter(|row| after.as_ref().is_none_or(|(created_at, id)| (row.created_at, &row.id) < (*created_at, id)));
         records(of_page.take(rows(page.rows_max)))
     }
 

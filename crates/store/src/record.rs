@@ -33,6 +33,9 @@ pub struct SandboxRecord {
     pub token: [u8; 32],
     /// Whether it belongs to a one-shot execution and is destroyed after it.
     pub one_shot: bool,
+    /// What it was booted from, while it is nobody's and waits to be claimed. It is so if and only if its tenant is
+    /// [`TenantId::nobody`]; once it is somebody's it stays somebody's.
+    pub pooled: Option<Build>,
     /// When it was acknowledged.
     pub created_at: Millis,
     /// When its ttl runs out.
@@ -59,6 +62,7 @@ impl fmt::Debug for SandboxRecord {
             .field("message", &self.message)
             .field("token", &"[redacted]")
             .field("one_shot", &self.one_shot)
+            .field("pooled", &self.pooled)
             .field("created_at", &self.created_at)
             .field("expires_at", &self.expires_at)
             .field("paused_at", &self.paused_at)
@@ -66,6 +70,17 @@ impl fmt::Debug for SandboxRecord {
             .field("finished_at", &self.finished_at)
             .finish()
     }
+}
+
+/// What a sandbox was booted from, as far as it may become something else under the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The digest of its image.
+    pub image: String,
+    /// The digest of its agent.
+    pub agent: String,
+    /// What its engine's probe answered.
+    pub engine: String,
 }
 
 /// An execution and all that is known of it.
@@ -179,8 +194,8 @@ pub struct EventRecord {
 /// One change. A batch of them is one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Inserts or replaces a sandbox, unless the store has a newer generation or has it finished and this is not:
-    /// then `conflict`.
+    /// Inserts or replaces a sandbox, unless the store has a newer generation, has it finished and this is not, or has
+    /// it as another tenant's: then `conflict`. What waits in a pool is no tenant's yet.
     Sandbox(Box<SandboxRecord>),
     /// Inserts or replaces an execution; one that is finished in the store stays as it is. `conflict` if the store
     /// does not know its sandbox (any more).

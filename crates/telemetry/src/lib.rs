@@ -13,5 +13,5 @@ mod route;
 
 pub use limit::Limit;
 pub use logging::{LogFormat, LoggingError, init_logging};
-pub use metrics::Metrics;
+pub use metrics::{Claim, Metrics, PoolCounts};
 pub use route::Route;

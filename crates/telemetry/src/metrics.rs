@@ -4,6 +4,9 @@ mod controller;
 mod engine;
 mod execution;
 mod gateway;
+mod pool;
+
+pub use pool::{Claim, PoolCounts};
 
 use std::{fmt, sync::Arc};
 
@@ -25,6 +28,7 @@ struct Figures {
     controller: controller::Figures,
     engine: engine::Figures,
     execution: execution::Figures,
+    pool: pool::Figures,
 }
 
 impl Metrics {
@@ -39,6 +43,7 @@ impl Metrics {
             controller: controller::Figures::register(&mut registry),
             engine: engine::Figures::register(&mut registry),
             execution: execution::Figures::register(&mut registry),
+            pool: pool::Figures::register(&mut registry),
             registry,
         }))
     }
@@ -107,6 +112,18 @@ mod tests {
         check(
             |m| m.sandbox_entered(State::Running, Some(EngineName::Gvisor)),
             "sentinal_controller_sandboxes{state=\"running\",engine=\"gvisor\"} 1",
+        );
+        check(
+            |m| m.pools_stand(EngineName::Gvisor, PoolCounts { wanted: 8, ready: 5, booting: 1 }),
+            "sentinal_pool_sandboxes{engine=\"gvisor\",state=\"ready\"} 5",
+        );
+        check(
+            |m| m.pool_asked(EngineName::Gvisor, Claim::Miss),
+            "sentinal_pool_claims_total{engine=\"gvisor\",result=\"miss\"} 1",
+        );
+        check(
+            |m| m.pool_claimed(EngineName::Native, Duration::from_millis(2)),
+            "sentinal_pool_claim_seconds_count{engine=\"native\"} 1",
         );
         check(
             |m| m.execution_ended(EngineName::Native, ExecutionOutcome::Exited(7), Duration::from_secs(1)),

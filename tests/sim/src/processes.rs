@@ -140,7 +140,7 @@ impl Site {
             clock: world,
             entropy: Arc::<Dice>::clone(&self.dice),
             metrics: self.metrics.clone(),
-            settings: Settings { policy: Policy::default() },
+            settings: Settings { policy: Policy::default(), pools: Vec::new() },
         }
     }
 

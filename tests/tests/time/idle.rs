@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sentinal_tests::{Fact, Guest, NewExecution, Role, Server};
+use sentinal_tests::{Fact, Guest, NewExecution, Options, Role, Server};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{endless, ends_by_itself, is_recorded_as, of_sandbox, server};
+use super::{endless, ends_by_itself, is_recorded_as, of_sandbox, one_is_ready, pool, server};
 
 /// Longer than all graces after an idle timeout of two seconds.
 const LONG: Duration = Duration::from_secs(20);
@@ -102,4 +102,21 @@ async fn an_idle_sandbox_that_is_gone_is_not_found() -> Fact {
     let late = endless(60).within(guest.id());
     guest.client().post("/execute").json(late.as_json()).send().await?.refused(404, "not_found")?;
     is_recorded_as(&server, &guest, "stopped", "idle").await
+}
+
+/// One from a pool had no idle timeout before it was claimed.
+#[tokio::test]
+async fn a_claimed_sandbox_that_nobody_uses_ends_while_server_and_node_are_dead() -> Fact {
+    let options = Options { serve: pool(), ..Options::default() };
+    let Some(server) = Server::start("idle-pool", options).await? else { return Ok(()) };
+    one_is_ready(&server).await?;
+    let guest = Guest::of(&server, json!({"ttl": 600, "idle_timeout": 2})).await?;
+    ensure!(guest.sandbox().engine_reason.as_deref().is_some_and(|reason| reason.contains("warm pool")));
+    server.kill(Role::Serve).await?;
+    server.kill(Role::Node).await?;
+    ends_by_itself(&server, &guest).await?;
+    server.launch(Role::Node)?;
+    server.launch_with(Role::Serve, &[])?;
+    server.healthy().await?;
+    server.clean().await
 }

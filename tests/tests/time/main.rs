@@ -6,10 +6,10 @@ mod pause;
 mod timeout;
 mod ttl;
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use sentinal_tests::{Guest, NewExecution, Options, Process, Role, Server, eventually, processes, soon};
+use sentinal_tests::{Guest, NewExecution, Options, Process, Role, Server, commands, eventually, processes, soon};
 
 /// A limit, the longest grace after it, and a halt on a busy machine.
 const END_DEADLINE: Duration = Duration::from_mins(1);
@@ -52,4 +52,32 @@ async fn is_recorded_as(server: &Server, guest: &Guest, state: &str, outcome: &s
     ensure!(sandbox.outcome.as_deref() == Some(outcome), "{sandbox:?}");
     guest.client().destroy(guest.id()).await?.refused(404, "not_found")?;
     server.clean().await
+}
+
+/// A claimed sandbox is its owner's first, and the node learns of its other end right after that.
+async fn node_knows_the_end(server: &Server, id: &str) -> Result<()> {
+    let path = server.place().state_dir().join("instances").join(id).join("record.json");
+    soon("a node that knows the end", END_DEADLINE, || {
+        let written = std::fs::metadata(&path)?.modified()?.duration_since(std::time::UNIX_EPOCH)?;
+        let record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+        let expires_at = Duration::from_millis(record["expires_at_ms"].as_u64().context("an end")?);
+        ensure!(expires_at < written + Duration::from_mins(1), "it has {expires_at:?}, written at {written:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// A pool of what [`Guest::of`] asks for.
+fn pool() -> Vec<OsString> {
+    commands::pool("engine=gvisor,memory=256Mi,size=1").into()
+}
+
+async fn one_is_ready(server: &Server) -> Result<()> {
+    let client = server.client()?;
+    let look = || async {
+        let ready = client.metric("sentinal_pool_sandboxes{engine=\"gvisor\",state=\"ready\"}").await?;
+        ensure!(ready == 1, "{ready} are ready");
+        Ok(())
+    };
+    eventually("a pooled sandbox", END_DEADLINE, look).await.with_context(|| server.place().log_tails())
 }

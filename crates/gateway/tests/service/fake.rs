@@ -69,6 +69,7 @@ impl Fake {
             message: String::new(),
             token: [0; 32],
             one_shot: false,
+            pooled: None,
             created_at: NOW,
             expires_at: NOW.after(spec.ttl),
             paused_at: None,

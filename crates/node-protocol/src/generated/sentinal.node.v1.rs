@@ -26,6 +26,9 @@ pub struct DescribeResponse {
     pub engines: ::prost::alloc::vec::Vec<Engine>,
     #[prost(message, repeated, tag = "3")]
     pub images: ::prost::alloc::vec::Vec<Image>,
+    /// Of the agent that a boot puts into a sandbox: sha256: and 64 digits, or empty if it cannot be read.
+    #[prost(string, tag = "4")]
+    pub agent_digest: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Room {

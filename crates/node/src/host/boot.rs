@@ -82,7 +82,7 @@ impl Host {
             id: record.id,
             folder: folder.engine(),
             image: record.image.path.clone(),
-            agent: self.agent.clone(),
+            agent: self.agent.path().to_owned(),
             socket_folder: folder.host(),
             agent_env: agent_env(record, boot),
             cpu: record.cpu,

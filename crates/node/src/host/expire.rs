@@ -18,6 +18,7 @@ use super::{
     Host,
     entry::{Entry, Slot},
     hold::Held,
+    wrong_state,
 };
 use crate::{
     error::NodeError,
@@ -42,6 +43,24 @@ impl Host {
     /// (Re)starts the sandbox's timer. One that nothing is known of has the longest ttl.
     pub(super) fn start_timer(self: &Arc<Self>, held: &mut Held) {
         let end = end(held.record(), self.clock.now());
+        self.start_timer_for(held, end);
+    }
+
+    /// Writes down another end for what is up, and keeps to it; refuses when the one before has come.
+    pub(super) async fn move_end(self: &Arc<Self>, held: &mut Held, record: Record) -> Result<(), NodeError> {
+        // Stopped before the record says otherwise: a timer that goes off meanwhile must not be the old one's.
+        held.stop_timer().await;
+        if held.entry.halting.is_cancelled() {
+            let end = End { left: Duration::ZERO, ..end(held.record(), self.clock.now()) };
+            self.start_timer_for(held, end);
+            return Err(wrong_state(record.id, Stage::Halting));
+        }
+        let written = self.write(held, record).await;
+        self.start_timer(held);
+        written
+    }
+
+    fn start_timer_for(self: &Arc<Self>, held: &mut Held, end: End) {
         let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
         let started = self.beside(host.expire(entry, Instant::now() + end.left, end.reason));
         match &mut *held.slot {
@@ -102,6 +121,19 @@ impl Host {
             drop(timer.detach());
         }
         self.table.forget(&held.entry);
+    }
+}
+
+impl Held {
+    /// Stops the sandbox's timer and waits until it does nothing any more.
+    pub(super) async fn stop_timer(&mut self) {
+        if let Slot::Placed(placed) = &mut *self.slot
+            && let Some(timer) = placed.timer.take()
+        {
+            timer.abort();
+            // Cancelled or over, it is at its end.
+            let _ = timer.await;
+        }
     }
 }
 

@@ -19,13 +19,9 @@ impl Host {
         held.still_asked(keep.generation)?;
         let record = held.record().cloned().ok_or(NodeError::NotFound { id: keep.id })?;
         match record.stage {
-            // Its timer must go on: it is ending the sandbox already.
-            Stage::Up | Stage::Paused if held.entry.halting.is_cancelled() => Err(wrong_state(keep.id, Stage::Halting)),
             Stage::Up | Stage::Paused => {
                 let busy_until = self.clock.now().after(keep.busy_for.min(TTL_MAX));
-                self.write(&mut held, Record { busy_until, ..record }).await?;
-                self.start_timer(&mut held);
-                Ok(())
+                self.move_end(&mut held, Record { busy_until, ..record }).await
             }
             stage @ (Stage::Placed | Stage::Booting | Stage::Ended(_) | Stage::Halting) => {
                 Err(wrong_state(keep.id, stage))

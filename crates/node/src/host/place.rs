@@ -52,10 +52,10 @@ impl Host {
     async fn place_anew(self: &Arc<Self>, held: &mut Held, place: &Place) -> Result<(), NodeError> {
         match held.stage() {
             Some(Stage::Placed) if !held.entry.halting.is_cancelled() => self.make(held, place).await,
-            // Nothing changes but the generation: a server that takes over what runs.
+            // A server that takes over what is there, or one that has another end in mind for it.
             Some(stage @ (Stage::Up | Stage::Paused)) => {
                 match held.record().filter(|record| record.is_of(place)).cloned() {
-                    Some(record) => self.write(held, Record { generation: place.generation, ..record }).await,
+                    Some(record) => self.keep_up(held, &record, place).await,
                     None => Err(wrong_state(place.id, stage)),
                 }
             }
@@ -64,6 +64,18 @@ impl Host {
             }
             None => Err(NodeError::NotFound { id: place.id }),
         }
+    }
+
+    /// What is up stays so under another generation and, if asked for, until another end.
+    async fn keep_up(self: &Arc<Self>, held: &mut Held, record: &Record, place: &Place) -> Result<(), NodeError> {
+        let renewed = Record { generation: place.generation, ..record.clone() };
+        if record.ends_like(place) {
+            return self.write(held, renewed).await;
+        }
+        let (expires_at, idle_timeout) = (place.expires_at, place.idle_timeout);
+        // Its idle time begins now, unless somebody has said that it is in use.
+        let busy_until = record.busy_until.max(self.clock.now());
+        self.move_end(held, Record { expires_at, idle_timeout, busy_until, ..renewed }).await
     }
 
     async fn make(self: &Arc<Self>, held: &mut Held, place: &Place) -> Result<(), NodeError> {
@@ -84,7 +96,7 @@ impl Host {
 }
 
 fn placed_already(record: &Record, place: &Place) -> Result<(), NodeError> {
-    if !record.is_of(place) {
+    if !record.is_of(place) || !record.ends_like(place) {
         return Err(NodeError::PlacedDifferently { id: place.id, generation: record.generation });
     }
     match record.stage {

@@ -14,6 +14,7 @@ use sentinal_node_protocol::{HostUsage, InstanceState};
 
 use super::Host;
 use crate::{
+    agent::AgentFile,
     error::NodeError,
     folder::StateFolder,
     testing::{self, Machine},
@@ -39,7 +40,7 @@ async fn crash(host: Arc<Host>) {
 
 /// A node on that machine, up to where it would open its socket.
 async fn start(machine: &Machine) -> Arc<Host> {
-    let host = Host::new(folder(machine), machine.config().agent, machine.parts());
+    let host = Host::new(folder(machine), AgentFile::new(machine.config().agent), machine.parts());
     host.adopt().await.unwrap();
     host
 }

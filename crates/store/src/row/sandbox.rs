@@ -8,7 +8,7 @@ use sentinal_model::{
 use serde::{Deserialize, Serialize};
 
 use super::{CorruptRow, Reader, micros, stored};
-use crate::SandboxRecord;
+use crate::{Build, SandboxRecord};
 
 /// A row of the table `sandbox`.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -25,11 +25,20 @@ pub(crate) struct SandboxRow {
     pub(crate) message: String,
     pub(crate) token: Vec<u8>,
     pub(crate) one_shot: i64,
+    pub(crate) pooled: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) paused_at: Option<i64>,
     pub(crate) paused_ms: i64,
     pub(crate) finished_at: Option<i64>,
+}
+
+/// The column `pooled`.
+#[derive(Serialize, Deserialize)]
+struct BuildJson {
+    image: String,
+    agent: String,
+    engine: String,
 }
 
 /// The column `spec`.
@@ -64,6 +73,7 @@ impl From<&SandboxRecord> for SandboxRow {
             message: record.message.clone(),
             token: record.token.to_vec(),
             one_shot: i64::from(record.one_shot),
+            pooled: record.pooled.as_ref().map(pooled_column),
             created_at: record.created_at.0,
             expires_at: record.expires_at.0,
             paused_at: record.paused_at.map(|at| at.0),
@@ -81,6 +91,11 @@ const fn phase_columns(phase: &Phase) -> (&'static str, Option<End>) {
         Phase::Stopping(_, end) => ("stopping", Some(*end)),
         Phase::Finished(end) => (SandboxRow::FINISHED, Some(*end)),
     }
+}
+
+fn pooled_column(build: &Build) -> String {
+    let Build { image, agent, engine } = build.clone();
+    serde_json::to_string(&BuildJson { image, agent, engine }).expect("strings are always JSON")
 }
 
 fn spec_column(spec: &Spec) -> String {
@@ -115,6 +130,7 @@ impl TryFrom<SandboxRow> for SandboxRecord {
             engine,
             token: reader.parsed("token", row.token.as_slice().try_into())?,
             one_shot: row.one_shot != 0,
+            pooled: row.pooled.as_deref().map(|json| pooled(&reader, json)).transpose()?,
             created_at: Millis(row.created_at),
             expires_at: Millis(row.expires_at),
             paused_at: row.paused_at.map(Millis),
@@ -124,6 +140,11 @@ impl TryFrom<SandboxRow> for SandboxRecord {
             message: row.message,
         })
     }
+}
+
+fn pooled(reader: &Reader<'_>, json: &str) -> Result<Build, CorruptRow> {
+    let BuildJson { image, agent, engine } = reader.parsed("pooled", serde_json::from_str(json))?;
+    Ok(Build { image, agent, engine })
 }
 
 impl SandboxRow {
@@ -143,7 +164,7 @@ impl SandboxRow {
     #[cfg(feature = "memory")]
     pub(crate) fn may_replace(&self, stored: &Self) -> bool {
         stored.generation <= self.generation
-            && stored.tenant_id == self.tenant_id
+            && (stored.tenant_id == self.tenant_id || stored.pooled.is_some())
             && (!stored.is_finished() || self.is_finished())
     }
 

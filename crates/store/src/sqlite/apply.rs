@@ -111,15 +111,17 @@ const HEARTBEAT: &str = "INSERT INTO heartbeat (node_id, tenant_id, generation, 
      ON CONFLICT (node_id) DO UPDATE SET generation = heartbeat.generation + 1";
 
 const SANDBOX: &str = "INSERT INTO sandbox (id, tenant_id, node_id, generation, phase, ending, engine, engine_reason, spec, \
-     message, token, one_shot, created_at, expires_at, finished_at, paused_at, paused_ms) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
-     ON CONFLICT (id) DO UPDATE SET node_id = excluded.node_id, generation = excluded.generation, \
+     message, token, one_shot, created_at, expires_at, finished_at, paused_at, paused_ms, pooled) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+     ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, node_id = excluded.node_id, \
+     generation = excluded.generation, pooled = excluded.pooled, \
      phase = excluded.phase, ending = excluded.ending, engine = excluded.engine, \
      engine_reason = excluded.engine_reason, spec = excluded.spec, message = excluded.message, \
      token = excluded.token, one_shot = excluded.one_shot, created_at = excluded.created_at, \
      expires_at = excluded.expires_at, finished_at = excluded.finished_at, paused_at = excluded.paused_at, \
      paused_ms = excluded.paused_ms \
-     WHERE sandbox.generation <= excluded.generation AND sandbox.tenant_id = excluded.tenant_id \
+     WHERE sandbox.generation <= excluded.generation \
+     AND (sandbox.tenant_id = excluded.tenant_id OR sandbox.pooled IS NOT NULL) \
      AND (sandbox.phase <> 'finished' OR excluded.phase = 'finished')";
 
 async fn sandbox(connection: &mut SqliteConnection, record: &SandboxRecord) -> std::result::Result<(), Refused> {
@@ -141,7 +143,8 @@ async fn sandbox(connection: &mut SqliteConnection, record: &SandboxRecord) -> s
         .bind(row.expires_at)
         .bind(row.finished_at)
         .bind(row.paused_at)
-        .bind(row.paused_ms);
+        .bind(row.paused_ms)
+        .bind(row.pooled);
     if upsert.execute(&mut *connection).await?.rows_affected() == 1 {
         return Ok(());
     }

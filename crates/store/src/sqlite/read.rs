@@ -50,9 +50,14 @@ impl Reads {
 
     pub(super) async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
         let page_of = sqlx::query_as::<_, SandboxRow>(
-            "SELECT * FROM sandbox WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            "SELECT * FROM sandbox WHERE tenant_id = $1 AND (created_at, id) < \
+             (COALESCE((SELECT created_at FROM sandbox WHERE tenant_id = $1 AND id = $2), $4), $2) \
+             ORDER BY created_at DESC, id DESC LIMIT $3",
         );
-        self.all(page_of.bind(tenant.to_string()).bind(before(page.after)).bind(rows(page.rows_max))).await
+        // A row that was removed meanwhile was created when its id says, or later.
+        let created_at = page.after.map_or(i64::MAX, |id| id.generated_at().0);
+        let page_of = page_of.bind(tenant.to_string()).bind(before(page.after)).bind(rows(page.rows_max));
+        self.all(page_of.bind(created_at)).await
     }
 
     pub(super) async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {

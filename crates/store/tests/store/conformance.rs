@@ -4,7 +4,7 @@ use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Millis,
 use sentinal_store::{MemoryStore, OutputPlace, Page, SqliteStore, Store, Write};
 
 use crate::records::{
-    ended, event, execution, finished, key, running, sandbox, sandbox_id, tenant, write, write_execution,
+    ended, event, execution, finished, key, pooled, running, sandbox, sandbox_id, tenant, write, write_execution,
 };
 
 macro_rules! conformance {
@@ -35,6 +35,9 @@ conformance!(
     the_same_generation_may_be_written_again,
     a_finished_sandbox_is_never_unfinished,
     another_tenant_cannot_take_a_sandbox_over,
+    what_is_pooled_becomes_somebodys_once,
+    what_is_pooled_is_nobodys,
+    a_list_goes_by_creation,
     a_batch_is_applied_as_a_whole_or_not_at_all,
     a_batch_is_applied_in_order,
     a_finished_sandbox_without_a_time_is_refused,
@@ -117,6 +120,49 @@ async fn another_tenant_cannot_take_a_sandbox_over(store: &dyn Store) {
     record.tenant = tenant("other");
     record.generation = Generation(9);
     check_conflict(store, vec![write(&record)]).await;
+}
+
+async fn what_is_pooled_becomes_somebodys_once(store: &dyn Store) {
+    let waiting = pooled(1);
+    store.write(vec![write(&waiting)]).await.unwrap();
+    assert_eq!(store.sandbox(waiting.id).await.unwrap(), Some(waiting.clone()));
+    assert_eq!(store.unfinished_sandboxes().await.unwrap(), std::slice::from_ref(&waiting));
+    assert_eq!(store.sandboxes(&tenant("default"), FROM_THE_NEWEST).await.unwrap(), []);
+    let claimed = sentinal_store::SandboxRecord { generation: waiting.generation.next(), ..running(1) };
+    store.write(vec![write(&claimed)]).await.unwrap();
+    assert_eq!(store.sandboxes(&tenant("default"), FROM_THE_NEWEST).await.unwrap(), std::slice::from_ref(&claimed));
+    let generation = claimed.generation.next();
+    let of_another = sentinal_store::SandboxRecord { tenant: tenant("other"), generation, ..claimed.clone() };
+    check_conflict(store, vec![write(&of_another)]).await;
+    check_conflict(store, vec![write(&sentinal_store::SandboxRecord { generation, ..waiting })]).await;
+    assert_eq!(store.sandbox(claimed.id).await.unwrap(), Some(claimed));
+}
+
+async fn what_is_pooled_is_nobodys(store: &dyn Store) {
+    let nobodys = sentinal_store::SandboxRecord { pooled: None, ..pooled(1) };
+    let somebodys = sentinal_store::SandboxRecord { tenant: tenant("default"), ..pooled(1) };
+    let key = sentinal_store::KeyRecord { tenant: sentinal_model::TenantId::nobody(), ..key(1) };
+    for refused in [write(&nobodys), write(&somebodys), Write::Key(key)] {
+        assert_eq!(store.write(vec![refused]).await.unwrap_err().code(), Code::Internal);
+    }
+}
+
+async fn a_list_goes_by_creation(store: &dyn Store) {
+    let created =
+        |number, at| sentinal_store::SandboxRecord { created_at: Millis(at), finished_at: None, ..running(number) };
+    let rows = [created(1, 5000), created(2, 1000), created(3, 5000), created(4, 3000)];
+    store.write(rows.iter().map(write).collect()).await.unwrap();
+    let mut page = Page { after: None, rows_max: 1 };
+    let mut seen = Vec::new();
+    while let Some(row) = store.sandboxes(&tenant("default"), page).await.unwrap().pop() {
+        page.after = Some(row.id);
+        seen.push(row.id);
+    }
+    assert_eq!(seen, [3, 1, 4, 2].map(sandbox_id));
+    // A row that is gone, or somebody else's, stands where its id says.
+    let gone = sentinal_model::SandboxId::from_bytes([0; 16]);
+    let after_gone = Page { after: Some(gone), rows_max: 9 };
+    assert_eq!(store.sandboxes(&tenant("default"), after_gone).await.unwrap(), []);
 }
 
 async fn a_batch_is_applied_as_a_whole_or_not_at_all(store: &dyn Store) {

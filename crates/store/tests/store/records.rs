@@ -6,7 +6,9 @@ use sentinal_model::{
     Command, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionId, ExecutionOutcome, Generation, ImageName,
     KeyId, Labels, Memory, Millis, NodeId, Phase, Placement, SandboxId, Spec, TenantId, Usage,
 };
-use sentinal_store::{ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, SandboxRecord, Write};
+use sentinal_store::{
+    Build, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, SandboxRecord, Write,
+};
 
 pub(crate) fn tenant(name: &str) -> TenantId {
     TenantId::from_stored(name)
@@ -26,6 +28,7 @@ pub(crate) fn sandbox(number: u64) -> SandboxRecord {
         message: String::new(),
         token: [7; 32],
         one_shot: false,
+        pooled: None,
         created_at: Millis(1000),
         expires_at: Millis(301_000),
         paused_at: None,
@@ -45,6 +48,12 @@ pub(crate) fn running(number: u64) -> SandboxRecord {
         phase: Phase::Running(placement),
         ..sandbox(number)
     }
+}
+
+/// A running sandbox that waits to be claimed.
+pub(crate) fn pooled(number: u64) -> SandboxRecord {
+    let build = Build { image: "sha256:1".to_owned(), agent: "sha256:2".to_owned(), engine: "runsc 1".to_owned() };
+    SandboxRecord { tenant: TenantId::nobody(), pooled: Some(build), ..running(number) }
 }
 
 pub(crate) fn finished(number: u64, at: i64) -> SandboxRecord {

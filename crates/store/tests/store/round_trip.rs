@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::prelude::*;
 use sentinal_model::{
     Command, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation, Labels, Memory,
-    Millis, NodeId, Phase, Placement, Spec, Usage, limits,
+    Millis, NodeId, Phase, Placement, Spec, TenantId, Usage, limits,
 };
 use sentinal_store::{
-    ExecutionRecord, ExecutionState, MemoryStore, NewEvent, Output, OutputPlace, SandboxRecord, Store, Write,
+    Build, ExecutionRecord, ExecutionState, MemoryStore, NewEvent, Output, OutputPlace, SandboxRecord, Store, Write,
 };
 
 use crate::records;
@@ -64,8 +64,11 @@ fn spec() -> impl Strategy<Value = Spec> {
 
 fn sandbox() -> impl Strategy<Value = SandboxRecord> {
     let words = (any::<String>(), any::<[u8; 32]>(), any::<bool>());
+    let words = (words, prop::option::of(any::<[String; 3]>()));
     let times = (any::<i64>(), any::<i64>(), any::<i64>(), 0..=u64::from(u32::MAX));
     (AMOUNT, phase(), spec(), placement(), words, times).prop_map(|(generation, phase, spec, then, words, times)| {
+        let (words, build) = words;
+        let pooled = build.map(|[image, agent, engine]| Build { image, agent, engine });
         // Placed now, placed once, or never.
         let was = phase.placement().cloned().or_else(|| phase.is_finished().then_some(then));
         SandboxRecord {
@@ -77,6 +80,8 @@ fn sandbox() -> impl Strategy<Value = SandboxRecord> {
             message: words.0,
             token: words.1,
             one_shot: words.2,
+            tenant: if pooled.is_some() { TenantId::nobody() } else { TenantId::default_tenant() },
+            pooled,
             created_at: Millis(times.0),
             expires_at: Millis(times.1),
             paused_at: matches!(phase, Phase::Paused(_)).then_some(Millis(times.2)),

@@ -91,6 +91,7 @@ async fn a_damaged_row_is_an_error_that_names_it() {
         "UPDATE sandbox SET engine = 'steam'",
         "UPDATE sandbox SET phase = 'stopping', ending = 'happily'",
         "UPDATE sandbox SET token = x'00'",
+        "UPDATE sandbox SET pooled = 'yes'",
         "UPDATE sandbox SET generation = -1",
     ];
     for damage in damages {

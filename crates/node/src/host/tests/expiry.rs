@@ -40,6 +40,43 @@ async fn a_step_of_the_wall_clock_moves_no_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_that_is_moved_is_the_one_that_counts() {
+    for (moved, after) in [("sooner", 10), ("later", 2 * TTL.as_secs())] {
+        let after = Duration::from_secs(after);
+        let machine = Machine::new();
+        let host = start(&machine).await;
+        host.up(id(1)).await;
+        let other = Place { expires_at: testing::NOW.after(after), ..testing::place(id(1), G2) };
+        Arc::clone(&host).place(other).await.unwrap();
+        assert_eq!(host.listed(id(1)), Some((G2, InstanceState::Running)));
+        crash(host).await;
+        let host = start(&machine).await;
+        let (mut events, began) = (host.events.subscribe(), Instant::now());
+        let ended = events.recv().await.unwrap();
+        assert_eq!(ended, NodeEvent::InstanceEnded { id: id(1), generation: G2, reason: EndReason::Expired });
+        let (waited, least) = (began.elapsed(), after + NODE_TTL_GRACE);
+        assert!(least <= waited && waited < least + Duration::from_secs(1), "{moved}: {waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_has_come_is_not_moved_any_more() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    host.up(id(1)).await;
+    machine.engine.set(Verb::Halt, Behaviour::Fails);
+    advance(TTL + NODE_TTL_GRACE * 2).await;
+    machine.engine.called(Verb::Halt, 1).await;
+    let later = Place { expires_at: testing::NOW.after(TTL * 2), ..testing::place(id(1), G2) };
+    let refused = Arc::clone(&host).place(later).await;
+    assert!(matches!(refused, Err(NodeError::WrongState { .. })), "{refused:?}");
+    let mut events = host.events.subscribe();
+    machine.engine.set(Verb::Halt, Behaviour::Works);
+    assert!(timeout(NODE_TTL_GRACE * 30, events.recv()).await.is_ok());
+    assert_eq!(host.listed(id(1)), Some((G2, EXPIRED)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_request_makes_a_sandbox_immortal() {
     let machine = Machine::new();
     let host = start(&machine).await;

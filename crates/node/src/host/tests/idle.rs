@@ -127,6 +127,28 @@ async fn a_sandbox_whose_agent_ended_it_while_no_node_ran_was_idle() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_timeout_may_come_after_the_boot() {
+    for used in [None, Some(100 * MOMENT)] {
+        let machine = Machine::new();
+        let host = start(&machine).await;
+        host.up(id(1)).await;
+        if let Some(used) = used {
+            kept(&host, used).await.unwrap();
+        }
+        let place = Place { idle_timeout: Some(TIMEOUT), ..testing::place(id(1), G1) };
+        let refused = Arc::clone(&host).place(place.clone()).await;
+        assert!(matches!(refused, Err(NodeError::PlacedDifferently { .. })), "{refused:?}");
+        Arc::clone(&host).place(Place { generation: G2, ..place }).await.unwrap();
+        let began = Instant::now();
+        let mut events = host.events.subscribe();
+        let ended = NodeEvent::InstanceEnded { id: id(1), generation: G2, reason: EndReason::Idle };
+        assert_eq!(events.recv().await, Ok(ended));
+        let least = used.unwrap_or_default() + TIMEOUT + IDLE_GRACE;
+        assert!(least <= began.elapsed() && began.elapsed() < least + MOMENT, "{used:?}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_is_up_is_kept() {
     let machine = Machine::new();
     let host = start(&machine).await;

@@ -1,0 +1,281 @@
+//! How a sandbox begins: the scheduler chooses, with nobody in between; then it is booted, or one that waits in a pool
+//! becomes the caller's.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use sentinal_model::{Code, EngineName, Error, Event, Generation, Phase, Placement, Result, SandboxId, Spec, TenantId};
+use sentinal_scheduler as scheduler;
+use sentinal_store::{Build, SandboxRecord, Write};
+use sentinal_telemetry::Claim;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    context::Context,
+    decide::Observed,
+    drive, events,
+    observe::{Measured, describe},
+    place::{self, Offer},
+    pool::{self, Owner},
+    table::{Claimed, Entry},
+};
+
+/// How many pooled sandboxes a create tries before it boots one of its own.
+const CLAIMS_MAX: usize = 3;
+
+/// How long to rest before the store is asked again.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// Whether a sandbox outlives the execution it is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Until its ttl or a destroy.
+    Kept,
+    /// Until its one execution has ended.
+    OneShot,
+}
+
+/// Gives a caller a sandbox, durably: one that waits in a pool, or else a new one that is being driven from then on.
+pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec, kind: Kind) -> Result<Arc<Entry>> {
+    let asked = Instant::now();
+    context.pools.asked();
+    let own = Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None };
+    for _ in 0..CLAIMS_MAX {
+        let (entry, source) = placed_now(context, (&spec, &own), Pooled::Taken).await?;
+        let Source::Pool(reason) = source else { return acknowledged(context, entry).await };
+        let at = context.now();
+        let owner = Owner { tenant: own.tenant.clone(), spec: spec.clone(), one_shot: own.one_shot, reason, at };
+        if let Some(entry) = claimed(context, entry, owner, asked).await? {
+            return Ok(entry);
+        }
+    }
+    let (entry, _) = placed_now(context, (&spec, &own), Pooled::Left).await?;
+    acknowledged(context, entry).await
+}
+
+/// Begins to boot a sandbox for a pool. Callers never give way to it.
+pub(crate) async fn begin_pooled(
+    context: &Arc<Context>,
+    measured: &Measured,
+    new: (&Spec, &Own),
+) -> Result<Arc<Entry>> {
+    let (entry, _) = placed(context, measured, new, Pooled::Left)?;
+    acknowledged(context, entry).await
+}
+
+/// Places a sandbox by what the node has said, or else by what it says now.
+async fn placed_now(context: &Context, new: (&Spec, &Own), pooled: Pooled) -> Result<(Arc<Entry>, Source)> {
+    let known = context.node_state.view().ok();
+    if let Some(Ok(placed)) = known.map(|measured| placed(context, &measured, new, pooled)) {
+        return Ok(placed);
+    }
+    // What is known may be old: ask before refusing.
+    let measured = describe(context).await?;
+    placed(context, &measured, new, pooled)
+}
+
+/// Whether a pooled sandbox may be taken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pooled {
+    Taken,
+    Left,
+}
+
+/// Where a placed sandbox comes from.
+enum Source {
+    Boot,
+    /// From a pool, for this reason.
+    Pool(String),
+}
+
+/// Asks the scheduler, with nobody in between, and takes what it chose: its room, or one that waits.
+fn placed(
+    context: &Context,
+    measured: &Measured,
+    (spec, own): (&Spec, &Own),
+    pooled: Pooled,
+) -> Result<(Arc<Entry>, Source)> {
+    place::check_image(&spec.image, &measured.view)?;
+    let (asked, token) = (Instant::now(), context.parts.entropy.token()?);
+    let is_callers = own.pooled.is_none();
+    let chosen = context.table.place_with(|entries| {
+        let waiting = match pooled {
+            Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
+            Pooled::Left => BTreeMap::new(),
+        };
+        let warm: Vec<EngineName> = waiting.keys().copied().collect();
+        let offer = Offer { measured, warm: &warm, policy: context.parts.settings.policy };
+        let (placement, source) = match choose(spec, offer, entries) {
+            Err(full) if is_callers && full.code() == Code::NoCapacity => {
+                make_room(spec, offer, entries).ok_or(full)?
+            }
+            chosen => chosen?,
+        };
+        let taken = waiting.get(&placement.engine).filter(|entry| source == scheduler::Source::Pool && entry.take());
+        if let Some(entry) = taken {
+            return Ok((Arc::clone(entry), Source::Pool(placement.reason)));
+        }
+        let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
+        Ok((Entry::new(record, Observed::AsRecorded), Source::Boot))
+    })?;
+    context.metrics().sandbox_placed(asked.elapsed());
+    if is_callers && matches!(chosen.1, Source::Boot) {
+        count_miss(context, spec, &chosen.0);
+    }
+    Ok(chosen)
+}
+
+fn choose(spec: &Spec, offer: Offer<'_>, entries: &[Arc<Entry>]) -> Result<(Placement, scheduler::Source)> {
+    let promised: Vec<_> = pool::promised(entries).collect();
+    place::choose(spec, offer, promised.iter().map(Arc::as_ref))
+}
+
+/// Where a caller's sandbox goes if pooled ones give way to it; as few as are needed end. `None` if that helps nobody.
+fn make_room(spec: &Spec, offer: Offer<'_>, entries: &[Arc<Entry>]) -> Option<(Placement, scheduler::Source)> {
+    let (yielding, offer) = (pool::yielding(entries), Offer { warm: &[], ..offer });
+    let without = |gone: &[Arc<Entry>]| {
+        let gone: Vec<SandboxId> = gone.iter().map(|entry| entry.record().id).collect();
+        let promised: Vec<_> = pool::promised(entries).filter(|record| !gone.contains(&record.id)).collect();
+        place::choose(spec, offer, promised.iter().map(Arc::as_ref)).ok()
+    };
+    let enough = (1..=yielding.len()).find(|count| without(&yielding[..*count]).is_some())?;
+    for entry in &yielding[..enough] {
+        if entry.take() {
+            entry.abandon();
+        }
+    }
+    without(&yielding[..enough])
+}
+
+/// Counts a create that there is a pool for.
+fn count_miss(context: &Context, spec: &Spec, entry: &Entry) {
+    let Some(engine) = entry.record().engine else { return };
+    if context.parts.settings.pools.iter().any(|pool| pool.serves(spec, engine)) {
+        context.metrics().pool_asked(engine, Claim::Miss);
+    }
+}
+
+/// Makes a pooled sandbox the caller's; `None` if it turned out to be of no use.
+async fn claimed(
+    context: &Arc<Context>,
+    entry: Arc<Entry>,
+    owner: Owner,
+    asked: Instant,
+) -> Result<Option<Arc<Entry>>> {
+    let (own, taken) = (Arc::clone(context), Arc::clone(&entry));
+    let claim = context.complete(async move {
+        let claim = taken.claim(&own, owner).await;
+        if !matches!(claim, Ok(Claimed::Up)) {
+            // Whoever it is recorded for, nobody is going to get it.
+            taken.abandon();
+        }
+        claim
+    });
+    let claim = claim.await;
+    context.pools.asked();
+    context.pools.wake();
+    let Some(engine) = entry.record().engine else { return Ok(None) };
+    match claim? {
+        Claimed::Up => {
+            context.metrics().pool_asked(engine, Claim::Hit);
+            context.metrics().pool_claimed(engine, asked.elapsed());
+            Ok(Some(entry))
+        }
+        Claimed::Silent | Claimed::Gone => {
+            context.metrics().pool_asked(engine, Claim::Lost);
+            tracing::warn!(sandbox = %entry.record().id, "pooled sandbox was of no use");
+            Ok(None)
+        }
+    }
+}
+
+/// Writes a new sandbox down and starts driving it, even if the caller leaves.
+async fn acknowledged(context: &Arc<Context>, entry: Arc<Entry>) -> Result<Arc<Entry>> {
+    let own = Arc::clone(context);
+    let acknowledged = async move {
+        match acknowledge(&own, &entry).await {
+            Ok(()) => own.spawn(drive::drive(Arc::clone(&own), Arc::clone(&entry))),
+            Err(error) => {
+                own.spawn(take_back(Arc::clone(&own), entry));
+                return Err(error);
+            }
+        }
+        Ok(entry)
+    };
+    context.complete(acknowledged).await
+}
+
+/// Writes a new sandbox down.
+async fn acknowledge(context: &Context, entry: &Entry) -> Result<()> {
+    let record = entry.record();
+    let mut writes = vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record)))];
+    if record.pooled.is_none() {
+        // One for a pool is nobody's: it is created for its owner when it is claimed.
+        writes.push(Write::Event(events::sandbox_created(&record)));
+    }
+    context.write(writes).await?;
+    count(context, &record);
+    Ok(())
+}
+
+/// What waits in a pool is counted there.
+fn count(context: &Context, record: &SandboxRecord) {
+    if record.pooled.is_none() {
+        context.metrics().sandbox_entered(record.phase.state(), record.engine);
+    }
+}
+
+/// A new sandbox whose caller was told that the store did not take it. It never was; or else it is in the store after
+/// all, and is ended like any other.
+async fn take_back(context: Arc<Context>, entry: Arc<Entry>) {
+    let record = entry.record();
+    loop {
+        match context.store().sandbox(record.id).await {
+            Ok(None) => return context.table.remove(record.id),
+            Ok(Some(_)) => break,
+            Err(error) => {
+                tracing::warn!(sandbox = %record.id, ?error, "not known yet whether the store has the sandbox");
+                sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+    count(&context, &record);
+    entry.abandon();
+    drive::drive(context, entry).await;
+}
+
+/// What makes a sandbox somebody's, or a pool's.
+#[derive(Debug, Clone)]
+pub(crate) struct Own {
+    pub(crate) tenant: TenantId,
+    pub(crate) one_shot: bool,
+    pub(crate) pooled: Option<Build>,
+}
+
+fn new_record(
+    context: &Context,
+    spec: Spec,
+    placement: Placement,
+    (own, token): (Own, [u8; 32]),
+) -> Result<SandboxRecord> {
+    let created_at = context.now();
+    let phase = Phase::Pending.on(Event::Placed(placement.clone())).map_err(|rejected| Error::internal(&rejected))?;
+    Ok(SandboxRecord {
+        id: context.parts.entropy.sandbox(),
+        tenant: own.tenant,
+        generation: Generation::FIRST,
+        phase,
+        expires_at: created_at.after(spec.ttl),
+        paused_at: None,
+        paused_for: Duration::ZERO,
+        spec,
+        node: Some(placement.node),
+        engine: Some(placement.engine),
+        engine_reason: placement.reason,
+        message: String::new(),
+        token,
+        one_shot: own.one_shot,
+        pooled: own.pooled,
+        created_at,
+        finished_at: None,
+    })
+}
