@@ -197,11 +197,19 @@ pub(crate) fn deadline(record: &ExecutionRecord) -> Millis {
 /// execution is well past its timeout.
 async fn given_up(context: &Context, live: &Live, entry: &Arc<Entry>, paused_before: Duration) -> ExecutionOutcome {
     let outcome = loop {
-        match sandbox_ends(context, live, entry, paused_before).await {
-            Some(outcome) => break outcome,
+        if let Some(outcome) = sandbox_ends(context, live, entry, paused_before).await {
+            break outcome;
+        }
+        let mut records = entry.records();
+        let over = records.wait_for(|record| matches!(record.phase, Phase::Stopping(..) | Phase::Finished(_)));
+        tokio::select! {
+            biased;
+            // Whatever is overdue ends with its sandbox.
+            _ = over => {}
             // What is paused meanwhile is not to blame.
-            None if overdue::end(live, entry).await => return ExecutionOutcome::Timeout,
-            None => {}
+            ended = overdue::end(live, entry) => if ended {
+                return ExecutionOutcome::Timeout;
+            },
         }
     };
     // What the program wrote before the end may still be on its way; a forgotten agent has nothing more.

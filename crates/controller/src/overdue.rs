@@ -60,11 +60,9 @@ pub(crate) async fn end(live: &Live, entry: &Arc<Entry>) -> bool {
 }
 
 async fn kill(live: &Live, entry: &Arc<Entry>) -> Said {
-    let asked = async {
-        let agent = entry.agent().await.ok_or(AgentError::Disconnected)?;
-        agent.signal(live.record.id, KILL).await
-    };
-    match timeout(limits::AGENT_ANSWER_DEADLINE, asked).await {
+    // As long as this server does not listen for it, its silence says nothing.
+    let Some(agent) = entry.agent().await else { return Said::Nothing };
+    match timeout(limits::AGENT_ANSWER_DEADLINE, agent.signal(live.record.id, KILL)).await {
         Ok(Ok(())) => Said::Killed,
         Ok(Err(AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _))) => Said::Over,
         Ok(Err(AgentError::Refused(..) | AgentError::Disconnected | AgentError::Deadline)) | Err(_) => Said::Nothing,

@@ -77,6 +77,7 @@ async fn turned(entry: &Entry, paused: bool) -> Result<Arc<SandboxRecord>> {
             (Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_), ..) => {}
         }
         tokio::select! {
+            biased;
             _ = records.changed() => {}
             _ = observations.changed() => {}
         }

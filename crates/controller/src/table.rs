@@ -285,9 +285,10 @@ impl Entry {
         let known = self.record();
         if let Some(stored) = context.store().sandbox(known.id).await?
             && known.generation < stored.generation
-            && matches!(self.publish(context, stored).phase, Phase::Running(_) | Phase::Paused(_))
+            && matches!(self.publish(context, stored).phase, Phase::Running(_))
+            && matches!(known.phase, Phase::Booting(_))
         {
-            // What the node said was about the record before.
+            // What the node said before was about one that was not up.
             self.observe(Observed::AsRecorded);
         }
         self.in_doubt.store(false, Ordering::Relaxed);
