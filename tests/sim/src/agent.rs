@@ -37,11 +37,12 @@ const EPOCH: u64 = 1;
 /// Lives as long as its instance, and ends it at its deadline.
 pub(crate) async fn live(world: Arc<World>, machine: Arc<Machine>, network: Arc<Network>, id: SandboxId) {
     let Some(instance) = machine.get(&id) else { return };
-    let service = Service::new(Arc::clone(&world), Arc::clone(&machine), instance.dead.clone());
+    let service = Service::new(Arc::clone(&world), Arc::clone(&machine), (id, instance.dead.clone()));
     let life = async {
         tokio::select! {
             biased;
             () = sleep_until(instance.ends_at) => {
+                machine.moves(&id).await;
                 machine.harm(id, Harm::Deadline);
             }
             () = stay_connected(&world, &network, &instance, service) => {}

@@ -20,6 +20,8 @@ struct Promises {
     executions: BTreeMap<ExecutionId, ExecutionPromise>,
     /// Sandboxes whose end somebody has asked for.
     unwanted: BTreeSet<SandboxId>,
+    /// Sandboxes whose pause was acknowledged, until somebody asks for the end of it.
+    paused: BTreeSet<SandboxId>,
     /// Clients' calls by how they ended.
     answers: BTreeMap<&'static str, u64>,
 }
@@ -62,6 +64,20 @@ impl Journal {
 
     pub(crate) fn is_unwanted(&self, id: SandboxId) -> bool {
         lock(&self.0).unwanted.contains(&id)
+    }
+
+    /// A pause was acknowledged, or is to end.
+    pub(crate) fn pause(&self, id: SandboxId, paused: bool) {
+        let mut promises = lock(&self.0);
+        if paused {
+            promises.paused.insert(id);
+        } else {
+            promises.paused.remove(&id);
+        }
+    }
+
+    pub(crate) fn is_paused(&self, id: SandboxId) -> bool {
+        lock(&self.0).paused.contains(&id)
     }
 
     pub(crate) fn is_promised(&self, id: SandboxId) -> bool {

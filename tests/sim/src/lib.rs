@@ -26,6 +26,7 @@ mod processes;
 mod program;
 mod run;
 mod sabotage;
+mod sqlite;
 mod store;
 mod verify;
 mod wish;

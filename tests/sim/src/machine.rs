@@ -101,6 +101,15 @@ impl Machine {
         lock(&self.state).instances.get(id).cloned()
     }
 
+    /// Returns when the instance does not stand still.
+    pub(crate) async fn moves(&self, id: &SandboxId) {
+        let mut changes = self.changes();
+        while self.get(id).is_some_and(|instance| instance.state == InstanceState::Paused) {
+            // Not an error: `self` holds the sender.
+            let _ = changes.changed().await;
+        }
+    }
+
     pub(crate) fn all(&self) -> Vec<(SandboxId, Instance)> {
         lock(&self.state).instances.iter().map(|(id, instance)| (*id, instance.clone())).collect()
     }

@@ -3,11 +3,12 @@
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use sentinal_store::MemoryStore;
+use sentinal_store::{MemoryStore, Store};
 use tokio::time::timeout;
 
 use crate::{
-    chaos, client::Client, permits, plan::Plan, processes::Site, sabotage::Sabotage, verify::verify, world::World,
+    chaos, client::Client, permits, plan::Plan, processes::Site, sabotage::Sabotage, sqlite::Sqlite, verify::verify,
+    world::World,
 };
 
 /// How long clients may be at work, on the clock of the simulation.
@@ -22,6 +23,8 @@ pub struct Case {
     pub sabotage: Sabotage,
     /// Whether the story is kept.
     pub tell: bool,
+    /// Whether a real database keeps the rows: slow, and starts threads.
+    pub sqlite: bool,
 }
 
 /// What came of it.
@@ -51,7 +54,7 @@ pub fn run(case: Case) -> Result<Report> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().context("no runtime")?;
     let folder = tempfile::Builder::new().prefix("sim-").tempdir_in(memory()).context("no folder")?;
-    let mut report = runtime.block_on(simulate(case, folder));
+    let mut report = runtime.block_on(simulate(case, folder))?;
     drop(runtime);
     report.wrong = report.wrong.or_else(panics::take);
     Ok(report)
@@ -63,17 +66,19 @@ fn memory() -> std::path::PathBuf {
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-async fn simulate(case: Case, folder: tempfile::TempDir) -> Report {
+async fn simulate(case: Case, folder: tempfile::TempDir) -> Result<Report> {
+    let store: Arc<dyn Store> =
+        if case.sqlite { Arc::new(Sqlite::open(folder.path())?) } else { Arc::new(MemoryStore::new()) };
     let world = Arc::new(World::new(Plan::of(case.seed, case.sabotage), case.tell));
     world.tell(format_args!("{:?}", world.plan));
-    let site = Site::new(Arc::clone(&world), Arc::new(MemoryStore::new()), folder);
+    let site = Site::new(Arc::clone(&world), store, folder);
     let wrong = tokio::select! {
         biased;
         wrong = world.first_wrong() => Some(wrong),
         () = life(&site) => None,
     };
     let (hash, story) = world.story();
-    Report { wrong, hash, story, answers: site.journal.answers(), counts: site.machine.counts() }
+    Ok(Report { wrong, hash, story, answers: site.journal.answers(), counts: site.machine.counts() })
 }
 
 async fn life(site: &Arc<Site>) {

@@ -19,6 +19,12 @@ pub(crate) async fn verify(site: &Arc<Site>) {
     let mut client = Client::new(Arc::clone(site), 0);
     site.world.tell(format_args!("calm"));
     until(site, "server and node are up", || site.node.borrow().is_some() && site.server.borrow().is_some()).await;
+    for (sandbox, _) in site.journal.sandboxes() {
+        until(site, "a sandbox has settled", || is_settled(site, sandbox)).await;
+        if site.ledger.find(&sandbox).is_some_and(|record| matches!(record.phase, Phase::Paused(_))) {
+            client.resume(sandbox).await;
+        }
+    }
     for (sandbox, promise) in site.journal.sandboxes() {
         settled(&client, sandbox, promise.ended).await;
         for file in &promise.files {
@@ -55,14 +61,16 @@ async fn until(site: &Site, what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Whether nothing is about to happen to a sandbox.
+fn is_settled(site: &Site, id: SandboxId) -> bool {
+    let phase = site.ledger.find(&id).map(|record| record.phase);
+    matches!(phase, None | Some(Phase::Running(_) | Phase::Paused(_) | Phase::Finished(_)))
+}
+
 /// A sandbox that nobody ended and nothing happened to runs, and can be used.
 async fn settled(client: &Client, id: SandboxId, ended: bool) {
     let site = &client.site;
-    let is_settled = || {
-        let phase = site.ledger.find(&id).map(|record| record.phase);
-        matches!(phase, None | Some(Phase::Running(_) | Phase::Finished(_)))
-    };
-    until(site, "a sandbox has settled", is_settled).await;
+    until(site, "a sandbox has settled", || is_settled(site, id)).await;
     let Some(record) = client.look(id).await else { return };
     if ended && !record.phase.is_finished() {
         site.world.wrong(format_args!("{id} has ended, and is {:?} again", record.phase));

@@ -20,8 +20,9 @@ pub(crate) fn sandbox(cores: u32, memory_mib: u64, ttl: Duration) -> Spec {
     }
 }
 
-/// One of any size; now and then one that does not live long.
+/// One of any size; now and then one that does not live long, or may not be idle for long.
 pub(crate) fn any_sandbox(world: &World) -> Spec {
     let ttl = if world.chance(3000) { world.millis(1000..20_000) } else { world.millis(60_000..300_000) };
-    sandbox(world.pick(1..8), world.pick(1..8_u64) * 256, ttl)
+    let idle_timeout = world.chance(1500).then(|| world.millis(1000..30_000));
+    Spec { idle_timeout, ..sandbox(world.pick(1..8), world.pick(1..8_u64) * 256, ttl) }
 }

@@ -7,14 +7,14 @@ use sentinal_agent_protocol::{
     CHUNK_BYTES, OUTPUT_HELD_BYTES,
     v1::{self, ended::How, execution_event::Event},
 };
-use sentinal_model::{ExecutionOutcome, Stream};
+use sentinal_model::{ExecutionOutcome, SandboxId, Stream};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
 use tonic::Status;
 
-use crate::program::Program;
+use crate::{machine::Machine, program::Program};
 
 /// Pieces in which a program writes.
 const PIECES: u32 = 3;
@@ -27,6 +27,8 @@ pub(crate) type Events = BoxStream<'static, Result<v1::ExecutionEvent, Status>>;
 #[derive(Debug)]
 pub(crate) struct Execution {
     program: Program,
+    machine: Arc<Machine>,
+    sandbox: SandboxId,
     progress: watch::Sender<Progress>,
     /// A signal that ends it.
     killed: watch::Sender<Option<i32>>,
@@ -40,8 +42,8 @@ struct Progress {
 }
 
 impl Execution {
-    pub(crate) fn new(program: Program) -> Self {
-        Self { program, progress: watch::Sender::default(), killed: watch::Sender::default() }
+    pub(crate) fn new(program: Program, machine: Arc<Machine>, sandbox: SandboxId) -> Self {
+        Self { program, machine, sandbox, progress: watch::Sender::default(), killed: watch::Sender::default() }
     }
 
     /// Runs the program, and answers how it ended and what it wrote.
@@ -58,6 +60,7 @@ impl Execution {
                 ExecutionOutcome::Signaled(signal.ok().and_then(|signal| *signal).unwrap_or_default())
             }
         };
+        self.machine.moves(&self.sandbox).await;
         let how = match outcome {
             ExecutionOutcome::Exited(code) => How::ExitCode(code),
             ExecutionOutcome::Signaled(signal) => How::Signal(signal),
@@ -80,6 +83,7 @@ impl Execution {
         let runs = self.program.runs.unwrap_or(Duration::from_secs(20));
         for piece in 1..=PIECES {
             sleep(runs / PIECES).await;
+            self.machine.moves(&self.sandbox).await;
             for stream in Stream::ALL {
                 let end = self.program.length(stream) * u64::from(piece) / u64::from(PIECES);
                 self.write_until(stream, end).await;

@@ -11,7 +11,7 @@ use sentinal_agent_protocol::{
     CHUNK_BYTES,
     v1::{self, agent_server::Agent},
 };
-use sentinal_model::ExecutionId;
+use sentinal_model::{ExecutionId, SandboxId};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -31,18 +31,20 @@ type Reply<T> = Result<Response<T>, Status>;
 pub(crate) struct Service {
     world: Arc<World>,
     machine: Arc<Machine>,
+    id: SandboxId,
     dead: CancellationToken,
     executions: Arc<Mutex<BTreeMap<String, Arc<Execution>>>>,
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
 }
 
 impl Service {
-    pub(crate) fn new(world: Arc<World>, machine: Arc<Machine>, dead: CancellationToken) -> Self {
-        Self { world, machine, dead, executions: Arc::default(), files: Arc::default() }
+    pub(crate) fn new(world: Arc<World>, machine: Arc<Machine>, (id, dead): (SandboxId, CancellationToken)) -> Self {
+        Self { world, machine, id, dead, executions: Arc::default(), files: Arc::default() }
     }
 
-    /// Any call may take its time.
+    /// Any call may take its time, and takes as long as the instance stands still.
     async fn begin(&self, what: &str) {
+        self.machine.moves(&self.id).await;
         self.world.tell(format_args!("agent: {what}"));
         if self.world.fails(self.world.plan.slow) {
             sleep(self.world.millis(self.world.plan.slow_ms.clone())).await;
@@ -66,7 +68,7 @@ impl Service {
         let id: ExecutionId =
             request.execution_id.parse().map_err(|_| Status::invalid_argument("not the id of an execution"))?;
         self.machine.started(id);
-        let execution = Arc::new(Execution::new(program));
+        let execution = Arc::new(Execution::new(program, Arc::clone(&self.machine), self.id));
         lock(&self.executions).insert(request.execution_id.clone(), Arc::clone(&execution));
         let (machine, dead, running) = (Arc::clone(&self.machine), self.dead.clone(), Arc::clone(&execution));
         let limit = Duration::from_millis(request.timeout_ms);
@@ -170,7 +172,8 @@ impl Agent for Service {
     }
 
     async fn set_idle(&self, _request: Request<v1::SetIdleRequest>) -> Reply<v1::SetIdleResponse> {
-        Err(Status::unimplemented("no sandbox of this simulation may not be idle"))
+        // The node is the one who looks after that here.
+        Ok(Response::new(v1::SetIdleResponse {}))
     }
 
     async fn set_deadline(&self, _request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {

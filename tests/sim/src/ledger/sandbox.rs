@@ -6,7 +6,7 @@ use sentinal_controller::{ExecutionState, SandboxRecord};
 use sentinal_model::{End, Event, Failure, Phase, limits};
 
 use super::{Known, Ledger};
-use crate::{machine::Harm, parts::ROOM, world::lock};
+use crate::{machine::Harm, parts::ROOM, plan::Kind, world::lock};
 
 /// A ttl may be seen to be over a little earlier: clocks are rounded to milliseconds.
 const SLACK: Duration = Duration::from_millis(600);
@@ -50,6 +50,11 @@ impl Ledger {
         if stays(before) != stays(after) {
             return Err(format!("{}: {after:?} is not the sandbox that was {before:?}", after.id));
         }
+        if matches!((&before.phase, &after.phase), (Phase::Paused(_), Phase::Running(_)))
+            && self.journal.is_paused(after.id)
+        {
+            return Err(format!("{} goes on, and nobody asked for that", after.id));
+        }
         if let Phase::Stopping(_, end) = after.phase
             && !matches!(before.phase, Phase::Stopping(..))
         {
@@ -69,7 +74,7 @@ impl Ledger {
                 record.one_shot || self.journal.is_unwanted(record.id) || !self.journal.is_promised(record.id)
             }
             End::Expired => ttl_over,
-            End::Idle => false,
+            End::Idle => record.spec.idle_timeout.is_some_and(|idle| self.is_idle(known, idle)),
             End::Failed(Failure::BootFailed) => matches!(record.phase, Phase::Booting(_)),
             End::Failed(Failure::Oom) => harms.contains(&Harm::Oom),
             End::Failed(Failure::HostRestarted) => harms.contains(&Harm::HostRestarted),
@@ -81,6 +86,23 @@ impl Ledger {
             return Ok(());
         }
         Err(format!("{} was {:?} and ends as {end:?} without a reason; harm: {harms:?}", record.id, record.phase))
+    }
+
+    /// Whether nothing runs in a sandbox and nothing has ended in it for so long.
+    fn is_idle(&self, known: &Known<SandboxRecord>, idle: Duration) -> bool {
+        let books = lock(&self.books);
+        let own = books.executions.values().filter(|execution| execution.record.sandbox == known.record.id);
+        let mut used_at = known.since;
+        for execution in own {
+            let truth = self.machine.truth(execution.record.id);
+            if 0 < truth.starts && truth.outcome.is_none() {
+                return false;
+            }
+            used_at = used_at.max(execution.since);
+        }
+        let idle_for = self.world.elapsed().saturating_sub(used_at) + SLACK;
+        // What the node counts after its own start is measured by a clock that may have jumped.
+        idle <= idle_for || self.world.plan.has(Kind::Jumps)
     }
 
     /// When a row says that nothing is left, nothing is.

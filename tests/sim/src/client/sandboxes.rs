@@ -1,0 +1,111 @@
+//! Sandboxes, and what must be true of each answer about them.
+
+use std::time::Duration;
+
+use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox};
+use sentinal_controller::{Controller, Page, SandboxRecord};
+use sentinal_engine::InstanceState;
+use sentinal_model::{Code, Phase, SandboxId};
+
+use super::{Client, PATIENCE};
+use crate::{permits::permit, wish::any_sandbox};
+
+impl Client {
+    pub(super) async fn create(&mut self) {
+        let wait = if self.site.world.chance(3000) { Duration::ZERO } else { Duration::from_secs(30) };
+        let spec = any_sandbox(&self.site.world);
+        let permit = permit::<CreateSandbox>();
+        let create = |controller: Controller| async move { controller.create(&permit, spec, wait).await };
+        if let Some(Ok(record)) = self.ask("create", wait + PATIENCE, create).await {
+            self.created(&record);
+        }
+    }
+
+    /// An acknowledged sandbox is in the store.
+    fn created(&mut self, record: &SandboxRecord) {
+        self.site.world.tell(format_args!("client {}: has {}", self.number, record.id));
+        self.site.journal.sandbox(record.id, |_| {});
+        self.sandboxes.push(record.id);
+        if self.site.ledger.find(&record.id).is_none() && !self.site.ledger.was_removed(&record.id) {
+            self.site.world.wrong(format_args!("{} was acknowledged, and there is no row of it", record.id));
+        }
+    }
+
+    pub(crate) async fn destroy(&mut self, sandbox: SandboxId) {
+        self.site.journal.unwanted(sandbox);
+        let permit = permit::<DestroySandbox>();
+        let destroy = |controller: Controller| async move { controller.destroy(&permit, sandbox).await };
+        let Some(answer) = self.ask("destroy", PATIENCE, destroy).await else { return };
+        let stored = self.site.ledger.find(&sandbox);
+        let gone = stored.as_ref().is_none_or(|record| record.phase.is_finished());
+        let promised = match &answer {
+            Ok(record) => record.phase.is_finished(),
+            Err(error) => error.code() == Code::NotFound,
+        };
+        if promised && !gone {
+            self.site.world.wrong(format_args!("{sandbox} is said to have ended; the store has {stored:?}"));
+        }
+        if answer.as_ref().is_ok_and(|record| !matches!(record.phase, Phase::Stopping(..) | Phase::Finished(_))) {
+            self.site.world.wrong(format_args!("{sandbox} was to be destroyed, and is {answer:?}"));
+        }
+        if promised {
+            self.site.journal.sandbox(sandbox, |promise| promise.ended = true);
+            self.sandboxes.retain(|id| *id != sandbox);
+        }
+    }
+
+    /// Stands still for a while, and goes on.
+    pub(super) async fn pause(&self, sandbox: SandboxId) {
+        let permit = permit::<PauseSandbox>();
+        let pause = |controller: Controller| async move { controller.pause(&permit, sandbox).await };
+        if let Some(Ok(record)) = self.ask("pause", PATIENCE, pause).await {
+            self.site.journal.pause(sandbox, true);
+            self.is_turned(&record, InstanceState::Paused);
+        }
+        tokio::time::sleep(self.site.world.millis(0..8000)).await;
+        self.resume(sandbox).await;
+    }
+
+    /// Nothing in a sandbox that goes on stands still.
+    pub(crate) async fn resume(&self, sandbox: SandboxId) {
+        self.site.journal.pause(sandbox, false);
+        let permit = permit::<ResumeSandbox>();
+        let resume = |controller: Controller| async move { controller.resume(&permit, sandbox).await };
+        if let Some(Ok(record)) = self.ask("resume", PATIENCE, resume).await {
+            self.is_turned(&record, InstanceState::Running);
+        }
+    }
+
+    /// What was acknowledged is so on the machine, unless something has happened since.
+    fn is_turned(&self, record: &SandboxRecord, expected: InstanceState) {
+        let there = self.site.machine.get(&record.id).map(|instance| instance.state);
+        let unchanged = self.site.ledger.find(&record.id).is_some_and(|stored| stored.phase == record.phase);
+        let turned = there == Some(expected) || !self.site.machine.harms(&record.id).is_empty();
+        if unchanged && !turned {
+            self.site.world.wrong(format_args!("{} is said to be {expected:?}, and is {there:?}", record.id));
+        }
+    }
+
+    /// What was acknowledged can be looked at.
+    pub(crate) async fn look(&self, sandbox: SandboxId) -> Option<SandboxRecord> {
+        let permit = permit::<ReadSandbox>();
+        let look = |controller: Controller| async move { controller.sandbox(&permit, sandbox).await };
+        match self.ask("look", PATIENCE, look).await? {
+            Ok(record) => Some(record),
+            Err(error) => {
+                if error.code() == Code::NotFound && !self.site.ledger.was_removed(&sandbox) {
+                    self.site.world.wrong(format_args!("{sandbox} was acknowledged, and nobody knows of it"));
+                }
+                None
+            }
+        }
+    }
+
+    pub(super) async fn list(&self) {
+        let permit = permit::<ReadSandbox>();
+        let page = Page { after: None, rows_max: 100 };
+        let list = |controller: Controller| async move { controller.sandboxes(&permit, page).await };
+        // What is in it was looked at when it was committed.
+        let _ = self.ask("list", PATIENCE, list).await;
+    }
+}
