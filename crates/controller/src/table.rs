@@ -304,7 +304,11 @@ impl Entry {
         let mut writes = vec![Write::Sandbox(Box::new(after.clone()))];
         writes.extend(event.map(Write::Event));
         self.in_doubt.store(true, Ordering::Relaxed);
-        context.write(writes).await?;
+        if let Err(error) = context.write(writes).await {
+            // Whoever drives the sandbox is to find out at once.
+            self.record.send_modify(|_| {});
+            return Err(error);
+        }
         self.in_doubt.store(false, Ordering::Relaxed);
         Ok(self.publish(context, after))
     }

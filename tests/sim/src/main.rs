@@ -54,7 +54,7 @@ fn main() -> Result<ExitCode> {
 
 fn tell(options: &Options) -> Result<ExitCode> {
     let sabotage = options.sabotage.and_then(|number| Sabotage::ALL.get(number).copied()).unwrap_or_default();
-    let report = chunk::run(Case { seed: options.seed, sabotage, tell: true })?;
+    let report = chunk::run(Case { seed: options.seed, sabotage, tell: true, sqlite: false })?;
     let mut out = io::stdout().lock();
     for line in &report.story {
         writeln!(out, "{line}")?;

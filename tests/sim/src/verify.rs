@@ -7,7 +7,7 @@ use sentinal_controller::{Controller, ExecutionState, NewExecution};
 use sentinal_model::{Code, ExecutionId, ExecutionOutcome, Phase, SandboxId, State};
 use tokio::time::{Instant, sleep};
 
-use crate::{client::Client, permits::permit, processes::Site, program::Program, wish};
+use crate::{client::Client, journal::FilePromise, permits::permit, processes::Site, program::Program, wish};
 
 /// How long it may take until everything has come to rest.
 const REST_DEADLINE: Duration = Duration::from_secs(600);
@@ -28,11 +28,7 @@ pub(crate) async fn verify(site: &Arc<Site>) {
     for (sandbox, promise) in site.journal.sandboxes() {
         settled(&client, sandbox, promise.ended).await;
         for file in &promise.files {
-            let there = client.downloaded(sandbox, file).await;
-            let runs = site.ledger.find(&sandbox).is_some_and(|record| record.phase.state() == State::Running);
-            if !there && runs {
-                site.world.wrong(format_args!("{sandbox} runs, and its file {} is gone", file.path));
-            }
+            is_there(&client, sandbox, file).await;
         }
     }
     until(site, "every execution has ended", || site.ledger.running().is_empty()).await;
@@ -56,6 +52,20 @@ async fn until(site: &Site, what: &str, is_so: impl Fn() -> bool) {
             let left = (site.machine.all(), site.network.listening(), site.outputs.executions());
             let shown: Vec<_> = unfinished.iter().map(|record| (record.id, record.phase.clone())).collect();
             site.world.wrong(format_args!("not within {REST_DEADLINE:?}: {what}; {running:?} {shown:?} {left:?}"));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A file that was acknowledged can be had as long as its sandbox runs.
+async fn is_there(client: &Client, sandbox: SandboxId, file: &FilePromise) {
+    let site = &client.site;
+    let runs = || site.ledger.find(&sandbox).is_some_and(|record| record.phase.state() == State::Running);
+    let began = Instant::now();
+    while !client.downloaded(sandbox, file).await && runs() {
+        if PATIENCE < began.elapsed() {
+            site.world.wrong(format_args!("{sandbox} runs, and its file {} is gone", file.path));
+            return;
         }
         sleep(LOOK_EVERY).await;
     }

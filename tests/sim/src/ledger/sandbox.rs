@@ -95,7 +95,10 @@ impl Ledger {
         let mut used_at = known.since;
         for execution in own {
             let truth = self.machine.truth(execution.record.id);
-            if 0 < truth.starts && truth.outcome.is_none() {
+            if truth.starts == 0 {
+                continue;
+            }
+            if truth.outcome.is_none() {
                 return false;
             }
             used_at = used_at.max(execution.since);
