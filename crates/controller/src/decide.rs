@@ -275,19 +275,25 @@ mod tests {
         check(paused(), Observed::Absent, 60_000, Action::Stop(End::Failed(Failure::Lost)));
         check(paused(), Observed::Ended(EndReason::Oom), 60_000, Action::Stop(End::Failed(Failure::Oom)));
         for observed in [Observed::AsRecorded, Observed::Paused] {
-            let own = Own { listening: false, ..LISTENING };
-            assert_eq!(decide(&record(paused(), 60_000), observed, own, NOW), Action::Adopt);
-            assert_eq!(decide(&record(running(), 60_000), observed, own, NOW), Action::Adopt);
+            for phase in [paused(), running()] {
+                let record = record(phase, 60_000);
+                let own = Own { listening: false, ..listening(&record) };
+                assert_eq!(decide(&record, observed, own, NOW), Action::Adopt);
+            }
         }
     }
 
     #[test]
     fn a_paused_sandbox_ends_at_its_ttl_and_not_for_want_of_use() {
-        let own = Own { idle_at: Some(Millis(0)), silent: true, ..LISTENING };
         let paused = |ttl_left_ms| record(Phase::Paused(placement()), ttl_left_ms);
         let wait = Action::Wait(paused(60_000).expires_at);
-        assert_eq!(decide(&paused(60_000), Observed::Paused, own, NOW), wait);
-        assert_eq!(decide(&paused(0), Observed::Paused, own, NOW), Action::Stop(End::Expired));
+        let decided = |ttl_left_ms| {
+            let record = paused(ttl_left_ms);
+            let own = Own { idle_at: Some(Millis(0)), silent: true, ..listening(&record) };
+            decide(&record, Observed::Paused, own, NOW)
+        };
+        assert_eq!(decided(60_000), wait);
+        assert_eq!(decided(0), Action::Stop(End::Expired));
     }
 
     #[test]
