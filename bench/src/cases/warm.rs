@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::{task::JoinSet, task::block_in_place};
 
 use crate::{
@@ -25,7 +25,7 @@ const FULL_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) async fn with_pools(bench: &Bench) -> Result<Vec<Row>> {
     let pools = [Kind::GVISOR_POOLED, Kind::NATIVE_POOLED].map(|kind| kind.pool(POOL));
     let server = Server::start(&bench.options, &bench.scratch.join("pooled"), &pools).await?;
-    let rows = measure(bench, &server).await;
+    let rows = measure(bench, &server).await.with_context(|| server.end_of_log());
     server.stop().await?;
     rows
 }

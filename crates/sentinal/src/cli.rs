@@ -66,13 +66,8 @@ pub(crate) struct ServeOptions {
     /// Do not start a node where none runs
     #[arg(long)]
     pub(crate) no_node: bool,
-    /// Never use an engine that isolates less: shared-kernel, userspace-kernel or microvm
-    #[arg(long, value_name = "TIER", default_value = "userspace-kernel")]
-    pub(crate) minimum_isolation: Isolation,
-    /// Allow the engine `native`, whose sandboxes share the host's kernel; the same as
-    /// --minimum-isolation shared-kernel
-    #[arg(long, conflicts_with = "minimum_isolation")]
-    pub(crate) allow_shared_kernel: bool,
+    #[command(flatten)]
+    pub(crate) isolation: IsolationOptions,
     /// How many times a node's cores may be promised to sandboxes
     #[arg(long, value_name = "TIMES", default_value_t = limits::CPU_OVERCOMMIT, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) cpu_overcommit: u64,
@@ -120,9 +115,8 @@ pub(crate) struct DoctorOptions {
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Of no use is an engine that isolates less: shared-kernel, userspace-kernel or microvm
-    #[arg(long, value_name = "TIER", default_value = "userspace-kernel")]
-    pub(crate) minimum_isolation: Isolation,
+    #[command(flatten)]
+    pub(crate) isolation: IsolationOptions,
     #[command(flatten)]
     pub(crate) parts: PartOptions,
 }
@@ -157,9 +151,20 @@ pub(crate) enum ImageCommand {
     },
 }
 
-impl ServeOptions {
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IsolationOptions {
+    /// Never use an engine that isolates less: shared-kernel, userspace-kernel or microvm
+    #[arg(long, value_name = "TIER", default_value = "userspace-kernel")]
+    minimum_isolation: Isolation,
+    /// Allow the engine `native`, whose sandboxes share the host's kernel; the same as
+    /// --minimum-isolation shared-kernel
+    #[arg(long, conflicts_with = "minimum_isolation")]
+    allow_shared_kernel: bool,
+}
+
+impl IsolationOptions {
     /// The least isolation that a sandbox may have.
-    pub(crate) const fn minimum_isolation(&self) -> Isolation {
+    pub(crate) const fn minimum(&self) -> Isolation {
         if self.allow_shared_kernel { Isolation::SharedKernel } else { self.minimum_isolation }
     }
 }

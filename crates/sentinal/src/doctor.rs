@@ -21,7 +21,7 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<ExitCode> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let diagnosis = runtime.block_on(examine(&config, &parts));
-    let report = Report::new(&diagnosis, options.minimum_isolation);
+    let report = Report::new(&diagnosis, options.isolation.minimum());
     print(&if options.json { report.json()? } else { report.text() });
     Ok(if report.usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -56,7 +56,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
          network between them is trusted with --plain-http-trusted-network",
         options.listen
     );
-    check_pools(&options.pools, options.minimum_isolation)?;
+    check_pools(&options.pools, options.isolation.minimum())?;
     let layout = layout(options)?;
     let listener = TcpListener::bind(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
     if privilege::is_root() {
@@ -160,7 +160,7 @@ fn policy(options: &ServeOptions) -> Policy {
         memory: options.memory_overcommit,
         sandboxes: options.sandboxes_max.min(limits::SANDBOXES_PER_NODE_MAX),
     };
-    Policy { minimum_isolation: options.minimum_isolation(), overcommit }
+    Policy { minimum_isolation: options.isolation.minimum(), overcommit }
 }
 
 /// Opens the store, once a server that is just ending has let go of it.
