@@ -42,6 +42,8 @@ pub(crate) enum Told {
     Telling,
     /// That it is in use until then.
     Until(Instant),
+    /// That it is not in use.
+    Resting,
 }
 
 /// An execution or a file on its way. The sandbox is in use while it lives.
@@ -90,10 +92,7 @@ impl Activity {
     }
 
     /// What `news` makes of the uses and of what the node knows; then the caller is the one who tells it.
-    pub(crate) fn telling(
-        &self,
-        news: impl FnOnce(Option<Instant>, Instant, Told) -> Option<Instant>,
-    ) -> Option<Instant> {
+    pub(crate) fn telling<N>(&self, news: impl FnOnce(Option<Instant>, Instant, Told) -> Option<N>) -> Option<N> {
         let mut state = self.state();
         let news = news(state.uses.values().max().copied(), state.used_at, state.told)?;
         state.told = Told::Telling;

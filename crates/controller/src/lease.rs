@@ -1,5 +1,6 @@
-//! Tells the node how long a sandbox with an idle timeout is certainly in use, so that the node can end it when this
-//! server is not alive, and does not while an execution may run that this server started.
+//! Tells the node how long a sandbox is certainly in use: so that it lets one rest that nobody uses, and so that it can
+//! end one with an idle timeout when this server is not alive, and does not while an execution may run that this server
+//! started.
 //!
 //! Nobody waits for that. A sandbox in use is told of again only when what the node knows falls short, and then with
 //! some time to spare; one that has come to rest is told of when it has rested for a moment.
@@ -41,21 +42,22 @@ pub(crate) async fn keep(context: Arc<Context>) {
 /// Tells the node what it has to know of this sandbox, if anything, in the background.
 pub(crate) fn tell(context: &Arc<Context>, entry: &Arc<Entry>) {
     let record = entry.record();
-    if record.spec.idle_timeout.is_none() || !matches!(record.phase, Phase::Running(_)) {
+    if !matches!(record.phase, Phase::Running(_)) {
         return;
     }
     let now = Instant::now();
-    let Some(until) = entry.activity().telling(|busy_until, used_at, told| news(busy_until, used_at, told, now)) else {
+    let Some(news) = entry.activity().telling(|busy_until, used_at, told| news(busy_until, used_at, told, now)) else {
         return;
     };
     let (own, entry) = (Arc::clone(context), Arc::clone(entry));
     context.spawn(async move {
-        let keep = Keep { id: record.id, generation: record.generation, busy_for: until.duration_since(now) };
+        let busy_for = if let Told::Until(until) = news { until.duration_since(now) } else { Duration::ZERO };
+        let keep = Keep { id: record.id, generation: record.generation, busy_for };
         let told = own.node().keep(keep).await;
         if let Err(error) = &told {
             tracing::debug!(sandbox = %record.id, ?error, "node not told of a sandbox's use; it is told again");
         }
-        entry.activity().told(told.map_or(Told::Nothing, |()| Told::Until(until)));
+        entry.activity().told(told.map_or(Told::Nothing, |()| news));
     });
 }
 
@@ -70,15 +72,15 @@ pub(crate) fn begin_anew(context: &Arc<Context>, record: &SandboxRecord, agent: 
     });
 }
 
-/// What the node is to be told: in use until then, or not in use since now. `None` if it knows enough.
-fn news(busy_until: Option<Instant>, used_at: Instant, told: Told, now: Instant) -> Option<Instant> {
+/// What the node is to be told. `None` if it knows enough.
+fn news(busy_until: Option<Instant>, used_at: Instant, told: Told, now: Instant) -> Option<Told> {
     let needed = busy_until.map(|until| until.max(now + USE_MIN / 2));
     match (told, needed) {
-        (Told::Telling, _) => None,
-        (Told::Until(known), Some(needed)) => (known < needed).then_some(needed + TO_SPARE),
-        (Told::Nothing, Some(needed)) => Some(needed + TO_SPARE),
-        (Told::Until(known), None) => (used_at + REST < known && used_at + REST <= now).then_some(now),
-        (Told::Nothing, None) => Some(now),
+        (Told::Telling, _) | (Told::Resting, None) => None,
+        (Told::Until(known), Some(needed)) => (known < needed).then_some(Told::Until(needed + TO_SPARE)),
+        (Told::Nothing | Told::Resting, Some(needed)) => Some(Told::Until(needed + TO_SPARE)),
+        (Told::Until(_), None) => (used_at + REST <= now).then_some(Told::Resting),
+        (Told::Nothing, None) => Some(Told::Resting),
     }
 }
 
@@ -91,37 +93,61 @@ mod tests {
     }
 
     /// Seconds after `begin`, a hundred of which have passed.
-    fn check(busy_until: Option<u64>, used_at: u64, told: Option<u64>, expected: Option<u64>) {
+    fn check(
+        busy_until: Option<u64>,
+        used_at: u64,
+        told: impl Fn(Instant) -> Told,
+        expected: impl Fn(Instant) -> Option<Told>,
+    ) {
         let begin = Instant::now();
         let at = |after| begin + seconds(after);
-        let told = told.map_or(Told::Nothing, |until| Told::Until(at(until)));
+        let (told, expected) = (told(begin), expected(begin));
         let news = news(busy_until.map(at), at(used_at), told, at(100));
-        assert_eq!(news, expected.map(at), "{busy_until:?} {used_at} {told:?}");
+        assert_eq!(news, expected, "{busy_until:?} {used_at} {told:?}");
+    }
+
+    const fn nothing(_: Instant) -> Told {
+        Told::Nothing
+    }
+
+    const fn resting(_: Instant) -> Told {
+        Told::Resting
+    }
+
+    fn until(after: u64) -> impl Fn(Instant) -> Told {
+        move |begin| Told::Until(begin + seconds(after))
+    }
+
+    fn enough(_: Instant) -> Option<Told> {
+        None
+    }
+
+    fn said(told: impl Fn(Instant) -> Told) -> impl Fn(Instant) -> Option<Told> {
+        move |begin| Some(told(begin))
     }
 
     #[test]
     fn a_sandbox_in_use_is_told_of_when_the_node_knows_too_little() {
-        check(Some(160), 90, None, Some(175));
-        check(Some(160), 90, Some(159), Some(175));
-        check(Some(160), 90, Some(160), None);
-        check(Some(160), 90, Some(3000), None);
-        check(Some(101), 90, Some(104), Some(120));
-        check(Some(101), 90, Some(105), None);
+        check(Some(160), 90, nothing, said(until(175)));
+        check(Some(160), 90, resting, said(until(175)));
+        check(Some(160), 90, until(159), said(until(175)));
+        check(Some(160), 90, until(160), enough);
+        check(Some(160), 90, until(3000), enough);
+        check(Some(101), 90, until(104), said(until(120)));
+        check(Some(101), 90, until(105), enough);
     }
 
     #[test]
     fn a_sandbox_that_rests_is_told_of_once() {
-        check(None, 90, None, Some(100));
-        check(None, 98, Some(175), Some(100));
-        check(None, 98, Some(100), Some(100));
-        check(None, 99, Some(100), None);
-        check(None, 90, Some(91), None);
+        check(None, 90, nothing, said(resting));
+        check(None, 98, until(175), said(resting));
+        check(None, 90, until(91), said(resting));
+        check(None, 98, resting, enough);
     }
 
     #[test]
     fn a_sandbox_that_rested_only_a_moment_may_be_used_again_at_once() {
-        let now = Instant::now();
-        assert_eq!(news(None, now, Told::Until(now + seconds(60)), now), None);
+        check(None, 100, until(160), enough);
     }
 
     #[test]

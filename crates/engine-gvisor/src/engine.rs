@@ -1,6 +1,6 @@
 //! The verbs.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use async_trait::async_trait;
 use sentinal_engine::{
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     GvisorConfig, boot,
     folder::{self, InstanceFolder},
-    halt, probe,
+    halt, probe, rest,
 };
 
 /// gVisor on this machine.
@@ -59,6 +59,12 @@ impl GvisorEngine {
             InstanceState::Running | InstanceState::Paused => Ok(self.0.cgroups()?.of(id)),
             InstanceState::Partial | InstanceState::Ended(_) => Err(EngineError::NotFound(*id)),
         }
+    }
+
+    fn set_punctuality(&self, id: &SandboxId, set: impl Fn(i32) -> io::Result<()>) -> Result<(), EngineError> {
+        self.alive(id)?;
+        let pid = self.0.folder(id).pid().ok_or(EngineError::NotFound(*id))?;
+        set(pid).map_err(|source| EngineError::Io { what: "set the timer slack of the sandbox".to_owned(), source })
     }
 }
 
@@ -101,6 +107,14 @@ impl Engine for GvisorEngine {
     async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
         let _alone = self.0.turns.take(id).await;
         self.alive(id)?.thaw()
+    }
+
+    async fn rest(&self, id: &SandboxId) -> Result<(), EngineError> {
+        self.set_punctuality(id, rest::rest)
+    }
+
+    async fn rouse(&self, id: &SandboxId) -> Result<(), EngineError> {
+        self.set_punctuality(id, rest::rouse)
     }
 
     async fn list(&self) -> Result<Vec<Instance>, EngineError> {
@@ -147,7 +161,7 @@ impl Host {
     pub(crate) fn cgroups(&self) -> Result<Cgroups, EngineError> {
         Cgroups::detect(&self.config.cgroup_parent).map_err(|error| EngineError::Io {
             what: "find the cgroup controllers".to_owned(),
-            source: std::io::Error::other(error),
+            source: io::Error::other(error),
         })
     }
 

@@ -21,6 +21,7 @@ mod engine;
 mod folder;
 mod halt;
 mod probe;
+mod rest;
 mod runsc;
 pub mod starter;
 

@@ -43,6 +43,10 @@ pub enum Verb {
     Pause,
     /// [`Engine::resume`].
     Resume,
+    /// [`Engine::rest`].
+    Rest,
+    /// [`Engine::rouse`].
+    Rouse,
     /// [`Engine::list`].
     List,
     /// [`Engine::ended`].
@@ -217,6 +221,14 @@ impl Engine for FakeEngine {
     async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
         conclude(self.begin(Verb::Resume, Some(*id))).await?;
         self.change(id, InstanceState::Running)
+    }
+
+    async fn rest(&self, id: &SandboxId) -> Result<(), EngineError> {
+        conclude(self.begin(Verb::Rest, Some(*id))).await
+    }
+
+    async fn rouse(&self, id: &SandboxId) -> Result<(), EngineError> {
+        conclude(self.begin(Verb::Rouse, Some(*id))).await
     }
 
     async fn list(&self) -> Result<Vec<Instance>, EngineError> {

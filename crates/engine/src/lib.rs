@@ -1,4 +1,4 @@
-//! What an engine is: about eight verbs over instances that are named by their sandbox's id.
+//! What an engine is: about ten verbs over instances that are named by their sandbox's id.
 //!
 //! Everything a program sees - executions, files, terminals - is the agent's and the same on every engine.
 //! An engine only boots the agent as the init of something isolated, and removes it again.
@@ -51,6 +51,19 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Lets a paused instance go on. Succeeds when it runs already.
     async fn resume(&self, id: &SandboxId) -> Result<(), EngineError>;
+
+    /// Nobody uses the running instance for now: it may go on at less cost to the host, if less punctually. Succeeds when
+    /// it rests already, and does nothing where there is nothing to be saved.
+    async fn rest(&self, id: &SandboxId) -> Result<(), EngineError> {
+        let _ = id;
+        Ok(())
+    }
+
+    /// Somebody uses it again. Succeeds when it does not rest.
+    async fn rouse(&self, id: &SandboxId) -> Result<(), EngineError> {
+        let _ = id;
+        Ok(())
+    }
 
     /// Every sandbox of which this engine finds anything on the host, without memory of its own.
     async fn list(&self) -> Result<Vec<Instance>, EngineError>;

@@ -90,7 +90,7 @@ pub struct Boot {
     pub agent_deadline: Duration,
 }
 
-/// Count a sandbox's idle time from a later moment.
+/// How long a sandbox is in use: its idle time begins there, and one that is not in use may rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
     /// Which sandbox.

@@ -26,6 +26,8 @@ pub(crate) const TOMBSTONES_MAX: usize = 100_000;
 /// How much longer than its idle timeout a sandbox may be idle before the node ends it: the server's word that it is in
 /// use again may be late on a busy machine, and the server itself comes first when it is alive.
 pub(crate) const IDLE_GRACE: Duration = Duration::from_secs(10);
+/// How long an engine may take to let a sandbox rest, or to rouse it.
+pub(crate) const REST_DEADLINE: Duration = Duration::from_secs(5);
 /// How often each engine is probed.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon an engine is probed again after it failed to boot something.

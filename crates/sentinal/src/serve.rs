@@ -1,6 +1,7 @@
 //! How the server starts: folders and node as root, then an ordinary user, then everything else.
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -33,7 +34,7 @@ use crate::{
 /// How long a stop may take before it is an error.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
-/// How long a server that is started again waits for the one before it to let go of the data.
+/// How long a server that is started again waits for the one before it to let go of the address and of the data.
 const HANDOVER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often it looks.
@@ -58,7 +59,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     );
     check_pools(&options.pools, options.isolation.minimum())?;
     let layout = layout(options)?;
-    let listener = TcpListener::bind(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
+    let listener = listen(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
     if privilege::is_root() {
         as_root(options, &layout)?;
     } else {
@@ -70,6 +71,20 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(serve(options, layout, listener))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Also where the server before this one is just ending: the kernel closes the sockets of a process a little after it.
+#[expect(clippy::disallowed_methods, reason = "the runtime starts later, and there is a deadline")]
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && began.elapsed() < HANDOVER_DEADLINE => {
+                std::thread::sleep(HANDOVER_RETRY);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Refuses pools that nobody could ever be served from.

@@ -9,7 +9,7 @@
 
 mod fixture;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use fixture::Fixture;
 use sentinal_engine::{EndReason, Engine as _, EngineError, InstanceState, InstanceUsage, ProbeFailure};
@@ -99,6 +99,32 @@ async fn a_paused_instance_does_nothing_until_it_is_resumed_by_whomever() {
     test.engine.halt(test.id()).await.unwrap();
     test.nothing_is_left().await;
     assert!(matches!(test.engine.resume(test.id()).await, Err(EngineError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn an_instance_that_rests_has_late_timers_and_answers_all_the_same() {
+    let Some(test) = Fixture::new() else { return };
+    assert!(matches!(test.engine.rest(test.id()).await, Err(EngineError::NotFound(_))));
+    let mut guest = test.boot().await;
+    let punctual = slacks(test.pid());
+    test.engine.rest(test.id()).await.unwrap();
+    test.another_engine().rest(test.id()).await.unwrap();
+    assert_eq!(slacks(test.pid()), [Duration::from_millis(100)].into());
+    assert_eq!(guest.ask("say awake").await, "awake");
+    test.another_engine().rouse(test.id()).await.unwrap();
+    assert_eq!(slacks(test.pid()), punctual);
+    test.engine.rest(test.id()).await.unwrap();
+    test.engine.halt(test.id()).await.unwrap();
+    test.nothing_is_left().await;
+}
+
+/// How late the timers of a process's threads may be.
+fn slacks(pid: i32) -> BTreeSet<Duration> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    // A thread may end meanwhile.
+    let slacks = threads
+        .flat_map(|thread| std::fs::read_to_string(format!("/proc/{}/timerslack_ns", thread.file_name().display())));
+    slacks.map(|slack| Duration::from_nanos(slack.trim().parse().unwrap())).collect()
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use sentinal_engine::fake::{Behaviour, Verb};
 use sentinal_node_protocol::{EndReason, NodeEvent, Place};
 use tokio::time::{Instant, advance, timeout};
 
@@ -79,6 +80,32 @@ async fn a_server_has_time_to_say_something_to_the_next_node() {
     machine.clock.step(100_000);
     let host = start(&machine).await;
     assert_eq!(host.listed(id(1)), Some((G1, InstanceState::Running)));
+    ends_after(&host, TIMEOUT + IDLE_GRACE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_that_nobody_uses_rests_whether_or_not_it_may_be_idle() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    up(&host, 1).await;
+    Arc::clone(&host).place(testing::place(id(2), G1)).await.unwrap();
+    host.booted(id(2), G1).await.unwrap();
+    for number in [1, 2] {
+        Arc::clone(&host).keep(keep(id(number), G1, Duration::ZERO)).await.unwrap();
+        Arc::clone(&host).keep(keep(id(number), G1, MOMENT)).await.unwrap();
+    }
+    assert_eq!((machine.engine.calls(Verb::Rest), machine.engine.calls(Verb::Rouse)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_cannot_let_it_rest_changes_nothing() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    up(&host, 1).await;
+    machine.engine.set(Verb::Rest, Behaviour::Hangs);
+    kept(&host, Duration::ZERO).await.unwrap();
+    machine.engine.set(Verb::Rest, Behaviour::Fails);
+    kept(&host, Duration::ZERO).await.unwrap();
     ends_after(&host, TIMEOUT + IDLE_GRACE).await;
 }
 
