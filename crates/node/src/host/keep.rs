@@ -24,9 +24,6 @@ impl Host {
         match record.stage {
             Stage::Up | Stage::Paused => {
                 self.rest_or_rouse(&record, keep).await;
-                if record.idle_timeout.is_none() {
-                    return Ok(());
-                }
                 let busy_until = self.clock.now().after(keep.busy_for.min(TTL_MAX));
                 self.move_end(&mut held, Record { busy_until, ..record }).await
             }
