@@ -1,7 +1,8 @@
 //! The engines of this build, and what their probes found.
 //!
-//! Each engine is probed by a task of its own, so one that hangs holds up nobody: what is described is what
-//! the last finished probe said.
+//! Each engine is probed by a task of its own, so one that hangs holds up nobody for long: what is described is what
+//! the last finished probe said. Only the first probes are waited for, a little, so that a node that has just started
+//! is not taken for one without engines.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +14,11 @@ use sentinal_engine::{Engine, ProbeFailure};
 use sentinal_model::{EngineName, limits::PROBE_DEADLINE};
 use sentinal_node_protocol::{EngineView, Probe};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, SetOnce},
     time::{Instant, timeout},
 };
 
-use crate::limits::{PROBE_GRACE, PROBE_INTERVAL, PROBE_INTERVAL_SUSPECT};
+use crate::limits::{FIRST_PROBES_WAIT, PROBE_GRACE, PROBE_INTERVAL, PROBE_INTERVAL_SUSPECT};
 
 /// By name, in order of preference.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(crate) struct Engines(BTreeMap<EngineName, Arc<ProbedEngine>>);
 pub(crate) struct ProbedEngine {
     engine: Arc<dyn Engine>,
     view: Mutex<EngineView>,
+    /// Set when it has been probed once.
+    probed: SetOnce<()>,
     suspected: Notify,
 }
 
@@ -44,7 +47,15 @@ impl Engines {
         self.0.keys().copied()
     }
 
-    pub(crate) fn describe(&self) -> Vec<EngineView> {
+    /// What the probes found, as soon as each engine has been probed once or has had its time.
+    pub(crate) async fn describe(&self) -> Vec<EngineView> {
+        let all_probed = async {
+            for probed in self.0.values() {
+                probed.probed.wait().await;
+            }
+        };
+        // Those that take longer say so themselves.
+        let _ = timeout(FIRST_PROBES_WAIT, all_probed).await;
         self.0.values().map(|probed| probed.view()).collect()
     }
 
@@ -59,7 +70,7 @@ impl ProbedEngine {
         let probe =
             Probe::Unavailable { reason: format!("the first probe of {name} has not finished; try again soon") };
         let view = EngineView { name, probe, took: Duration::ZERO };
-        Self { engine, view: Mutex::new(view), suspected: Notify::new() }
+        Self { engine, view: Mutex::new(view), probed: SetOnce::new(), suspected: Notify::new() }
     }
 
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
@@ -99,6 +110,8 @@ impl ProbedEngine {
         };
         let fresh = EngineView { name: self.engine.name(), probe, took };
         let before = std::mem::replace(&mut *self.view.lock().unwrap_or_else(PoisonError::into_inner), fresh.clone());
+        // Not an error: only the first probe is the first.
+        let _ = self.probed.set(());
         let changed = before.probe != fresh.probe;
         if changed {
             tracing::info!(engine = %fresh.name, probe = ?fresh.probe, "engine probed");

@@ -30,6 +30,8 @@ pub(crate) const IDLE_GRACE: Duration = Duration::from_secs(10);
 pub(crate) const REST_DEADLINE: Duration = Duration::from_secs(5);
 /// How often each engine is probed.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a description waits for the first probes.
+pub(crate) const FIRST_PROBES_WAIT: Duration = Duration::from_secs(2);
 /// How soon an engine is probed again after it failed to boot something.
 pub(crate) const PROBE_INTERVAL_SUSPECT: Duration = Duration::from_secs(5);
 /// How much longer than its own deadline a probe may take before it is given up from outside.

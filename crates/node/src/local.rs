@@ -57,7 +57,7 @@ impl Node for LocalNode {
             node: self.node_id.clone(),
             host_boot_id: self.host.boot_id.clone(),
             room: self.host.room().await.map_err(crossed)?,
-            engines: self.host.engines.describe(),
+            engines: self.host.engines.describe().await,
             images: self.host.images().await,
             agent_digest: self.host.agent_digest().await,
         })

@@ -52,7 +52,7 @@ impl v1::node_server::Node for Service {
         let room = self.host.room().await?;
         Ok(Response::new(v1::DescribeResponse {
             room: Some(room.into()),
-            engines: self.host.engines.describe().into_iter().map(Into::into).collect(),
+            engines: self.host.engines.describe().await.into_iter().map(Into::into).collect(),
             images: self.host.images().await.into_iter().map(Into::into).collect(),
             agent_digest: self.host.agent_digest().await,
         }))
