@@ -1,6 +1,7 @@
 //! One `sentinal serve` and one `sentinal node` as separate processes, which can be killed and started again.
 
 use std::{
+    ffi::OsString,
     fs::File,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
@@ -23,13 +24,13 @@ const CLEAN_DEADLINE: Duration = Duration::from_mins(1);
 #[derive(Debug, Default, Clone)]
 pub struct Options {
     /// What becomes `sentinal node` after it has changed its own surroundings, with its arguments.
-    pub node_wrapper: Vec<std::ffi::OsString>,
+    pub node_wrapper: Vec<OsString>,
     /// More arguments for `sentinal node`.
-    pub node: Vec<std::ffi::OsString>,
+    pub node: Vec<OsString>,
     /// More arguments for `sentinal serve`.
-    pub serve: Vec<std::ffi::OsString>,
+    pub serve: Vec<OsString>,
     /// Added to the environment of both.
-    pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    pub env: Vec<(OsString, OsString)>,
     /// Another image store.
     pub images: Option<PathBuf>,
     /// Another agent.
@@ -46,6 +47,7 @@ pub struct Server {
     options: Options,
     binaries: &'static Binaries,
     children: Mutex<Vec<Child>>,
+    more_for_serve: Mutex<Vec<OsString>>,
     _guardian: Guardian,
 }
 
@@ -80,6 +82,7 @@ impl Server {
             _guardian: Guardian::of(place.data_dir())?,
             binaries: Binaries::find().await?,
             children: Mutex::default(),
+            more_for_serve: Mutex::default(),
             place,
             options,
         })
@@ -91,17 +94,25 @@ impl Server {
         self.healthy().await
     }
 
+    /// From its next start on `serve` gets these arguments after its own, in place of those that were given here before.
+    pub fn serve_with(&self, more: Vec<OsString>) {
+        *self.more_for_serve.lock().unwrap_or_else(PoisonError::into_inner) = more;
+    }
+
     /// Starts the process of one role.
     pub fn launch(&self, role: Role) -> Result<()> {
-        let more = match role {
-            Role::Serve => &self.options.serve,
-            Role::Node => &self.options.node,
-        };
-        self.launch_with(role, more)
+        match role {
+            Role::Serve => {
+                let mut more = self.options.serve.clone();
+                more.extend(self.more_for_serve.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+                self.launch_with(role, &more)
+            }
+            Role::Node => self.launch_with(role, &self.options.node),
+        }
     }
 
     /// Starts the process of one role with other arguments than the server's own.
-    pub fn launch_with(&self, role: Role, more: &[std::ffi::OsString]) -> Result<()> {
+    pub fn launch_with(&self, role: Role, more: &[OsString]) -> Result<()> {
         let sentinal = &self.binaries.sentinal;
         let mut command = match role {
             Role::Serve => commands::serve(sentinal, &self.place, self.address),
@@ -200,7 +211,7 @@ impl Drop for Server {
 }
 
 /// The command with another in front of it that becomes it.
-fn wrapped(command: Command, wrapper: &[std::ffi::OsString]) -> Command {
+fn wrapped(command: Command, wrapper: &[OsString]) -> Command {
     let Some((program, arguments)) = wrapper.split_first() else { return command };
     let mut outer = Command::new(program);
     outer.args(arguments).arg(command.get_program()).args(command.get_args());

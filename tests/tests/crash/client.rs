@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use sentinal_tests::{Answer, Client, Execution, Followed, Sandbox, Server, eventually};
+use sentinal_tests::{Answer, Client, Execution, Followed, NewExecution, Sandbox, Server, eventually};
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
     journal::{Deletion, ExecutionPromise, FilePromise, Journal, SandboxPromise},
-    plan::Step,
-    program::{self, Program},
+    plan::{Engine, Step},
+    program::{self, MEMORY, Program},
 };
 
 /// Long enough for a create that waits for its boot beside others, over a restart.
@@ -48,19 +48,20 @@ impl Worker<'_> {
     }
 
     async fn step(&mut self, number: usize, step: &Step) -> Result<()> {
-        if let Step::Create { wait } = step {
-            return self.create(*wait).await;
+        if let Step::Create { wait, engine } = step {
+            return self.create(*wait, *engine).await;
         }
-        if let Step::OneShot(program) = step {
-            return self.run(program, None, "one-shot").await;
+        if let Step::OneShot(program, engine) = step {
+            let new = program.request(None).with("engine", engine.0);
+            return self.run(program, new, None, "one-shot").await;
         }
         let Some(sandbox) = self.sandbox.clone() else { return Ok(()) };
         match step {
-            Step::Create { .. } | Step::OneShot(_) => Ok(()),
+            Step::Create { .. } | Step::OneShot(..) => Ok(()),
             Step::Upload { seed, size } => {
                 self.upload(&sandbox, &format!("/home/user/file-{number}"), *seed, *size).await
             }
-            Step::Run(program) => self.run(program, Some(sandbox), "run").await,
+            Step::Run(program) => self.run(program, program.request(Some(&sandbox)), Some(sandbox), "run").await,
             Step::Background(program) => self.background(program, sandbox).await,
             Step::Follow(program) => self.follow(program, sandbox).await,
             Step::Delete => self.delete(sandbox).await,
@@ -68,9 +69,10 @@ impl Worker<'_> {
     }
 
     /// Asks for a sandbox until it has one; every answer that got lost may have left one too.
-    async fn create(&mut self, wait: f64) -> Result<()> {
+    async fn create(&mut self, wait: f64, engine: Engine) -> Result<()> {
         self.sandbox = None;
-        let spec = json!({"memory": "128Mi", "ttl": 900, "wait": wait, "labels": {"client": self.name}});
+        let labels = json!({"client": self.name});
+        let spec = json!({"engine": engine.0, "memory": MEMORY, "ttl": 900, "wait": wait, "labels": labels});
         for _ in 0..CREATES_MAX {
             self.journal.creating();
             let request = self.client.post("/sandbox").json(&spec).deadline(DEADLINE).send();
@@ -107,10 +109,14 @@ impl Worker<'_> {
     }
 
     /// Executes and compares the answer at once.
-    async fn run(&self, program: &Program, sandbox: Option<String>, kind: &'static str) -> Result<()> {
-        let request =
-            self.client.post("/execute").json(program.request(sandbox.as_deref()).as_json()).deadline(DEADLINE);
-        let answer = request.send().await;
+    async fn run(
+        &self,
+        program: &Program,
+        new: NewExecution,
+        sandbox: Option<String>,
+        kind: &'static str,
+    ) -> Result<()> {
+        let answer = self.client.post("/execute").json(new.as_json()).deadline(DEADLINE).send().await;
         let reply = match &sandbox {
             Some(sandbox) => self.ask_in(sandbox, answer, &[200]).await?,
             None => self.ask(answer, &[200]).await?,

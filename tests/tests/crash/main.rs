@@ -14,6 +14,7 @@ mod verify;
 
 use std::{
     env,
+    ffi::OsString,
     hash::{BuildHasher, Hasher, RandomState},
     io::Write,
     time::Duration,
@@ -21,10 +22,10 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use futures::future::try_join_all;
-use sentinal_tests::{Fact, Options, Server};
+use sentinal_tests::{Column, Fact, Options, Role, Server, commands};
 use tokio::time::{Instant, timeout};
 
-use crate::{client::Worker, journal::Journal, plan::Plan};
+use crate::{client::Worker, journal::Journal, plan::Plan, program::MEMORY};
 
 const ROUNDS: u64 = 20;
 const ROUND_DEADLINE: Duration = Duration::from_mins(5);
@@ -34,7 +35,9 @@ async fn what_was_acknowledged_survives_and_nothing_is_left_over() -> Fact {
     let rounds = number("SENTINAL_CRASH_ROUNDS")?.unwrap_or(ROUNDS);
     let first = number("SENTINAL_CRASH_SEED")?.unwrap_or_else(random);
     say(&format!("crash test: {rounds} rounds from SENTINAL_CRASH_SEED={first} on"));
-    let Some(server) = Server::start("crash", Options::default()).await? else { return Ok(()) };
+    let serve = Column::ALL.into_iter().flat_map(Column::serve_flags).collect();
+    let options = Options { serve, ..Options::default() };
+    let Some(server) = Server::start("crash", options).await? else { return Ok(()) };
     for round in 0..rounds {
         let seed = first + round;
         let begun = Instant::now();
@@ -63,14 +66,36 @@ async fn run(server: &Server, seed: u64) -> Result<String> {
         let mut worker = Worker { server, client: client.clone(), journal: &journal, name, sandbox: None };
         async move { worker.work(steps).await }
     });
+    if plan.pools {
+        serve_with(server, pools()).await?;
+    }
     let (worked, killed) = tokio::join!(try_join_all(workers), killer::kill_all(server, &journal, &plan.kills));
     killed.context("kill and start")?;
     worked?;
+    if plan.pools {
+        // Ends what waits in them.
+        serve_with(server, Vec::new()).await?;
+    }
     let promises = journal.into_promises();
     verify::verify(server, &promises).await.context("verify")?;
     let (kills, acks, lost, refused) = (&promises.kills, &promises.acks, promises.unacknowledged, promises.refused);
     let adopted = promises.to_adopt;
-    Ok(format!("kills {kills:?}, acks {acks:?}, unacknowledged {lost}, refused {refused}, re-adopted {adopted}"))
+    let pools = if plan.pools { "with pools, " } else { "" };
+    Ok(format!("{pools}kills {kills:?}, acks {acks:?}, unacknowledged {lost}, refused {refused}, re-adopted {adopted}"))
+}
+
+/// Both engines' pools serve what the clients ask for.
+fn pools() -> Vec<OsString> {
+    let pool = |column: Column| commands::pool(&format!("engine={},memory={MEMORY},size=1", column.name()));
+    Column::ALL.into_iter().flat_map(pool).collect()
+}
+
+/// Starts the server again, after a SIGKILL, with more arguments than before.
+async fn serve_with(server: &Server, more: Vec<OsString>) -> Result<()> {
+    server.serve_with(more);
+    server.kill(Role::Serve).await?;
+    server.launch(Role::Serve)?;
+    server.healthy().await
 }
 
 fn number(variable: &str) -> Result<Option<u64>> {

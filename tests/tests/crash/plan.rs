@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sentinal_tests::Role;
+use sentinal_tests::{Column, Role};
 
 use crate::program::{Kind, Program};
 
@@ -15,13 +15,19 @@ const CLIENTS: usize = 4;
 pub(crate) struct Plan {
     pub(crate) clients: Vec<Vec<Step>>,
     pub(crate) kills: Vec<Kill>,
+    /// Whether sandboxes wait in pools.
+    pub(crate) pools: bool,
 }
+
+/// What a sandbox runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Engine(pub(crate) &'static str);
 
 /// What a client does next with its newest sandbox.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// A new sandbox; `wait` is how long the answer may wait for it to run.
-    Create { wait: f64 },
+    Create { wait: f64, engine: Engine },
     /// A file of random bytes.
     Upload { seed: u64, size: usize },
     /// A program, to its end.
@@ -31,7 +37,7 @@ pub(crate) enum Step {
     /// A program whose events are read, also over a broken connection.
     Follow(Program),
     /// A program in a sandbox of its own.
-    OneShot(Program),
+    OneShot(Program, Engine),
     /// The end of the sandbox.
     Delete,
 }
@@ -72,14 +78,15 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed);
         let clients = (0..CLIENTS).map(|_| steps(&mut rng)).collect();
         let kills = (0..rng.random_range(2..=4)).map(|_| kill(&mut rng)).collect();
-        Self { clients, kills }
+        Self { clients, kills, pools: rng.random_bool(0.3) }
     }
 }
 
 fn steps(rng: &mut StdRng) -> Vec<Step> {
     let mut steps = Vec::new();
     for _ in 0..rng.random_range(1..=2) {
-        steps.push(Step::Create { wait: if rng.random_bool(0.25) { 0.0 } else { 30.0 } });
+        let wait = if rng.random_bool(0.25) { 0.0 } else { 30.0 };
+        steps.push(Step::Create { wait, engine: engine(rng) });
         for _ in 0..rng.random_range(2..=4) {
             steps.push(work(rng));
         }
@@ -101,9 +108,13 @@ fn work(rng: &mut StdRng) -> Step {
         68..74 => Step::Background(Program::random(rng, Kind::Binary)),
         74..84 => Step::Follow(Program::random(rng, Kind::Slow)),
         84..90 => Step::Follow(Program::random(rng, Kind::Flood)),
-        90..95 => Step::OneShot(Program::random(rng, Kind::Quick)),
-        _ => Step::OneShot(Program::random(rng, Kind::Slow)),
+        90..95 => Step::OneShot(Program::random(rng, Kind::Quick), engine(rng)),
+        _ => Step::OneShot(Program::random(rng, Kind::Slow), engine(rng)),
     }
+}
+
+fn engine(rng: &mut StdRng) -> Engine {
+    Engine(Column::ALL[rng.random_range(0..Column::ALL.len())].name())
 }
 
 fn kill(rng: &mut StdRng) -> Kill {

@@ -31,6 +31,9 @@ pub(crate) struct Program {
     exit_code: i32,
 }
 
+/// The memory of every sandbox, in pools too.
+pub(crate) const MEMORY: &str = "128Mi";
+
 const TIMEOUT_ENDLESS: f64 = 1.5;
 const TIMEOUT: f64 = 120.0;
 
@@ -56,7 +59,7 @@ impl Program {
         };
         let timeout = if self.kind == Kind::Endless { TIMEOUT_ENDLESS } else { TIMEOUT };
         let new = new.with("timeout", json!(timeout));
-        sandbox.map_or_else(|| new.clone().with("memory", "128Mi"), |sandbox| new.clone().within(sandbox))
+        sandbox.map_or_else(|| new.clone().with("memory", MEMORY), |sandbox| new.clone().within(sandbox))
     }
 
     fn shell(&self) -> String {

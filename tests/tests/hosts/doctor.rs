@@ -80,6 +80,8 @@ async fn a_host_that_is_well_has_an_engine() -> Fact {
         gvisor["available"] == true && gvisor["version"].as_str().is_some_and(|said| said.contains("runsc")),
         "{gvisor}"
     );
+    let native = told.named("engines", "native")?;
+    ensure!(native["available"] == true, "{native}");
     for check in
         ["privilege", "loop devices", "agent", "image", "cgroup memory", "cgroup cpu", "cgroup pids", "disk", "memory"]
     {
@@ -99,7 +101,10 @@ async fn an_engine_that_policy_forbids_is_of_no_use() -> Fact {
 async fn a_missing_runsc_is_missing() -> Fact {
     let more = ["--runsc", "/nowhere/runsc"];
     let Some(told) = doctor("doctor-no-runsc", IN_MOUNTS, "", &more).await? else { return Ok(()) };
-    told.is_unavailable("gvisor", &["missing"], &["not installed"])
+    told.is_unavailable("gvisor", &["missing"], &["not installed"])?;
+    let more = ["--runsc", "/nowhere/runsc", "--allow-shared-kernel"];
+    let Some(told) = doctor("doctor-no-runsc", IN_MOUNTS, "", &more).await? else { return Ok(()) };
+    told.exits_with(0)
 }
 
 #[tokio::test]
@@ -122,6 +127,7 @@ async fn a_host_without_loop_devices_is_told_how_to_get_them() -> Fact {
     );
     let Some(told) = doctor("doctor-loop", IN_MOUNTS, &breaking, &[]).await? else { return Ok(()) };
     told.check_is("loop devices", "lacking")?;
+    told.is_unavailable("native", &["refused"], &["loop device"])?;
     told.is_unavailable("gvisor", &["refused", "failed"], &["loop devices"])
 }
 
@@ -132,6 +138,7 @@ async fn a_host_whose_cgroups_cannot_be_written_is_told_so() -> Fact {
     for check in ["cgroup memory", "cgroup cpu", "cgroup pids"] {
         told.check_is(check, "lacking")?;
     }
+    told.is_unavailable("native", &["refused"], &["cgroup controllers"])?;
     told.is_unavailable("gvisor", &["refused", "failed"], &["cgroup memory"])
 }
 
@@ -140,7 +147,8 @@ async fn a_host_without_user_namespaces_is_told_so() -> Fact {
     let namespaces = "unshare --user --map-root-user --mount --propagation private";
     let breaking = "echo 0 > /proc/sys/user/max_user_namespaces";
     let Some(told) = doctor("doctor-userns", namespaces, breaking, &[]).await? else { return Ok(()) };
-    told.check_is("user namespaces", "lacking")
+    told.check_is("user namespaces", "lacking")?;
+    told.is_unavailable("native", &["refused"], &["max_user_namespaces"])
 }
 
 #[tokio::test]
