@@ -84,6 +84,11 @@ impl Engine for NativeEngine {
         probe::probe(&self.0).await
     }
 
+    fn expect_boot(&self) {
+        let host = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || host.cgroups().map(|cgroups| cgroups.expect_entry()));
+    }
+
     async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError> {
         let stop = CancellationToken::new();
         // Stops the boot at the deadline, and when this future is dropped.

@@ -6,6 +6,7 @@
 //!
 //! Start at [`Cgroups::detect`], then [`Cgroup`].
 
+mod expect;
 mod freeze;
 mod hierarchy;
 mod kill;

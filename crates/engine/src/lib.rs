@@ -37,6 +37,10 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Really starts something small and removes it again. Ends within [`sentinal_model::limits::PROBE_DEADLINE`].
     async fn probe(&self) -> Result<ProbeReport, ProbeFailure>;
 
+    /// A boot will be asked for in a moment: what can be begun before is begun. Returns at once, and succeeds or does not
+    /// matter.
+    fn expect_boot(&self) {}
+
     /// Boots an instance whose init is the agent, and returns when it has been started; the agent may dial
     /// later. On failure, and when the future is dropped half-way, [`Engine::halt`] removes what is left.
     async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError>;

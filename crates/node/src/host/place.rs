@@ -36,6 +36,7 @@ impl Host {
 
     /// Leaves nothing behind when it fails.
     async fn place_first(self: &Arc<Self>, held: &mut Held, place: &Place) -> Result<(), NodeError> {
+        self.engine(place.engine)?.expect_boot();
         let placed = self.make(held, place).await;
         if placed.is_err() {
             let folder = self.folder.instance(&place.id);
