@@ -16,7 +16,7 @@ use sentinal_agent_protocol::{
 use sentinal_model::SandboxId;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 use tower::Service as _;
 
@@ -37,15 +37,15 @@ const EPOCH: u64 = 1;
 /// Lives as long as its instance, and ends it at its deadline.
 pub(crate) async fn live(world: Arc<World>, machine: Arc<Machine>, network: Arc<Network>, id: SandboxId) {
     let Some(instance) = machine.get(&id) else { return };
-    let service = Service::new(Arc::clone(&world), Arc::clone(&machine), (id, instance.dead.clone()));
+    let service = Service::new(Arc::clone(&world), Arc::clone(&machine), (id, &instance));
     let life = async {
         tokio::select! {
             biased;
-            () = sleep_until(instance.ends_at) => {
+            () = service.deadline() => {
                 machine.moves(&id).await;
                 machine.harm(id, Harm::Deadline);
             }
-            () = stay_connected(&world, &network, &instance, service) => {}
+            () = stay_connected(&world, &network, &instance, service.clone()) => {}
         }
     };
     instance.dead.run_until_cancelled(life).await;

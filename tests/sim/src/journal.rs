@@ -18,6 +18,8 @@ pub(crate) struct Journal(Mutex<Promises>);
 struct Promises {
     sandboxes: BTreeMap<SandboxId, SandboxPromise>,
     executions: BTreeMap<ExecutionId, ExecutionPromise>,
+    /// Sandboxes that somebody has got, also for one execution.
+    given: BTreeSet<SandboxId>,
     /// Sandboxes whose end somebody has asked for.
     unwanted: BTreeSet<SandboxId>,
     /// Sandboxes whose pause was acknowledged, until somebody asks for the end of it.
@@ -56,6 +58,11 @@ impl Journal {
 
     pub(crate) fn execution(&self, id: ExecutionId, change: impl FnOnce(&mut ExecutionPromise)) {
         change(lock(&self.0).executions.entry(id).or_default());
+    }
+
+    /// A client has got a sandbox; whether it is the first.
+    pub(crate) fn given(&self, id: SandboxId) -> bool {
+        lock(&self.0).given.insert(id)
     }
 
     pub(crate) fn unwanted(&self, id: SandboxId) {

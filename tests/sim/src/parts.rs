@@ -37,6 +37,7 @@ impl Hardware for SmallMachine {
         if self.0.plan.sabotage == Sabotage::NodeBoasts {
             room.cpu_milli_total *= 10;
             room.memory_bytes_total *= 10;
+            room.memory_bytes_available *= 10;
         }
         if self.0.fails(self.0.plan.disk_full) {
             room.disk_bytes_available = 0;

@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     /// What happens by itself between the clients' steps.
     pub(crate) events: u32,
     pub(crate) kinds: Vec<Kind>,
+    /// How many sandboxes are kept booted for whoever asks; 0 for no pool.
+    pub(crate) pool: usize,
 }
 
 /// What can happen by itself.
@@ -60,6 +62,9 @@ pub(crate) enum Kind {
 
 /// In what part of all seeds each kind of thing happens.
 const KINDS: [(Kind, f64); 4] = [(Kind::Kills, 0.6), (Kind::Harm, 0.4), (Kind::Jumps, 0.3), (Kind::HostRestarts, 0.15)];
+
+/// In what part of all seeds there is a pool.
+const POOLS: f64 = 0.4;
 
 impl Plan {
     /// Whether such things happen at all.
@@ -102,6 +107,7 @@ impl Plan {
             leave,
             events: rng.random_range(0..=5),
             kinds: KINDS.into_iter().filter(|(_, often)| rng.random_bool(*often)).map(|(kind, _)| kind).collect(),
+            pool: if rng.random_bool(POOLS) { rng.random_range(1..=3) } else { 0 },
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use sentinal_agent_client::Agents;
 use sentinal_controller::{Controller, Parts, Settings};
-use sentinal_model::{Clock, NodeId};
+use sentinal_model::{Clock, NodeId, Pool};
 use sentinal_node::{LocalNode, NodeConfig, NodeParts, Owner};
 use sentinal_node_protocol::HostBootId;
 use sentinal_scheduler::Policy;
@@ -27,6 +27,7 @@ use crate::{
     outputs::{OutputDisk, Outputs},
     parts::{NodeDisk, OneImage, SmallMachine},
     store::SimStore,
+    wish,
     world::World,
 };
 
@@ -35,6 +36,14 @@ use crate::{
 pub(crate) struct ServerUp {
     pub(crate) controller: Controller,
     pub(crate) life: Life,
+}
+
+/// How often a server is configured with the pool of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    Mostly,
+    Always,
+    Never,
 }
 
 /// Everything there is: the host with what is on its disks, and the two processes.
@@ -51,6 +60,7 @@ pub(crate) struct Site {
     /// The lives of the moment, also of processes that are still starting.
     lives: watch::Sender<[Option<Life>; 2]>,
     boot_id: watch::Sender<u32>,
+    pooling: watch::Sender<Pooling>,
     store: Arc<dyn Store>,
     dice: Arc<Dice>,
     metrics: Metrics,
@@ -73,6 +83,7 @@ impl Site {
             node: watch::Sender::new(None),
             lives: watch::Sender::new([None, None]),
             boot_id: watch::Sender::new(1),
+            pooling: watch::Sender::new(Pooling::Mostly),
             store,
             dice: Arc::new(Dice::new(Arc::clone(&world))),
             metrics: Metrics::new(),
@@ -87,6 +98,13 @@ impl Site {
             self.world.tell(format_args!("{life}: killed"));
             life.kill();
         }
+    }
+
+    /// Starts the server anew, configured in this way from now on.
+    pub(crate) fn restart_server(&self, pooling: Pooling) {
+        self.world.tell(format_args!("pool: {pooling:?}"));
+        self.pooling.send_replace(pooling);
+        self.kill(Role::Server);
     }
 
     /// The host goes down and comes up again: nothing of what ran is left.
@@ -140,8 +158,19 @@ impl Site {
             clock: world,
             entropy: Arc::<Dice>::clone(&self.dice),
             metrics: self.metrics.clone(),
-            settings: Settings { policy: Policy::default(), pools: Vec::new() },
+            settings: Settings { policy: Policy::default(), pools: self.pools() },
         }
+    }
+
+    /// What the next server is configured with: now and then without the pool that the one before had.
+    fn pools(&self) -> Vec<Pool> {
+        let size = self.world.plan.pool;
+        let is_configured = match *self.pooling.borrow() {
+            Pooling::Mostly => 0 < size && self.world.chance(8500),
+            Pooling::Always => 0 < size,
+            Pooling::Never => false,
+        };
+        if is_configured { vec![wish::pool(size)] } else { Vec::new() }
     }
 
     /// Starts the node again and again.
@@ -173,7 +202,7 @@ impl Site {
             socket: folder.join("node.sock"),
             server: Owner::of_this_process(),
             images: folder.join("images"),
-            agent: PathBuf::from("/agent"),
+            agent: folder.join("agent"),
             runsc: PathBuf::from("runsc"),
             exit_when_idle: None,
         }

@@ -1,6 +1,6 @@
 //! One seed from its beginning to its end.
 
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use sentinal_store::{MemoryStore, Store};
@@ -67,6 +67,7 @@ fn memory() -> std::path::PathBuf {
 }
 
 async fn simulate(case: Case, folder: tempfile::TempDir) -> Result<Report> {
+    fs::write(folder.path().join("agent"), "agent").context("no file in the folder")?;
     let store: Arc<dyn Store> =
         if case.sqlite { Arc::new(Sqlite::open(folder.path())?) } else { Arc::new(MemoryStore::new()) };
     let world = Arc::new(World::new(Plan::of(case.seed, case.sabotage), case.tell));

@@ -26,11 +26,17 @@ pub enum Sabotage {
     EngineLosesInstances,
     /// The agent answers some requests with nothing, for ever.
     AgentHangs,
+    /// The store acknowledges claims of pooled sandboxes that it dropped.
+    StoreForgetsClaims,
+    /// The store takes claims back when it is opened anew: what was claimed is pooled again.
+    StoreUnclaims,
+    /// The store does not show a new server what waits in pools.
+    StoreHidesPools,
 }
 
 impl Sabotage {
     /// All but none.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::StoreForgets,
         Self::StoreRevives,
         Self::OutputLosesBytes,
@@ -41,5 +47,8 @@ impl Sabotage {
         Self::NodeBoasts,
         Self::EngineLosesInstances,
         Self::AgentHangs,
+        Self::StoreForgetsClaims,
+        Self::StoreUnclaims,
+        Self::StoreHidesPools,
     ];
 }

@@ -37,6 +37,14 @@ impl SimStore {
         Ok(())
     }
 
+    /// Whether a pooled sandbox becomes somebody's.
+    fn claims(&self, writes: &[Write]) -> bool {
+        let is_claim = |record: &SandboxRecord| {
+            record.pooled.is_none() && self.ledger.find(&record.id).is_some_and(|known| known.pooled.is_some())
+        };
+        writes.iter().any(|write| matches!(write, Write::Sandbox(record) if is_claim(record)))
+    }
+
     /// What the store holds already comes again, an earlier state of it.
     fn revive(&self, writes: &[Write]) {
         for write in writes {
@@ -54,7 +62,15 @@ impl Store for SimStore {
     async fn write(&self, writes: Vec<Write>) -> Result<()> {
         self.world.step(&self.life, "commits").await;
         self.trouble()?;
-        if self.world.sabotaged(Sabotage::StoreForgets) {
+        let claims = self.claims(&writes);
+        if self.world.sabotaged(Sabotage::StoreForgets)
+            || (claims && self.world.sabotaged(Sabotage::StoreForgetsClaims))
+        {
+            return Ok(());
+        }
+        if claims && self.world.sabotaged(Sabotage::StoreUnclaims) {
+            // Whoever asks finds it there, as long as this server runs.
+            self.ledger.commit(&writes);
             return Ok(());
         }
         let done = self.inner.write(writes.clone()).await;
@@ -83,7 +99,11 @@ impl Store for SimStore {
 
     async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {
         self.read("reads unfinished sandboxes").await?;
-        self.inner.unfinished_sandboxes().await
+        let mut unfinished = self.inner.unfinished_sandboxes().await?;
+        if self.world.plan.sabotage == Sabotage::StoreHidesPools {
+            unfinished.retain(|record| record.pooled.is_none());
+        }
+        Ok(unfinished)
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>> {

@@ -3,11 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, Execute, ReadExecution};
-use sentinal_controller::{Controller, ExecutionState, NewExecution};
+use sentinal_controller::{Controller, ExecutionState, NewExecution, SandboxRecord};
 use sentinal_model::{Code, ExecutionId, ExecutionOutcome, Phase, SandboxId, State};
 use tokio::time::{Instant, sleep};
 
-use crate::{client::Client, journal::FilePromise, permits::permit, processes::Site, program::Program, wish};
+use crate::{
+    client::Client,
+    journal::FilePromise,
+    permits::permit,
+    processes::{Pooling, Site},
+    program::Program,
+    wish,
+};
 
 /// How long it may take until everything has come to rest.
 const REST_DEADLINE: Duration = Duration::from_secs(600);
@@ -33,9 +40,15 @@ pub(crate) async fn verify(site: &Arc<Site>) {
     }
     until(site, "every execution has ended", || site.ledger.running().is_empty()).await;
     promised_executions(&client).await;
-    for record in site.ledger.unfinished() {
+    for record in site.ledger.unfinished().into_iter().filter(|record| record.pooled.is_none()) {
         site.journal.unwanted(record.id);
         client.destroy(record.id).await;
+    }
+    let is_pooled = |record: &SandboxRecord| record.pooled.is_some();
+    until(site, "every caller's sandbox has ended", || site.ledger.unfinished().iter().all(is_pooled)).await;
+    if 0 < site.world.plan.pool {
+        a_pool_serves(&mut client).await;
+        site.restart_server(Pooling::Never);
     }
     until(site, "every sandbox has ended", || site.ledger.unfinished().is_empty()).await;
     nothing_is_left(site).await;
@@ -130,6 +143,31 @@ async fn promised_executions(client: &Client) {
             site.world.wrong(format_args!("{id} has ended otherwise than was told"));
         }
         client.read(&record).await;
+    }
+}
+
+/// A pool that is configured is full after a while, and a caller gets one of those that wait.
+async fn a_pool_serves(client: &mut Client) {
+    let site = Arc::clone(&client.site);
+    site.restart_server(Pooling::Always);
+    let waits = |record: &SandboxRecord| record.pooled.is_some() && matches!(record.phase, Phase::Running(_));
+    let waiting = || site.ledger.unfinished().into_iter().filter(waits).map(|record| record.id).collect::<Vec<_>>();
+    until(&site, "the pool is full", || waiting().len() == site.world.plan.pool).await;
+    let began = Instant::now();
+    loop {
+        let before = waiting();
+        let id = client.create_like_pooled().await;
+        if let Some(id) = id {
+            client.destroy(id).await;
+        }
+        if id.is_some_and(|id| before.contains(&id)) || site.world.is_wrong() {
+            return;
+        }
+        if PATIENCE < began.elapsed() {
+            return site.world.wrong(format_args!("{before:?} wait, and a caller got {id:?}"));
+        }
+        // The server that has just been started may not know yet that they answer.
+        sleep(LOOK_EVERY).await;
     }
 }
 

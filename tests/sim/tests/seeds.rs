@@ -1,5 +1,5 @@
 //! `SENTINAL_SIM_SEEDS` says how many seeds, `SENTINAL_SIM_SEED` with which one to begin: otherwise one that nobody has
-//! tried before. `make soak` gives the number; without one the long tests are skipped: some seeds are not right yet.
+//! tried before.
 
 use std::{
     env,
@@ -11,6 +11,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use sentinal_sim::{Case, Sabotage, run};
 
+/// Seeds that are simulated unless somebody asks for another number.
+const SEEDS: u64 = 10_000;
 /// Seeds in which a part that is broken on purpose must have been seen to be broken.
 const SABOTAGE_SEEDS: u64 = 300;
 /// Seeds that are simulated twice.
@@ -18,8 +20,7 @@ const TWICE_SEEDS: u64 = 40;
 
 #[test]
 fn whatever_happens_in_whatever_order_the_life_of_a_sandbox_goes_right() -> Result<()> {
-    let Some(seeds) = seeds_wanted()? else { return Ok(()) };
-    let seeds = seeds.to_string();
+    let seeds = number("SENTINAL_SIM_SEEDS")?.unwrap_or(SEEDS).to_string();
     let first = number("SENTINAL_SIM_SEED")?.unwrap_or_else(random).to_string();
     say(&format!("simulation: {seeds} seeds from SENTINAL_SIM_SEED={first} on"))?;
     let status = simulation(&["--seeds", &seeds, "--seed", &first]).status().context("no simulation")?;
@@ -29,9 +30,6 @@ fn whatever_happens_in_whatever_order_the_life_of_a_sandbox_goes_right() -> Resu
 
 #[test]
 fn whatever_is_broken_on_purpose_is_seen_to_be_broken() -> Result<()> {
-    if seeds_wanted()?.is_none() {
-        return Ok(());
-    }
     for sabotage in Sabotage::ALL {
         let mut seeds = 1..=SABOTAGE_SEEDS;
         let wrong = |seed| run(Case { seed, sabotage, ..Case::default() }).ok()?.wrong.map(|wrong| (seed, wrong));
@@ -62,15 +60,6 @@ fn simulation(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sentinal-sim"));
     command.args(arguments);
     command
-}
-
-/// `None`, with a line that says so, where nobody asked for a number of seeds.
-fn seeds_wanted() -> Result<Option<u64>> {
-    let wanted = number("SENTINAL_SIM_SEEDS")?;
-    if wanted.is_none() {
-        say("SKIPPED: the simulation of many seeds runs in `make soak` (or with SENTINAL_SIM_SEEDS=10000)")?;
-    }
-    Ok(wanted)
 }
 
 fn number(name: &str) -> Result<Option<u64>> {

@@ -29,7 +29,7 @@ impl Host {
         self.turn(asked, Way::Pause).await
     }
 
-    /// Resumes an instance that is paused; one that runs stays so. Its idle time begins now.
+    /// Resumes an instance that is paused; one that runs stays so. Its idle time begins now, unless it is in use.
     pub(crate) async fn resume(self: Arc<Self>, asked: Named) -> Result<(), NodeError> {
         self.turn(asked, Way::Resume).await
     }
@@ -44,7 +44,9 @@ impl Host {
         }
         self.call(&held, &record, way).await?;
         let stage = if way == Way::Pause { Stage::Paused } else { Stage::Up };
-        self.write(&mut held, Record { busy_until: self.clock.now(), ..record.at(stage) }).await?;
+        // Whatever has been said of its use holds: what runs in it goes on with it.
+        let busy_until = record.busy_until.max(self.clock.now());
+        self.write(&mut held, Record { busy_until, ..record.at(stage) }).await?;
         self.start_timer(&mut held);
         tracing::info!(sandbox = %asked.id, stage = stage.as_str(), "instance paused or resumed");
         Ok(())

@@ -12,13 +12,16 @@ use sentinal_agent_protocol::{
     v1::{self, agent_server::Agent},
 };
 use sentinal_model::{ExecutionId, SandboxId};
-use tokio::time::sleep;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::execution::{Events, Execution};
 use crate::{
-    machine::Machine,
+    machine::{Instance, Machine},
     program::Program,
     sabotage::Sabotage,
     world::{World, lock},
@@ -33,13 +36,28 @@ pub(crate) struct Service {
     machine: Arc<Machine>,
     id: SandboxId,
     dead: CancellationToken,
+    /// When it ends the sandbox by itself.
+    ends_at: Arc<watch::Sender<Instant>>,
     executions: Arc<Mutex<BTreeMap<String, Arc<Execution>>>>,
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
 }
 
 impl Service {
-    pub(crate) fn new(world: Arc<World>, machine: Arc<Machine>, (id, dead): (SandboxId, CancellationToken)) -> Self {
-        Self { world, machine, id, dead, executions: Arc::default(), files: Arc::default() }
+    pub(crate) fn new(world: Arc<World>, machine: Arc<Machine>, (id, instance): (SandboxId, &Instance)) -> Self {
+        let (dead, ends_at) = (instance.dead.clone(), Arc::new(watch::Sender::new(instance.ends_at)));
+        Self { world, machine, id, dead, ends_at, executions: Arc::default(), files: Arc::default() }
+    }
+
+    /// Returns when the sandbox is to end, which may be put off or brought forward.
+    pub(crate) async fn deadline(&self) {
+        let mut ends_at = self.ends_at.subscribe();
+        loop {
+            let at = *ends_at.borrow_and_update();
+            // Not an error: `self` holds the sender.
+            if timeout_at(at, ends_at.changed()).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Any call may take its time, and takes as long as the instance stands still.
@@ -176,9 +194,9 @@ impl Agent for Service {
         Ok(Response::new(v1::SetIdleResponse {}))
     }
 
-    async fn set_deadline(&self, _request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {
-        // The one it has stays: what a server says after an adoption is the same end again.
+    async fn set_deadline(&self, request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {
         self.begin("take a deadline").await;
+        self.ends_at.send_replace(Instant::now() + Duration::from_millis(request.into_inner().remaining_ms));
         Ok(Response::new(v1::SetDeadlineResponse {}))
     }
 }

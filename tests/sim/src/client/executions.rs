@@ -56,6 +56,7 @@ impl Client {
         let (execute, create) = (permit::<Execute>(), permit::<CreateSandbox>());
         let once = |controller: Controller| async move { controller.execute_once(&execute, &create, spec, new).await };
         if let Some(Ok(execution)) = self.ask("execute once", bound, once).await {
+            self.got(execution.sandbox);
             self.acknowledged(&execution);
             self.finish(execution.id).await;
         }

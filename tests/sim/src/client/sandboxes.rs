@@ -5,20 +5,31 @@ use std::time::Duration;
 use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox};
 use sentinal_controller::{Controller, Page, SandboxRecord};
 use sentinal_engine::InstanceState;
-use sentinal_model::{Code, Phase, SandboxId};
+use sentinal_model::{Code, Phase, SandboxId, Spec};
 
 use super::{Client, PATIENCE};
-use crate::{permits::permit, wish::any_sandbox};
+use crate::{permits::permit, wish};
 
 impl Client {
     pub(super) async fn create(&mut self) {
         let wait = if self.site.world.chance(3000) { Duration::ZERO } else { Duration::from_secs(30) };
-        let spec = any_sandbox(&self.site.world);
-        let permit = permit::<CreateSandbox>();
+        self.create_as(wish::any_sandbox(&self.site.world), wait).await;
+    }
+
+    /// What the pool has.
+    pub(crate) async fn create_like_pooled(&mut self) -> Option<SandboxId> {
+        self.create_as(wish::like_pooled(Duration::from_secs(60)), Duration::from_secs(30)).await
+    }
+
+    async fn create_as(&mut self, spec: Spec, wait: Duration) -> Option<SandboxId> {
+        let (permit, asked) = (permit::<CreateSandbox>(), spec.clone());
         let create = |controller: Controller| async move { controller.create(&permit, spec, wait).await };
-        if let Some(Ok(record)) = self.ask("create", wait + PATIENCE, create).await {
-            self.created(&record);
+        let record = self.ask("create", wait + PATIENCE, create).await?.ok()?;
+        if record.spec != asked {
+            self.site.world.wrong(format_args!("{} is {:?}, and was to be {asked:?}", record.id, record.spec));
         }
+        self.created(&record);
+        Some(record.id)
     }
 
     /// An acknowledged sandbox is in the store.
@@ -26,8 +37,22 @@ impl Client {
         self.site.world.tell(format_args!("client {}: has {}", self.number, record.id));
         self.site.journal.sandbox(record.id, |_| {});
         self.sandboxes.push(record.id);
-        if self.site.ledger.find(&record.id).is_none() && !self.site.ledger.was_removed(&record.id) {
-            self.site.world.wrong(format_args!("{} was acknowledged, and there is no row of it", record.id));
+        self.got(record.id);
+    }
+
+    /// A sandbox that somebody has got is in the store as theirs, and nobody else has got it.
+    pub(super) fn got(&self, id: SandboxId) {
+        if !self.site.journal.given(id) {
+            self.site.world.wrong(format_args!("{id} was handed out twice"));
+        }
+        match self.site.ledger.find(&id) {
+            Some(stored) if stored.pooled.is_some() => {
+                self.site.world.wrong(format_args!("{id} was acknowledged, and is nobody's"));
+            }
+            None if !self.site.ledger.was_removed(&id) => {
+                self.site.world.wrong(format_args!("{id} was acknowledged, and there is no row of it"));
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -105,7 +130,22 @@ impl Client {
         let permit = permit::<ReadSandbox>();
         let page = Page { after: None, rows_max: 100 };
         let list = |controller: Controller| async move { controller.sandboxes(&permit, page).await };
-        // What is in it was looked at when it was committed.
-        let _ = self.ask("list", PATIENCE, list).await;
+        // The rest of what is in it was looked at when it was committed.
+        let Some(Ok(records)) = self.ask("list", PATIENCE, list).await else { return };
+        if let Some(pooled) = records.iter().find(|record| record.pooled.is_some()) {
+            self.site.world.wrong(format_args!("{} is nobody's, and is listed", pooled.id));
+        }
+    }
+
+    /// What waits in a pool is not there for anybody, even if they know its id.
+    pub(super) async fn look_into_the_pool(&self) {
+        let is_pooled = |record: &SandboxRecord| record.pooled.is_some();
+        let Some(pooled) = self.site.ledger.unfinished().into_iter().find(is_pooled) else { return };
+        let permit = permit::<ReadSandbox>();
+        let look = |controller: Controller| async move { controller.sandbox(&permit, pooled.id).await };
+        let answer = self.ask("look into the pool", PATIENCE, look).await;
+        if matches!(answer, Some(Ok(_))) && self.site.ledger.find(&pooled.id).as_ref().is_some_and(is_pooled) {
+            self.site.world.wrong(format_args!("{} is nobody's, and is shown: {answer:?}", pooled.id));
+        }
     }
 }

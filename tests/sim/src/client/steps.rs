@@ -26,7 +26,10 @@ impl Client {
             75..88 => self.destroy(sandbox).await,
             88..91 => drop(self.look(sandbox).await),
             91..97 => self.pause(sandbox).await,
-            _ => self.list().await,
+            _ => {
+                self.list().await;
+                self.look_into_the_pool().await;
+            }
         }
     }
 

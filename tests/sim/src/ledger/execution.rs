@@ -40,9 +40,9 @@ impl Ledger {
     }
 
     fn begins_in(&self, record: &ExecutionRecord) -> Result<(), String> {
-        match self.find(&record.sandbox).map(|sandbox| sandbox.phase) {
-            Some(Phase::Running(_) | Phase::Stopping(..)) => Ok(()),
-            phase => Err(format!("{} begins in {}, which is {phase:?}", record.id, record.sandbox)),
+        match self.find(&record.sandbox).map(|sandbox| (sandbox.pooled, sandbox.phase)) {
+            Some((None, Phase::Running(_) | Phase::Stopping(..))) => Ok(()),
+            found => Err(format!("{} begins in {}, which is {found:?}", record.id, record.sandbox)),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinal_controller::{ExecutionState, SandboxRecord};
-use sentinal_model::{End, Event, Failure, Phase, limits};
+use sentinal_model::{End, Event, Failure, Phase, Spec, TenantId, limits};
 
 use super::{Known, Ledger};
 use crate::{machine::Harm, parts::ROOM, plan::Kind, world::lock};
@@ -14,11 +14,16 @@ const SLACK: Duration = Duration::from_millis(600);
 impl Ledger {
     pub(super) fn sandbox(&self, record: &SandboxRecord) -> Result<(), String> {
         let known = lock(&self.books).sandboxes.get(&record.id).cloned();
-        let since = known.as_ref().map_or_else(|| self.world.elapsed(), |known| known.since);
+        if record.pooled.is_some() != (record.tenant == TenantId::nobody()) {
+            return Err(format!("{record:?} is neither pooled nor somebody's"));
+        }
         match &known {
             Some(known) => self.changes(known, record)?,
             None => self.begins(record)?,
         }
+        // For its owner the life of a pooled sandbox begins when it is claimed.
+        let goes_on = known.filter(|known| !is_claim(&known.record, record));
+        let since = goes_on.map_or_else(|| self.world.elapsed(), |known| known.since);
         self.ends(record)?;
         lock(&self.books).sandboxes.insert(record.id, Known { record: record.clone(), since });
         self.quotas()
@@ -29,7 +34,12 @@ impl Ledger {
             return Err(format!("{} comes back after its record was removed", record.id));
         }
         let begins = matches!(record.phase, Phase::Booting(_) | Phase::Stopping(_, End::Destroyed));
-        if begins { Ok(()) } else { Err(format!("{} begins as {:?}", record.id, record.phase)) }
+        if !begins {
+            return Err(format!("{} begins as {:?}", record.id, record.phase));
+        }
+        let takes_room = |other: &SandboxRecord| other.pooled.is_none() || other.id == record.id;
+        let promised: Vec<_> = self.unfinished().into_iter().chain([record.clone()]).filter(takes_room).collect();
+        within_room(&promised)
     }
 
     fn changes(&self, known: &Known<SandboxRecord>, after: &SandboxRecord) -> Result<(), String> {
@@ -40,14 +50,13 @@ impl Ledger {
         if after.generation <= before.generation {
             return Err(format!("{}: generation {} after {}", after.id, after.generation, before.generation));
         }
-        if before.phase != after.phase && !leads_to(&before.phase, &after.phase) {
+        if before.phase != after.phase && !leads_to(before, after) {
             return Err(format!("{}: no way leads from {:?} to {:?}", after.id, before.phase, after.phase));
         }
-        let stays = |record: &SandboxRecord| {
-            let (created, expires) = (record.created_at, record.expires_at);
-            (record.tenant.clone(), record.spec.clone(), record.token, record.one_shot, created, expires)
-        };
-        if stays(before) != stays(after) {
+        if is_claim(before, after) && !matches!((&before.phase, &after.phase), (Phase::Running(_), Phase::Running(_))) {
+            return Err(format!("{} was {:?} when it was claimed", after.id, before.phase));
+        }
+        if !is_the_same(before, after) {
             return Err(format!("{}: {after:?} is not the sandbox that was {before:?}", after.id));
         }
         if matches!((&before.phase, &after.phase), (Phase::Paused(_), Phase::Running(_)))
@@ -125,30 +134,54 @@ impl Ledger {
         }
     }
 
+    /// What callers have never exceeds the room. What waits in a pool may, for the moment in which it gives way to them.
     fn quotas(&self) -> Result<(), String> {
-        let live = self.unfinished();
-        let cpu: u64 = live.iter().map(|record| u64::from(record.spec.cpu.milli())).sum();
-        let memory: u64 = live.iter().map(|record| record.spec.memory.bytes()).sum();
-        let cpu_max = u64::from(ROOM.cpu_milli_total) * limits::CPU_OVERCOMMIT;
-        let memory_max = ROOM.memory_bytes_total * limits::MEMORY_OVERCOMMIT;
-        if cpu <= cpu_max && memory <= memory_max && live.len() <= limits::SANDBOXES_PER_NODE_MAX {
-            return Ok(());
-        }
-        Err(format!(
-            "more is promised than may be: {cpu} of {cpu_max} thousandths of a core, {memory} of {memory_max} bytes"
-        ))
+        let callers: Vec<_> = self.unfinished().into_iter().filter(|record| record.pooled.is_none()).collect();
+        within_room(&callers)
     }
 }
 
+fn within_room(promised: &[SandboxRecord]) -> Result<(), String> {
+    let cpu: u64 = promised.iter().map(|record| u64::from(record.spec.cpu.milli())).sum();
+    let memory: u64 = promised.iter().map(|record| record.spec.memory.bytes()).sum();
+    let cpu_max = u64::from(ROOM.cpu_milli_total) * limits::CPU_OVERCOMMIT;
+    let memory_max = ROOM.memory_bytes_total * limits::MEMORY_OVERCOMMIT;
+    if cpu <= cpu_max && memory <= memory_max && promised.len() <= limits::SANDBOXES_PER_NODE_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "more is promised than may be: {cpu} of {cpu_max} thousandths of a core, {memory} of {memory_max} bytes"
+    ))
+}
+
+/// Whether what was nobody's is somebody's now.
+fn is_claim(before: &SandboxRecord, after: &SandboxRecord) -> bool {
+    before.pooled.is_some() && after.pooled.is_none()
+}
+
+/// Whether only that has changed which may.
+fn is_the_same(before: &SandboxRecord, after: &SandboxRecord) -> bool {
+    let shape = |record: &SandboxRecord| {
+        let Spec { cpu, memory, disk, image, .. } = record.spec.clone();
+        (cpu, memory, disk, image, record.engine, record.token)
+    };
+    let own = |record: &SandboxRecord| {
+        let (created, expires) = (record.created_at, record.expires_at);
+        (record.tenant.clone(), record.spec.clone(), record.pooled.clone(), record.one_shot, created, expires)
+    };
+    shape(before) == shape(after) && (is_claim(before, after) || own(before) == own(after))
+}
+
 /// Whether one event leads from one phase to the other.
-fn leads_to(before: &Phase, after: &Phase) -> bool {
-    let events = match after {
+fn leads_to(before: &SandboxRecord, after: &SandboxRecord) -> bool {
+    let events = match &after.phase {
         Phase::Pending => return false,
         Phase::Booting(placement) => vec![Event::Placed(placement.clone())],
+        Phase::Running(placement) if is_claim(before, after) => vec![Event::Claimed(placement.reason.clone())],
         Phase::Running(_) => vec![Event::Booted, Event::Resumed],
         Phase::Paused(_) => vec![Event::Paused],
         Phase::Stopping(_, end) => vec![Event::Stop(*end)],
         Phase::Finished(end) => vec![Event::Halted, Event::Stop(*end)],
     };
-    events.into_iter().any(|event| before.clone().on(event).as_ref() == Ok(after))
+    events.into_iter().any(|event| before.phase.clone().on(event).as_ref() == Ok(&after.phase))
 }
