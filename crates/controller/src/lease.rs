@@ -52,7 +52,7 @@ pub(crate) fn tell(context: &Arc<Context>, entry: &Arc<Entry>) {
     let (own, entry) = (Arc::clone(context), Arc::clone(entry));
     context.spawn(async move {
         let busy_for = if let Told::Until(until) = news { until.duration_since(now) } else { Duration::ZERO };
-        let keep = Keep { id: record.id, generation: record.generation, busy_for };
+        let keep = Keep { id: record.id, generation: record.generation, busy_for, said_at: own.now() };
         let told = own.node().keep(keep).await;
         if let Err(error) = &told {
             tracing::debug!(sandbox = %record.id, ?error, "node not told of a sandbox's use; it is told again");

@@ -99,6 +99,8 @@ pub struct Keep {
     pub generation: Generation,
     /// How long from now it is in use; zero when it is not. Replaces what was said before.
     pub busy_for: Duration,
+    /// When this was said: what arrives late takes back nothing that was said afterwards.
+    pub said_at: Millis,
 }
 
 /// A verb for a sandbox that needs no more than to know which: pause, resume, halt.

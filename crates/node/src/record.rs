@@ -36,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) idle_timeout: Option<Duration>,
     /// Up to when somebody certainly uses it, once it is up: its idle time begins there.
     pub(crate) busy_until: Millis,
+    /// When the last word on that was said.
+    pub(crate) said_at: Millis,
     /// Which start of the host it was placed or booted under.
     pub(crate) host_boot_id: HostBootId,
     pub(crate) stage: Stage,
@@ -75,6 +77,7 @@ impl Record {
             expires_at: place.expires_at,
             idle_timeout: place.idle_timeout,
             busy_until: Millis(0),
+            said_at: Millis(0),
             host_boot_id,
             stage: Stage::Placed,
         }

@@ -131,9 +131,9 @@ pub(crate) fn boot(id: SandboxId, generation: Generation) -> Boot {
     Boot { id, generation, token: AgentToken([0xab; 32]), epoch: 1, agent_deadline: TTL + Duration::from_secs(4) }
 }
 
-/// A request that says how long the sandbox is in use.
+/// A request that says how long the sandbox is in use, and is the first that does.
 pub(crate) fn keep(id: SandboxId, generation: Generation, busy_for: Duration) -> Keep {
-    Keep { id, generation, busy_for }
+    Keep { id, generation, busy_for, said_at: Millis(1) }
 }
 
 /// A request as any other.

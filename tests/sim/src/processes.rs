@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use sentinal_agent_client::Agents;
 use sentinal_controller::{Controller, Parts, Settings};
-use sentinal_model::{Clock, NodeId, Pool};
+use sentinal_model::{Clock, NodeId, Pool, SandboxId};
 use sentinal_node::{LocalNode, NodeConfig, NodeParts, Owner};
 use sentinal_node_protocol::HostBootId;
 use sentinal_scheduler::Policy;
@@ -224,6 +224,11 @@ impl Site {
             clock: Arc::<World>::clone(&self.world) as Arc<dyn Clock>,
             host_boot_id: HostBootId(self.boot_id.borrow().to_string()),
         }
+    }
+
+    /// What the node has folders of, if it runs.
+    pub(crate) fn folders(&self) -> Vec<SandboxId> {
+        self.node.borrow().as_ref().map(|up| up.node.folders()).unwrap_or_default()
     }
 
     fn born(&self, role: Role, number: u32) -> Life {

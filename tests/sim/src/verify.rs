@@ -62,7 +62,7 @@ async fn until(site: &Site, what: &str, is_so: impl Fn() -> bool) {
     while !is_so() && !site.world.is_wrong() {
         if until < Instant::now() {
             let (running, unfinished) = (site.ledger.running(), site.ledger.unfinished());
-            let left = (site.machine.all(), site.network.listening(), site.outputs.executions());
+            let left = (site.machine.all(), site.folders(), site.network.listening(), site.outputs.executions());
             let shown: Vec<_> = unfinished.iter().map(|record| (record.id, record.phase.clone())).collect();
             site.world.wrong(format_args!("not within {REST_DEADLINE:?}: {what}; {running:?} {shown:?} {left:?}"));
         }
@@ -174,8 +174,7 @@ async fn a_pool_serves(client: &mut Client) {
 async fn nothing_is_left(site: &Site) {
     until(site, "no instance is left", || site.machine.all().is_empty()).await;
     until(site, "no agent is listened for", || site.network.listening() == 0).await;
-    let folders = || site.node.borrow().as_ref().map(|up| up.node.folders()).unwrap_or_default();
-    until(site, "no folder is left on the node", || folders().is_empty()).await;
+    until(site, "no folder is left on the node", || site.folders().is_empty()).await;
     let known: Vec<ExecutionId> = site.ledger.executions().iter().map(|record| record.id).collect();
     // Those of records whose time was over go with the next start.
     let removed_only = || site.outputs.executions().iter().all(|id| known.contains(id));

@@ -134,6 +134,9 @@ pub struct KeepRequest {
     /// 0: it is not in use.
     #[prost(uint64, tag = "3")]
     pub busy_ms: u64,
+    /// Milliseconds since 1970.
+    #[prost(int64, tag = "4")]
+    pub said_at_ms: i64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KeepResponse {}

@@ -72,7 +72,8 @@ impl TryFrom<v1::BootRequest> for Boot {
 impl From<Keep> for v1::KeepRequest {
     fn from(keep: Keep) -> Self {
         let busy_ms = milliseconds(keep.busy_for);
-        Self { sandbox_id: keep.id.to_string(), generation: keep.generation.0, busy_ms }
+        let (sandbox_id, said_at_ms) = (keep.id.to_string(), keep.said_at.0);
+        Self { sandbox_id, generation: keep.generation.0, busy_ms, said_at_ms }
     }
 }
 
@@ -81,7 +82,8 @@ impl TryFrom<v1::KeepRequest> for Keep {
 
     fn try_from(request: v1::KeepRequest) -> Result<Self, Error> {
         let busy_for = Duration::from_millis(request.busy_ms);
-        Ok(Self { id: sandbox_id(&request.sandbox_id)?, generation: generation(request.generation)?, busy_for })
+        let (id, generation) = (sandbox_id(&request.sandbox_id)?, generation(request.generation)?);
+        Ok(Self { id, generation, busy_for, said_at: Millis(request.said_at_ms) })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sentinal_model::limits::TTL_MAX;
+use sentinal_model::{Millis, limits::TTL_MAX};
 use sentinal_node_protocol::Keep;
 use tokio::time::timeout;
 
@@ -23,9 +23,9 @@ impl Host {
         let record = held.record().cloned().ok_or(NodeError::NotFound { id: keep.id })?;
         match record.stage {
             Stage::Up | Stage::Paused => {
-                self.rest_or_rouse(&record, keep).await;
-                let busy_until = self.clock.now().after(keep.busy_for.min(TTL_MAX));
-                self.move_end(&mut held, Record { busy_until, ..record }).await
+                let record = said(record, keep, self.clock.now());
+                self.rest_or_rouse(&record).await;
+                self.move_end(&mut held, record).await
             }
             stage @ (Stage::Placed | Stage::Booting | Stage::Ended(_) | Stage::Halting) => {
                 Err(wrong_state(keep.id, stage))
@@ -34,15 +34,24 @@ impl Host {
     }
 
     /// Only a saving: one that cannot be had is no error of anybody's.
-    async fn rest_or_rouse(&self, record: &Record, keep: Keep) {
+    async fn rest_or_rouse(&self, record: &Record) {
         let Ok(engine) = self.engine(record.engine) else { return };
-        let change = async {
-            if keep.busy_for.is_zero() { engine.rest(&record.id).await } else { engine.rouse(&record.id).await }
-        };
+        let is_used = self.clock.now() < record.busy_until;
+        let change = async { if is_used { engine.rouse(&record.id).await } else { engine.rest(&record.id).await } };
         match timeout(limits::REST_DEADLINE, change).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(sandbox = %record.id, %error, "sandbox cannot be let rest or roused"),
             Err(_) => tracing::warn!(sandbox = %record.id, "engine takes too long to let a sandbox rest or rouse it"),
         }
     }
+}
+
+/// The record after what was said. A word that was overtaken by another may add to it and takes nothing back: if it said
+/// that nobody uses the sandbox, somebody may by now.
+fn said(record: Record, keep: Keep, now: Millis) -> Record {
+    let busy_until = now.after(keep.busy_for.min(TTL_MAX));
+    if record.said_at < keep.said_at {
+        return Record { busy_until, said_at: keep.said_at, ..record };
+    }
+    Record { busy_until: busy_until.max(record.busy_until), ..record }
 }

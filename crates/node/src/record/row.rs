@@ -27,6 +27,9 @@ struct Row {
     /// Missing in records of earlier versions.
     #[serde(default)]
     busy_until_ms: i64,
+    /// Missing in records of earlier versions.
+    #[serde(default)]
+    said_at_ms: i64,
     host_boot_id: String,
     state: StateRow,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +104,7 @@ impl From<&Record> for Row {
             expires_at_ms: record.expires_at.0,
             idle_timeout_ms: record.idle_timeout.map(|idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
             busy_until_ms: record.busy_until.0,
+            said_at_ms: record.said_at.0,
             host_boot_id: record.host_boot_id.0.clone(),
             state,
             end_reason,
@@ -131,6 +135,7 @@ impl TryFrom<Row> for Record {
             expires_at: Millis(row.expires_at_ms),
             idle_timeout: row.idle_timeout_ms.map(Duration::from_millis),
             busy_until: Millis(row.busy_until_ms),
+            said_at: Millis(row.said_at_ms),
             host_boot_id: HostBootId(row.host_boot_id),
             stage: stage(row.state, row.end_reason)?,
         })
@@ -205,6 +210,7 @@ mod tests {
             expires_at: Millis(7),
             idle_timeout: Some(Duration::from_secs(3)),
             busy_until: Millis(5),
+            said_at: Millis(4),
             host_boot_id: HostBootId("boot".to_owned()),
             stage,
         }

@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use sentinal_engine::fake::{Behaviour, Verb};
-use sentinal_node_protocol::{EndReason, NodeEvent, Place};
+use sentinal_model::Millis;
+use sentinal_node_protocol::{EndReason, Keep, NodeEvent, Place};
 use tokio::time::{Instant, advance, timeout};
 
 use super::*;
 use crate::{
     limits::IDLE_GRACE,
-    testing::{TTL, id, keep},
+    testing::{TTL, id, keep, named},
 };
 
 const IDLE: InstanceState = InstanceState::Ended(EndReason::Idle);
@@ -21,7 +22,12 @@ async fn up(host: &Arc<Host>, number: u8) {
 }
 
 async fn kept(host: &Arc<Host>, busy_for: Duration) -> Result<(), NodeError> {
-    Arc::clone(host).keep(keep(id(1), G1, busy_for)).await
+    said(host, 1, busy_for).await
+}
+
+/// The moments at which things are said count up.
+async fn said(host: &Arc<Host>, at: i64, busy_for: Duration) -> Result<(), NodeError> {
+    Arc::clone(host).keep(Keep { said_at: Millis(at), ..keep(id(1), G1, busy_for) }).await
 }
 
 /// It is ended so long from now, not sooner and not much later.
@@ -52,11 +58,35 @@ async fn the_last_word_counts() {
     let host = start(&machine).await;
     up(&host, 1).await;
     advance(TIMEOUT).await;
-    kept(&host, 10 * MOMENT).await.unwrap();
-    kept(&host, 100 * MOMENT).await.unwrap();
+    said(&host, 1, 10 * MOMENT).await.unwrap();
+    said(&host, 2, 100 * MOMENT).await.unwrap();
     advance(50 * MOMENT).await;
-    kept(&host, Duration::ZERO).await.unwrap();
+    said(&host, 3, Duration::ZERO).await.unwrap();
     ends_after(&host, TIMEOUT + IDLE_GRACE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_that_arrives_late_takes_nothing_back() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    up(&host, 1).await;
+    said(&host, 2, 100 * MOMENT).await.unwrap();
+    said(&host, 1, Duration::ZERO).await.unwrap();
+    crash(host).await;
+    let host = start(&machine).await;
+    said(&host, 1, Duration::ZERO).await.unwrap();
+    ends_after(&host, 100 * MOMENT + TIMEOUT + IDLE_GRACE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_use_is_so_after_a_pause() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    up(&host, 1).await;
+    kept(&host, 100 * MOMENT).await.unwrap();
+    Arc::clone(&host).pause(named(id(1), G1)).await.unwrap();
+    Arc::clone(&host).resume(named(id(1), G1)).await.unwrap();
+    ends_after(&host, 100 * MOMENT + TIMEOUT + IDLE_GRACE).await;
 }
 
 #[tokio::test(start_paused = true)]
