@@ -24,7 +24,7 @@ use crate::{
 impl Controller {
     /// Starts a program in a sandbox; answers when the execution is durable and the program was started.
     pub async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
-        let entry = self.entry(permit.tenant(), id).ok_or_else(|| unknown(id))?;
+        let entry = self.entry(permit.tenant(), id).await?;
         up(&entry, new.wait).await?;
         start(&self.context, &entry, permit.tenant(), new).await
     }

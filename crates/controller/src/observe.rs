@@ -9,6 +9,7 @@ use std::{
 use futures::StreamExt;
 use sentinal_model::{Code, Generation, Phase, Result, SandboxId};
 use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeView};
+use sentinal_store::SandboxRecord;
 
 use crate::{context::Context, decide::Observed, table::Entry};
 
@@ -111,18 +112,37 @@ fn ended(context: &Arc<Context>, (id, generation): (SandboxId, Generation), reas
 /// Compares what exists with what is recorded: known and alive is adopted, alive without a row is destroyed,
 /// a row without an instance is lost.
 async fn reconcile(context: &Arc<Context>) -> Result<()> {
-    // Taken before the node is asked: what is placed afterwards cannot be missing from the answer.
-    let before: Vec<_> = context.table.all().into_iter().map(|entry| (entry.record(), entry)).collect();
+    let mut left = compare(context, context.table.all()).await?;
+    while !left.is_empty() {
+        left = compare(context, left).await?;
+    }
+    Ok(())
+}
+
+/// Compares what exists with these entries, which were taken before the node is asked: what is placed afterwards cannot
+/// be missing from the answer. Answers those of which it is not known what became: their records changed meanwhile.
+async fn compare(context: &Arc<Context>, entries: Vec<Arc<Entry>>) -> Result<Vec<Arc<Entry>>> {
+    let before: Vec<_> = entries.into_iter().map(|entry| (entry.record(), entry)).collect();
     let inventory = context.node().list().await?;
+    let mut overtaken = Vec::new();
     for (record, entry) in before {
         let instance = inventory.instances.iter().find(|instance| instance.id == record.id);
-        let unchanged = entry.record().generation == record.generation;
-        match (instance, &record.phase) {
-            (Some(instance), _) if unchanged => entry.observe(observed(instance.state)),
-            (None, Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_)) if unchanged => {
-                entry.observe(Observed::Absent);
+        let now = entry.record();
+        if now.generation != record.generation {
+            // One that boots or ends finds out by itself.
+            if matches!(now.phase, Phase::Running(_) | Phase::Paused(_)) {
+                overtaken.push(entry);
             }
-            (Some(_) | None, _) => {}
+            continue;
+        }
+        match (instance, &record.phase) {
+            (Some(instance), _) => {
+                let seen = observed(instance.state);
+                let is_first = *entry.observed().borrow() == Observed::Unknown;
+                entry.observe(if is_first { doubted(&record, seen) } else { seen });
+            }
+            (None, Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_)) => entry.observe(Observed::Absent),
+            (None, Phase::Pending | Phase::Stopping(..) | Phase::Finished(_)) => {}
         }
     }
     for instance in inventory.instances {
@@ -131,7 +151,19 @@ async fn reconcile(context: &Arc<Context>) -> Result<()> {
             halt_orphan(context, instance.id, instance.generation);
         }
     }
-    Ok(())
+    Ok(overtaken)
+}
+
+/// What an earlier server asked for may still be under way: one that was ever paused is told again what it shall do.
+fn doubted(record: &SandboxRecord, seen: Observed) -> Observed {
+    let was_paused = !record.paused_for.is_zero();
+    if was_paused && matches!((&record.phase, seen), (Phase::Running(_), Observed::AsRecorded)) {
+        return Observed::Paused;
+    }
+    if matches!((&record.phase, seen), (Phase::Paused(_), Observed::Paused)) {
+        return Observed::AsRecorded;
+    }
+    seen
 }
 
 const fn observed(state: InstanceState) -> Observed {

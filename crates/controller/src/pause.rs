@@ -46,7 +46,7 @@ impl Controller {
         event: Event,
         tell: fn(&SandboxRecord, sentinal_model::Millis) -> NewEvent,
     ) -> Result<SandboxRecord> {
-        let entry = self.entry(tenant, id).ok_or_else(|| unknown(id))?;
+        let entry = self.entry(tenant, id).await?;
         let change = Change { event: Some(tell(&entry.record(), self.context.now())), ..Change::default() };
         let (context, turning, wanted) = (Arc::clone(&self.context), Arc::clone(&entry), event.clone());
         let written = async move {
@@ -69,6 +69,8 @@ async fn turned(entry: &Entry, paused: bool) -> Result<Arc<SandboxRecord>> {
         let record = Arc::clone(&records.borrow_and_update());
         let observed = *observations.borrow_and_update();
         match (&record.phase, observed, paused) {
+            // The next change, which may turn it around, is being written down.
+            (Phase::Paused(_) | Phase::Running(_), ..) if entry.is_in_doubt() => {}
             (Phase::Paused(_), Observed::Paused, true) | (Phase::Running(_), Observed::AsRecorded, false) => {
                 return Ok(record);
             }
@@ -95,6 +97,8 @@ pub(crate) async fn pause(context: &Arc<Context>, entry: &Arc<Entry>, tries: u32
             entry.observe(Observed::Paused);
             tracing::info!(sandbox = %record.id, pause_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox paused");
         }
+        // The node has said meanwhile that it is.
+        Err(_) if *entry.observed().borrow() == Observed::Paused => {}
         // It may have come to pass, or will when the node is back.
         Err(error) if tries < TRIES_MAX && matches!(error.code(), Code::Unavailable | Code::Conflict) => {
             tracing::warn!(sandbox = %record.id, ?error, "sandbox not paused yet");
@@ -115,10 +119,8 @@ async fn take_back(context: &Arc<Context>, entry: &Arc<Entry>, error: Error) {
     let change = Change { event: Some(event), ..Change::default() };
     if let Err(error) = entry.advance(context, Event::Resumed, change).await {
         tracing::warn!(sandbox = %record.id, ?error, "end of a pause not written down yet");
-        return sleep(RETRY_AFTER).await;
+        sleep(RETRY_AFTER).await;
     }
-    // Whatever the engine did half is undone.
-    entry.observe(Observed::Paused);
 }
 
 /// Has the instance go on, until it does.

@@ -32,7 +32,7 @@ impl Controller {
 
     /// A sandbox as it is, or as it was until the end of the retention time.
     pub async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord> {
-        if let Some(entry) = self.entry(permit.tenant(), id) {
+        if let Some(entry) = self.known(permit.tenant(), id) {
             return Ok(SandboxRecord::clone(&entry.record()));
         }
         let stored = self.context.store().sandbox(id).await?;
@@ -48,7 +48,7 @@ impl Controller {
     /// already ended.
     pub async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
         let asked = Instant::now();
-        let entry = self.entry(permit.tenant(), id).ok_or_else(|| unknown(id))?;
+        let entry = self.entry(permit.tenant(), id).await?;
         let event = events::sandbox_destroyed(&entry.record(), End::Destroyed, self.context.now());
         let change = Change { event: Some(event), ..Change::default() };
         entry.advance(&self.context, Event::Stop(End::Destroyed), change).await?;
@@ -62,7 +62,18 @@ impl Controller {
     }
 
     /// A sandbox that is not finished and the tenant's own.
-    pub(crate) fn entry(&self, tenant: &TenantId, id: SandboxId) -> Option<Arc<Entry>> {
+    pub(crate) async fn entry(&self, tenant: &TenantId, id: SandboxId) -> Result<Arc<Entry>> {
+        if let Some(entry) = self.context.table.get(id)
+            && entry.record().pooled.is_some()
+            && entry.is_in_doubt()
+        {
+            // The store may have it as somebody's, although its claim was answered with an error.
+            entry.clear_doubt(&self.context).await?;
+        }
+        self.known(tenant, id).ok_or_else(|| unknown(id))
+    }
+
+    fn known(&self, tenant: &TenantId, id: SandboxId) -> Option<Arc<Entry>> {
         let entry = self.context.table.get(id).filter(|entry| entry.record().tenant == *tenant)?;
         (!entry.record().phase.is_finished()).then_some(entry)
     }

@@ -292,6 +292,8 @@ impl Entry {
             self.observe(Observed::AsRecorded);
         }
         self.in_doubt.store(false, Ordering::Relaxed);
+        // Somebody may wait for this alone.
+        self.record.send_modify(|_| {});
         Ok(())
     }
 
@@ -322,8 +324,21 @@ impl Entry {
         if after.pooled.is_none() && !after.phase.is_finished() {
             context.metrics().sandbox_entered(after.phase.state(), after.engine);
         }
+        self.turn(&before.phase, &after.phase);
         self.record.send_replace(Arc::clone(&after));
         after
+    }
+
+    /// A sandbox that is to go on, or to stand still, does not do so yet, whatever was seen of it: an earlier verb may be
+    /// under way, or may have come to pass without an answer.
+    fn turn(&self, before: &Phase, after: &Phase) {
+        let seen = *self.observed.borrow();
+        if matches!((before, after, seen), (Phase::Paused(_), Phase::Running(_), Observed::AsRecorded)) {
+            self.observe(Observed::Paused);
+        }
+        if matches!((before, after, seen), (Phase::Running(_), Phase::Paused(_), Observed::Paused)) {
+            self.observe(Observed::AsRecorded);
+        }
     }
 }
 

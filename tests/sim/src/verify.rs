@@ -98,26 +98,31 @@ async fn settled(client: &Client, id: SandboxId, ended: bool) {
     if ended && !record.phase.is_finished() {
         site.world.wrong(format_args!("{id} has ended, and is {:?} again", record.phase));
     }
-    if record.phase.state() != State::Running {
-        return;
+    let runs = || site.ledger.find(&id).is_some_and(|record| record.phase.state() == State::Running);
+    let began = Instant::now();
+    while runs() && !can_be_used(client, id).await {
+        // One whose end is about to be written down is not to be used any more.
+        if PATIENCE < began.elapsed() {
+            return site.world.wrong(format_args!("{id} runs and cannot be used"));
+        }
+        sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whether a program runs in it as it should.
+async fn can_be_used(client: &Client, id: SandboxId) -> bool {
     let new = NewExecution { command: Program::trivial().command(Duration::from_secs(30)), wait: Duration::ZERO };
     let (execute, read) = (permit::<Execute>(), permit::<ReadExecution>());
     let run = |controller: Controller| async move {
         let execution = controller.execute(&execute, id, new).await?;
         controller.finished(&read, execution.id).await
     };
-    let answer = client.ask("use", PATIENCE, run).await;
-    let still_runs = || site.ledger.find(&id).is_some_and(|record| record.phase.state() == State::Running);
-    let used = match &answer {
+    match client.ask("use", PATIENCE, run).await {
         Some(Ok(record)) => matches!(
             record.state,
             ExecutionState::Finished { ended, .. } if ended.outcome == ExecutionOutcome::Exited(0)
         ),
         Some(Err(_)) | None => false,
-    };
-    if !used && still_runs() {
-        site.world.wrong(format_args!("{id} runs and cannot be used: {answer:?}"));
     }
 }
 

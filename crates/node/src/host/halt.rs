@@ -15,12 +15,17 @@ use crate::{
 impl Host {
     /// Halts a sandbox. Breaks into a boot under way. For one that is not here it makes sure of that.
     pub(crate) async fn halt(self: Arc<Self>, halt: Named) -> Result<HostUsage, NodeError> {
-        let entry = self.table.find_or_admit(halt.id, halt.generation)?;
-        entry.halting.cancel();
-        let mut held = Held::of(entry).await;
+        let mut held = loop {
+            let entry = self.table.find_or_admit(halt.id, halt.generation)?;
+            entry.halting.cancel();
+            let held = Held::of(entry).await;
+            // A place that failed meanwhile may not have been able to take back what it had done.
+            if !matches!(*held.slot, Slot::Gone) {
+                break held;
+            }
+        };
         held.not_overtaken(halt.generation)?;
         let usage = match &*held.slot {
-            Slot::Gone => return Ok(HostUsage::default()),
             Slot::Placed(placed) => {
                 let record = Record { generation: halt.generation, ..placed.record.at(Stage::Halting) };
                 let before = placed.usage;
@@ -28,7 +33,7 @@ impl Host {
                 later(before, self.halt_engine(record.engine, &halt.id).await?)
             }
             Slot::Orphan { engine, .. } => self.halt_engine(*engine, &halt.id).await?,
-            Slot::Empty => self.halt_everywhere(&held, &halt.id).await?,
+            Slot::Empty | Slot::Gone => self.halt_everywhere(&held, &halt.id).await?,
         };
         let folder = self.folder.instance(&halt.id);
         self.on_disk(move || folder.remove()).await.map_err(NodeError::files("remove its folder"))?;

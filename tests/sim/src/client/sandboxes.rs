@@ -105,8 +105,8 @@ impl Client {
     fn is_turned(&self, record: &SandboxRecord, expected: InstanceState) {
         let there = self.site.machine.get(&record.id).map(|instance| instance.state);
         let unchanged = self.site.ledger.find(&record.id).is_some_and(|stored| stored.phase == record.phase);
-        let turned = there == Some(expected) || !self.site.machine.harms(&record.id).is_empty();
-        if unchanged && !turned {
+        let is_alive = matches!(there, Some(InstanceState::Running | InstanceState::Paused));
+        if unchanged && is_alive && there != Some(expected) {
             self.site.world.wrong(format_args!("{} is said to be {expected:?}, and is {there:?}", record.id));
         }
     }
