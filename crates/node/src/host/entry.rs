@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sentinal_model::{EngineName, Generation, SandboxId};
+use sentinal_model::{EngineName, Generation, Millis, SandboxId, limits::TTL_MAX};
 use sentinal_node_protocol::{HostUsage, InstanceState, NodeInstance};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{error::NodeError, record::Record};
@@ -48,6 +48,8 @@ pub(super) enum Slot {
 #[derive(Debug)]
 pub(super) struct Placed {
     pub(super) record: Record,
+    /// The end of its ttl, and when that is on the monotonic clock.
+    ttl_end: Option<(Millis, Instant)>,
     /// Halts it when its ttl runs out.
     pub(super) timer: Option<AbortOnDropHandle<()>>,
     /// Waits for its end while it is up.
@@ -103,6 +105,15 @@ impl Entry {
 
 impl Placed {
     pub(super) fn new(record: Record) -> Self {
-        Self { record, timer: None, watcher: None, usage: HostUsage::default() }
+        Self { record, ttl_end: None, timer: None, watcher: None, usage: HostUsage::default() }
+    }
+
+    /// When its ttl runs out on the monotonic clock: counted once for each end that it is given, so that a wall clock
+    /// that steps meanwhile neither shortens nor lengthens it.
+    pub(super) fn ttl_ends_at(&mut self, now: Millis) -> Instant {
+        let end = self.record.expires_at;
+        let counted = || (end, Instant::now() + end.since(now).min(TTL_MAX));
+        let known = self.ttl_end.filter(|(known, _)| *known == end);
+        self.ttl_end.insert(known.unwrap_or_else(counted)).1
     }
 }

@@ -1,16 +1,13 @@
 //! The ttl and the idle timeout, enforced by the node itself: nobody else has to be alive for it.
 //!
-//! The end is a moment of the wall clock, which may step; what is waited for is a duration on the monotonic
-//! clock, taken when the sandbox was placed or found, and never longer than any ttl. Whether a sandbox is idle the
+//! The end is a moment of the wall clock, which may step; what is waited for is a moment of the monotonic clock, taken
+//! once for each end that is asked for, when it is asked for or found, and never later than any ttl. Whether a sandbox is idle the
 //! server says ([`super::keep`]); what it said last is in the record, so that neither a server that is dead nor a node
 //! that is started again ends a sandbox in which an execution may still run.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use sentinal_model::{
-    Millis,
-    limits::{NODE_TTL_GRACE, TTL_MAX},
-};
+use sentinal_model::limits::{NODE_TTL_GRACE, TTL_MAX};
 use sentinal_node_protocol::EndReason;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -29,7 +26,7 @@ use crate::{
 /// When the node ends a sandbox by itself, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
-    left: Duration,
+    at: Instant,
     reason: EndReason,
 }
 
@@ -42,7 +39,7 @@ enum Attempt {
 impl Host {
     /// (Re)starts the sandbox's timer. One that nothing is known of has the longest ttl.
     pub(super) fn start_timer(self: &Arc<Self>, held: &mut Held) {
-        let end = end(held.record(), self.clock.now());
+        let end = self.end(held);
         self.start_timer_for(held, end);
     }
 
@@ -51,7 +48,7 @@ impl Host {
         // Stopped before the record says otherwise: a timer that goes off meanwhile must not be the old one's.
         held.stop_timer().await;
         if held.entry.halting.is_cancelled() {
-            let end = End { left: Duration::ZERO, ..end(held.record(), self.clock.now()) };
+            let end = End { at: Instant::now(), ..self.end(held) };
             self.start_timer_for(held, end);
             return Err(wrong_state(record.id, Stage::Halting));
         }
@@ -62,12 +59,28 @@ impl Host {
 
     fn start_timer_for(self: &Arc<Self>, held: &mut Held, end: End) {
         let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
-        let started = self.beside(host.expire(entry, Instant::now() + end.left, end.reason));
+        let started = self.beside(host.expire(entry, end.at, end.reason));
         match &mut *held.slot {
             Slot::Placed(placed) => placed.timer = Some(started),
             Slot::Orphan { timer, .. } => *timer = Some(started),
             Slot::Empty | Slot::Gone => {}
         }
+    }
+
+    /// When and why a sandbox is ended here. A moment that has passed counts from now: whoever might have said something
+    /// else had no chance to while no node ran.
+    fn end(&self, held: &mut Held) -> End {
+        let now = self.clock.now();
+        let Slot::Placed(placed) = &mut *held.slot else {
+            return End { at: Instant::now() + TTL_MAX + NODE_TTL_GRACE, reason: EndReason::Expired };
+        };
+        let expired = End { at: placed.ttl_ends_at(now) + NODE_TTL_GRACE, reason: EndReason::Expired };
+        let record = Some(&placed.record).filter(|record| record.stage == Stage::Up);
+        let idle = record.and_then(|record| {
+            let left = record.busy_until.since(now).min(TTL_MAX) + record.idle_timeout? + limits::IDLE_GRACE;
+            Some(End { at: Instant::now() + left, reason: EndReason::Idle })
+        });
+        idle.filter(|idle| idle.at < expired.at).unwrap_or(expired)
     }
 
     async fn expire(self: Arc<Self>, entry: Arc<Entry>, at: Instant, reason: EndReason) {
@@ -135,16 +148,4 @@ impl Held {
             let _ = timer.await;
         }
     }
-}
-
-/// When and why a sandbox is ended here. A moment that has passed counts from now: whoever might have said something
-/// else had no chance to while no node ran.
-fn end(record: Option<&Record>, now: Millis) -> End {
-    let ttl = record.map_or(TTL_MAX, |record| record.expires_at.since(now).min(TTL_MAX));
-    let expired = End { left: ttl + NODE_TTL_GRACE, reason: EndReason::Expired };
-    let idle = record.filter(|record| record.stage == Stage::Up).and_then(|record| {
-        let left = record.busy_until.since(now).min(TTL_MAX) + record.idle_timeout?;
-        Some(End { left: left + limits::IDLE_GRACE, reason: EndReason::Idle })
-    });
-    idle.filter(|idle| idle.left < expired.left).unwrap_or(expired)
 }

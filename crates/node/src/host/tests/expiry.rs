@@ -6,7 +6,7 @@ use sentinal_node_protocol::{EndReason, NodeEvent, Place};
 use tokio::time::{Instant, advance, timeout};
 
 use super::*;
-use crate::testing::{TTL, id};
+use crate::testing::{TTL, id, keep};
 
 const EXPIRED: InstanceState = InstanceState::Ended(EndReason::Expired);
 
@@ -33,6 +33,10 @@ async fn a_step_of_the_wall_clock_moves_no_end() {
     let host = start(&machine).await;
     host.up(id(1)).await;
     machine.clock.step(-3_600_000);
+    // Whatever is said or done to it afterwards.
+    Arc::clone(&host).keep(keep(id(1), G1, Duration::from_secs(1))).await.unwrap();
+    Arc::clone(&host).pause(testing::named(id(1), G1)).await.unwrap();
+    Arc::clone(&host).resume(testing::named(id(1), G1)).await.unwrap();
     advance(TTL).await;
     assert_eq!(host.listed(id(1)), Some((G1, InstanceState::Running)));
     let mut events = host.events.subscribe();
