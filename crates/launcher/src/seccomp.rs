@@ -2,10 +2,15 @@
 //! name each call with a reason.
 
 mod allowed;
+mod compact;
 mod conditional;
 mod refused;
 
-use std::{collections::BTreeMap, env::consts::ARCH, ffi::c_long};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env::consts::ARCH,
+    ffi::c_long,
+};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch};
 
@@ -60,12 +65,18 @@ fn programs() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     let architecture = TargetArch::try_from(ARCH)?;
     let error = |number: i32| SeccompAction::Errno(number.unsigned_abs());
     let always = |entry: &Entry| (entry.number, Vec::new());
-    let allowed = ALLOWED.iter().chain(&CONDITIONAL).map(always).collect();
     let mut refused: BTreeMap<c_long, Vec<SeccompRule>> = REFUSED.iter().map(always).collect();
     refused.extend(conditional::refusals()?);
-    let not_there = SeccompFilter::new(allowed, error(libc::ENOSYS), SeccompAction::Allow, architecture)?;
+    let known = known();
+    let not_there = compact::filter(&known, libc::ENOSYS.unsigned_abs());
+    let not_there = not_there.ok_or(seccompiler::BackendError::FilterTooLarge(known.len()))?;
     let refused = SeccompFilter::new(refused, SeccompAction::Allow, error(libc::EPERM), architecture)?;
-    Ok([not_there.try_into()?, refused.try_into()?])
+    Ok([not_there, refused.try_into()?])
+}
+
+/// The numbers of all calls that exist for a program, those that are refused to it left out.
+fn known() -> BTreeSet<u32> {
+    ALLOWED.iter().chain(&CONDITIONAL).filter_map(|entry| u32::try_from(entry.number).ok()).collect()
 }
 
 #[cfg(test)]
