@@ -10,9 +10,10 @@ use sentinal_telemetry::Claim;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    activity::Use,
     context::Context,
     decide::Observed,
-    drive, events,
+    drive, events, lease,
     observe::{Measured, describe},
     place::{self, Offer},
     pool::{self, Owner},
@@ -162,7 +163,11 @@ async fn claimed(
     asked: Instant,
 ) -> Result<Option<Arc<Entry>>> {
     let (own, taken) = (Arc::clone(context), Arc::clone(&entry));
+    // It has rested; whoever claims it uses it in a moment.
+    let used = Use::begin(&entry, lease::USE_MIN);
+    lease::tell(context, &entry);
     let claim = context.complete(async move {
+        let _used = used;
         let claim = taken.claim(&own, owner).await;
         if !matches!(claim, Ok(Claimed::Up)) {
             // Whoever it is recorded for, nobody is going to get it.
