@@ -99,6 +99,15 @@ impl Activity {
         Some(news)
     }
 
+    /// The node may not go by what it was told any more: it measures by the wall clock after a start, and that may have
+    /// been set meanwhile.
+    pub(crate) fn tell_again(&self) {
+        let mut state = self.state();
+        if matches!(state.told, Told::Until(_)) {
+            state.told = Told::Nothing;
+        }
+    }
+
     /// What became of it.
     pub(crate) fn told(&self, told: Told) {
         self.state().told = told;

@@ -157,8 +157,15 @@ fn end(reason: EndReason, record: &SandboxRecord, own: Own, now: Millis) -> End 
     let over = |at: Millis| at.0.saturating_sub(EXPIRY_SLACK_MS) <= now.0;
     match reason {
         EndReason::Expired => End::Expired,
-        EndReason::Idle => End::Idle,
         EndReason::Exited if over(record.expires_at) => End::Expired,
+        EndReason::Exited | EndReason::Idle if matches!(record.phase, Phase::Booting(_)) => {
+            End::Failed(Failure::BootFailed)
+        }
+        // Nobody could tell the node, which guessed from what it was told before.
+        EndReason::Idle if matches!(record.phase, Phase::Running(_)) && own.idle_at.is_none() => {
+            End::Failed(Failure::EngineExited)
+        }
+        EndReason::Idle => End::Idle,
         EndReason::Exited if own.idle_at.is_some_and(over) => End::Idle,
         EndReason::Exited => End::Failed(Failure::EngineExited),
         EndReason::Oom => End::Failed(Failure::Oom),
@@ -259,6 +266,8 @@ mod tests {
         check(Observed::AsRecorded, 10, Action::Wait(Millis(NOW.0 + 10)));
         check(Observed::AsRecorded, 70_000, Action::Wait(running.expires_at));
         check(Observed::Ended(EndReason::Idle), 70_000, Action::Stop(End::Idle));
+        let used = decide(&running, Observed::Ended(EndReason::Idle), listening(&running), NOW);
+        assert_eq!(used, Action::Stop(End::Failed(Failure::EngineExited)), "it is in use");
         check(Observed::Ended(EndReason::Exited), 100, Action::Stop(End::Idle));
         check(Observed::Ended(EndReason::Exited), 10_000, Action::Stop(End::Failed(Failure::EngineExited)));
         check(Observed::Ended(EndReason::Oom), -5, Action::Stop(End::Failed(Failure::Oom)));
@@ -311,6 +320,16 @@ mod tests {
         let booting = record(Phase::Booting(placement()), 60_000);
         let own = Own { idle_at: Some(Millis(0)), ..listening(&booting) };
         assert_eq!(decide(&booting, Observed::AsRecorded, own, NOW), Action::Boot);
+    }
+
+    #[test]
+    fn an_instance_that_ends_before_it_is_up_has_not_booted() {
+        let failed = |failure| Action::Stop(End::Failed(failure));
+        for reason in [EndReason::Exited, EndReason::Idle] {
+            check(Phase::Booting(placement()), Observed::Ended(reason), 60_000, failed(Failure::BootFailed));
+        }
+        check(Phase::Booting(placement()), Observed::Ended(EndReason::Oom), 60_000, failed(Failure::Oom));
+        check(Phase::Booting(placement()), Observed::Ended(EndReason::Exited), 100, Action::Stop(End::Expired));
     }
 
     #[test]

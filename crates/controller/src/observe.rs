@@ -85,6 +85,9 @@ async fn watch(context: &Arc<Context>) -> Result<()> {
     let mut events = context.node().watch().await?;
     describe(context).await?;
     reconcile(context).await?;
+    for entry in context.table.all() {
+        entry.activity().tell_again();
+    }
     let mut describe_at = tokio::time::interval(DESCRIBE_EVERY);
     describe_at.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{PauseSandbox, Permit, ResumeSandbox};
 use sentinal_model::{Code, Error, Event, Phase, Result, SandboxId, TenantId};
+use sentinal_node_protocol::InstanceState;
 use sentinal_store::{NewEvent, SandboxRecord};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -97,15 +98,26 @@ pub(crate) async fn pause(context: &Arc<Context>, entry: &Arc<Entry>, tries: u32
             entry.observe(Observed::Paused);
             tracing::info!(sandbox = %record.id, pause_ms = asked.elapsed().as_secs_f64() * 1000.0, "sandbox paused");
         }
-        // The node has said meanwhile that it is.
-        Err(_) if *entry.observed().borrow() == Observed::Paused => {}
         // It may have come to pass, or will when the node is back.
         Err(error) if tries < TRIES_MAX && matches!(error.code(), Code::Unavailable | Code::Conflict) => {
             tracing::warn!(sandbox = %record.id, ?error, "sandbox not paused yet");
             sleep(RETRY_AFTER).await;
         }
-        Err(error) => take_back(context, entry, error).await,
+        // It may stand still since an earlier try, or since an earlier server's.
+        Err(error) => match is_paused(context, record.id).await {
+            Ok(true) => entry.observe(Observed::Paused),
+            Ok(false) => take_back(context, entry, error).await,
+            Err(unknown) => {
+                tracing::warn!(sandbox = %record.id, ?error, ?unknown, "not known whether the sandbox is paused");
+                sleep(RETRY_AFTER).await;
+            }
+        },
     }
+}
+
+async fn is_paused(context: &Context, id: SandboxId) -> Result<bool> {
+    let inventory = context.node().list().await?;
+    Ok(inventory.instances.iter().any(|instance| instance.id == id && instance.state == InstanceState::Paused))
 }
 
 async fn take_back(context: &Arc<Context>, entry: &Arc<Entry>, error: Error) {
