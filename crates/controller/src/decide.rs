@@ -161,10 +161,6 @@ fn end(reason: EndReason, record: &SandboxRecord, own: Own, now: Millis) -> End 
         EndReason::Exited | EndReason::Idle if matches!(record.phase, Phase::Booting(_)) => {
             End::Failed(Failure::BootFailed)
         }
-        // Nobody could tell the node, which guessed from what it was told before.
-        EndReason::Idle if matches!(record.phase, Phase::Running(_)) && own.idle_at.is_none() => {
-            End::Failed(Failure::EngineExited)
-        }
         EndReason::Idle => End::Idle,
         EndReason::Exited if own.idle_at.is_some_and(over) => End::Idle,
         EndReason::Exited => End::Failed(Failure::EngineExited),
@@ -266,8 +262,6 @@ mod tests {
         check(Observed::AsRecorded, 10, Action::Wait(Millis(NOW.0 + 10)));
         check(Observed::AsRecorded, 70_000, Action::Wait(running.expires_at));
         check(Observed::Ended(EndReason::Idle), 70_000, Action::Stop(End::Idle));
-        let used = decide(&running, Observed::Ended(EndReason::Idle), listening(&running), NOW);
-        assert_eq!(used, Action::Stop(End::Failed(Failure::EngineExited)), "it is in use");
         check(Observed::Ended(EndReason::Exited), 100, Action::Stop(End::Idle));
         check(Observed::Ended(EndReason::Exited), 10_000, Action::Stop(End::Failed(Failure::EngineExited)));
         check(Observed::Ended(EndReason::Oom), -5, Action::Stop(End::Failed(Failure::Oom)));

@@ -148,6 +148,16 @@ impl Machine {
         self.changed();
     }
 
+    /// Nothing of what ran outlives a restart of the host, and of what came to harm before nobody can tell the difference.
+    pub(crate) fn restart(&self) {
+        for (id, _) in self.all() {
+            self.harm(id, Harm::HostRestarted);
+        }
+        for harms in lock(&self.state).harmed.values_mut() {
+            harms.insert(Harm::HostRestarted);
+        }
+    }
+
     pub(crate) fn harms(&self, id: &SandboxId) -> BTreeSet<Harm> {
         lock(&self.state).harmed.get(id).cloned().unwrap_or_default()
     }

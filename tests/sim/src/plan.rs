@@ -63,6 +63,9 @@ pub(crate) enum Kind {
 /// In what part of all seeds each kind of thing happens.
 const KINDS: [(Kind, f64); 4] = [(Kind::Kills, 0.6), (Kind::Harm, 0.4), (Kind::Jumps, 0.3), (Kind::HostRestarts, 0.15)];
 
+/// What an agent may take for an answer, at least.
+const PATIENCE_MS: u64 = 3000;
+
 /// In what part of all seeds there is a pool.
 const POOLS: f64 = 0.4;
 
@@ -70,6 +73,11 @@ impl Plan {
     /// Whether such things happen at all.
     pub(crate) fn has(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    /// Whether an agent may take so long for an answer that it is given up.
+    pub(crate) fn agents_may_be_silent(&self) -> bool {
+        0 < self.stall || PATIENCE_MS < self.slow_ms.end
     }
 
     pub(crate) fn of(seed: u64, sabotage: Sabotage) -> Self {

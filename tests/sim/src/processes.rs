@@ -111,9 +111,7 @@ impl Site {
     pub(crate) fn restart_host(&self) {
         self.kill(Role::Server);
         self.kill(Role::Node);
-        for (id, _) in self.machine.all() {
-            self.machine.harm(id, crate::machine::Harm::HostRestarted);
-        }
+        self.machine.restart();
         self.outputs.restart(&self.world);
         self.boot_id.send_modify(|number| *number += 1);
     }

@@ -78,13 +78,14 @@ impl Ledger {
                 record.one_shot || self.journal.is_unwanted(record.id) || !self.journal.is_promised(record.id)
             }
             End::Expired => ttl_over,
-            End::Idle => record.spec.idle_timeout.is_some_and(|idle| self.is_idle(known, idle)),
+            // Of one that vanished while no node ran, the next one can only guess.
+            End::Idle => record.spec.idle_timeout.is_some_and(|idle| !harms.is_empty() || self.is_idle(known, idle)),
             End::Failed(Failure::BootFailed) => matches!(record.phase, Phase::Booting(_)),
             End::Failed(Failure::Oom) => harms.contains(&Harm::Oom),
             End::Failed(Failure::HostRestarted) => harms.contains(&Harm::HostRestarted),
             End::Failed(Failure::EngineExited | Failure::Lost) => !harms.is_empty(),
-            // Its agent is dead, or nothing comes from it.
-            End::Failed(Failure::AgentSilent) => !harms.is_empty() || 0 < self.world.plan.stall,
+            // Its agent is dead, or nothing comes from it in time.
+            End::Failed(Failure::AgentSilent) => !harms.is_empty() || self.world.plan.agents_may_be_silent(),
         };
         if justified {
             return Ok(());
