@@ -65,7 +65,11 @@ impl SimEngine {
             }
             self.machine.put(spec.id, &instance, InstanceState::Running);
             if self.world.sabotaged(Sabotage::EngineLosesInstances) {
-                self.machine.remove(&spec.id);
+                let (machine, after) = (Arc::clone(&self.machine), self.world.millis(500..5000));
+                tokio::spawn(async move {
+                    sleep(after).await;
+                    machine.remove(&spec.id);
+                });
             }
             tokio::spawn(agent::live(self.world.clone(), self.machine.clone(), self.network.clone(), spec.id));
             Ok(())

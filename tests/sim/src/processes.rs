@@ -183,7 +183,8 @@ impl Site {
                     self.node.send_replace(None);
                 }
                 Some(Err(error)) => {
-                    self.world.tell(format_args!("{life}: not started: {error:?}"));
+                    // Without its details: the simulation's folder is another one each time.
+                    self.world.tell(format_args!("{life}: not started: {error}"));
                     life.kill();
                 }
                 None => {}

@@ -46,7 +46,7 @@ impl Host {
         let stage = if way == Way::Pause { Stage::Paused } else { Stage::Up };
         // Whatever has been said of its use holds: what runs in it goes on with it.
         let busy_until = record.busy_until.max(self.clock.now());
-        self.write(&mut held, Record { busy_until, ..record.at(stage) }).await?;
+        self.note(&mut held, Record { busy_until, ..record.at(stage) }).await;
         self.start_timer(&mut held);
         tracing::info!(sandbox = %asked.id, stage = stage.as_str(), "instance paused or resumed");
         Ok(())

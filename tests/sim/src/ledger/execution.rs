@@ -41,7 +41,8 @@ impl Ledger {
 
     fn begins_in(&self, record: &ExecutionRecord) -> Result<(), String> {
         match self.find(&record.sandbox).map(|sandbox| (sandbox.pooled, sandbox.phase)) {
-            Some((None, Phase::Running(_) | Phase::Stopping(..))) => Ok(()),
+            // It ran when somebody asked.
+            Some((None, Phase::Running(_) | Phase::Paused(_) | Phase::Stopping(..))) => Ok(()),
             found => Err(format!("{} begins in {}, which is {found:?}", record.id, record.sandbox)),
         }
     }
