@@ -81,9 +81,11 @@ fn fits(record: &SandboxRecord, spec: &Spec, engine: EngineName, view: &NodeView
     shape(&record.spec) == shape(spec) && record.pooled == build(view, engine, &spec.image)
 }
 
-/// What has room already. A pooled sandbox that has given way to a caller does not count.
+/// What has room already. A pooled sandbox that has given way to a caller does not count; one whose claim the store may
+/// have taken does, until that is known.
 pub(crate) fn promised(entries: &[Arc<Entry>]) -> impl Iterator<Item = Arc<SandboxRecord>> {
-    let counts = |record: &SandboxRecord, entry: &Entry| record.pooled.is_none() || !entry.is_abandoned();
+    let counts =
+        |record: &SandboxRecord, entry: &Entry| record.pooled.is_none() || !entry.is_abandoned() || entry.is_in_doubt();
     entries
         .iter()
         .map(|entry| (entry.record(), entry))
