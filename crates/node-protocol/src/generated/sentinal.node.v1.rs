@@ -497,7 +497,8 @@ pub mod node_client {
                 .insert(GrpcMethod::new("sentinal.node.v1.Node", "Boot"));
             self.inner.unary(req, path, codec).await
         }
-        /// The sandbox is in use for so long, counted from now: its idle time begins after that. Replaces what was said before.
+        /// The sandbox is in use for so long, counted from now: its idle time begins after that, and one that is not in use may
+        /// rest (later timers, less of the host's time). Replaces what was said before.
         pub async fn keep(
             &mut self,
             request: impl tonic::IntoRequest<super::KeepRequest>,
@@ -691,7 +692,8 @@ pub mod node_server {
             &self,
             request: tonic::Request<super::BootRequest>,
         ) -> std::result::Result<tonic::Response<super::BootResponse>, tonic::Status>;
-        /// The sandbox is in use for so long, counted from now: its idle time begins after that. Replaces what was said before.
+        /// The sandbox is in use for so long, counted from now: its idle time begins after that, and one that is not in use may
+        /// rest (later timers, less of the host's time). Replaces what was said before.
         async fn keep(
             &self,
             request: tonic::Request<super::KeepRequest>,
