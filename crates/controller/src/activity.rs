@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use crate::table::Entry;
+use crate::entry::Entry;
 
 /// The uses of one sandbox.
 #[derive(Debug)]

@@ -13,11 +13,12 @@ use crate::{
     activity::Use,
     context::Context,
     decide::Observed,
-    drive, events, lease,
+    drive,
+    entry::{Claimed, Entry},
+    events, lease,
     observe::{Measured, describe},
     place::{self, Offer},
     pool::{self, Owner},
-    table::{Claimed, Entry},
 };
 
 /// How many pooled sandboxes a create tries before it boots one of its own.

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{activity::Use, context::Context, events, live::Live, overdue, table::Entry};
+use crate::{activity::Use, context::Context, entry::Entry, events, live::Live, overdue};
 
 /// How long after its timeout an execution is ended by force when the agent has not told its end.
 pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(5);

@@ -14,8 +14,8 @@ use tokio::{
 use crate::{
     context::Context,
     decide::{Action, Observed, Own, Terms, decide},
+    entry::{Change, Entry},
     events, lease, pause,
-    table::{Change, Entry},
 };
 
 /// How long to rest after an action failed that must succeed in the end.

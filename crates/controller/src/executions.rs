@@ -13,12 +13,12 @@ use crate::{
     begin::{Kind, begin},
     collect::{self, Job},
     context::Context,
+    entry::Entry,
     events, lease,
     live::Live,
     outputs::OutputFile,
     sandboxes::{not_running, running, unknown},
     spool::Spool,
-    table::Entry,
 };
 
 impl Controller {

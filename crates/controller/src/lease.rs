@@ -13,7 +13,7 @@ use sentinal_node_protocol::Keep;
 use sentinal_store::SandboxRecord;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::{activity::Told, context::Context, table::Entry};
+use crate::{activity::Told, context::Context, entry::Entry};
 
 /// How often all sandboxes are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

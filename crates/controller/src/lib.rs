@@ -21,6 +21,7 @@ mod decide;
 mod drive;
 mod engines;
 mod entropy;
+mod entry;
 mod events;
 mod executions;
 mod files;

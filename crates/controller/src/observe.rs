@@ -11,7 +11,7 @@ use sentinal_model::{Code, Generation, Phase, Result, SandboxId};
 use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeView};
 use sentinal_store::SandboxRecord;
 
-use crate::{context::Context, decide::Observed, table::Entry};
+use crate::{context::Context, decide::Observed, entry::Entry};
 
 /// How often the node's figures are asked for.
 const DESCRIBE_EVERY: Duration = Duration::from_secs(2);

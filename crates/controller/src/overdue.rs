@@ -7,7 +7,7 @@ use sentinal_agent_client::AgentError;
 use sentinal_model::{Code, limits};
 use tokio::time::{sleep, timeout};
 
-use crate::{live::Live, table::Entry};
+use crate::{entry::Entry, live::Live};
 
 /// `SIGKILL`.
 const KILL: i32 = 9;

@@ -15,9 +15,9 @@ use crate::{
     api::Controller,
     context::Context,
     decide::Observed,
+    entry::{Change, Entry},
     events, lease,
     sandboxes::unknown,
-    table::{Change, Entry},
 };
 
 /// How long a caller waits for a pause or a resume that was written down.

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout};
 use crate::{
     api::Controller,
     begin::{Kind, begin},
+    entry::{Change, Entry},
     events,
-    table::{Change, Entry},
 };
 
 /// How long a destroy waits for the end before it answers `stopping`.

@@ -10,12 +10,14 @@ use crate::{
     api::Controller,
     context::{Context, Parts},
     decide::Observed,
-    drive, executions, lease,
+    drive,
+    entry::Entry,
+    executions, lease,
     live::LiveExecutions,
     observe::{NodeState, observe},
     pool::{self, Pools},
     retention,
-    table::{Entry, Table},
+    table::Table,
 };
 
 impl Controller {

@@ -9,7 +9,7 @@ use sentinal_store::SandboxRecord;
 use super::build;
 use crate::{
     decide::{Observed, Terms},
-    table::Entry,
+    entry::Entry,
 };
 
 /// Who claims, what for, and why this one.

@@ -17,9 +17,9 @@ use super::{
 use crate::{
     begin::{self, Own},
     context::Context,
+    entry::Entry,
     observe::Measured,
     place::{Offer, choose},
-    table::Entry,
 };
 
 /// How often the pools are looked at when nothing happens.

@@ -1,0 +1,190 @@
+//! One sandbox that is not finished, in memory: its durable record, what was observed of it, and who waits for what.
+//!
+//! `change` is how its record changes: the store first, then memory.
+
+mod change;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use sentinal_agent_client::Agent;
+use sentinal_model::{Code, Error, Millis};
+use sentinal_store::SandboxRecord;
+use tokio::sync::watch;
+
+use crate::{
+    activity::Activity,
+    decide::{Known, Observed, Terms},
+    oom::OomKills,
+};
+
+pub(crate) use change::{Change, Claimed};
+
+/// One sandbox. Its record changes only through [`Entry::advance`], one change at a time, and only after the
+/// store has it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    record: watch::Sender<Arc<SandboxRecord>>,
+    observed: watch::Sender<Observed>,
+    abandoned: watch::Sender<bool>,
+    silent: watch::Sender<bool>,
+    agent: watch::Sender<Option<Agent>>,
+    activity: Activity,
+    /// Why its last pause was taken back.
+    refusal: Mutex<Option<Error>>,
+    known: Mutex<Known>,
+    taken: AtomicBool,
+    changing: tokio::sync::Mutex<()>,
+    oom_kills: OomKills,
+    /// The last change may be in the store or not.
+    in_doubt: AtomicBool,
+}
+
+impl Entry {
+    pub(crate) fn new(record: SandboxRecord, observed: Observed) -> Arc<Self> {
+        Arc::new(Self {
+            activity: Activity::new(record.spec.idle_timeout),
+            record: watch::Sender::new(Arc::new(record)),
+            observed: watch::Sender::new(observed),
+            abandoned: watch::Sender::new(false),
+            silent: watch::Sender::new(false),
+            agent: watch::Sender::new(None),
+            refusal: Mutex::default(),
+            known: Mutex::default(),
+            taken: AtomicBool::new(false),
+            changing: tokio::sync::Mutex::new(()),
+            oom_kills: OomKills::default(),
+            in_doubt: AtomicBool::new(false),
+        })
+    }
+
+    /// The record as the store has it.
+    pub(crate) fn record(&self) -> Arc<SandboxRecord> {
+        Arc::clone(&self.record.borrow())
+    }
+
+    /// Every change of the record from now on.
+    pub(crate) fn records(&self) -> watch::Receiver<Arc<SandboxRecord>> {
+        self.record.subscribe()
+    }
+
+    pub(crate) fn observed(&self) -> watch::Receiver<Observed> {
+        self.observed.subscribe()
+    }
+
+    /// What the node has said.
+    pub(crate) fn observe(&self, observed: Observed) {
+        self.observed.send_if_modified(|known| {
+            // An end, once seen, is not contradicted by an older answer that arrives later.
+            let news = *known != observed && !matches!(known, Observed::Ended(_));
+            if news {
+                *known = observed;
+            }
+            news
+        });
+    }
+
+    /// What memory has cost.
+    pub(crate) const fn oom_kills(&self) -> &OomKills {
+        &self.oom_kills
+    }
+
+    pub(crate) fn abandoned(&self) -> watch::Receiver<bool> {
+        self.abandoned.subscribe()
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        *self.abandoned.borrow()
+    }
+
+    /// A one-shot's execution has ended or will never begin, or a pool has no use for the sandbox any more.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.send_replace(true);
+    }
+
+    /// Whether its agent left an execution alive that was past its timeout.
+    pub(crate) fn is_silent(&self) -> watch::Receiver<bool> {
+        self.silent.subscribe()
+    }
+
+    /// Its agent did not end an execution, nor answer for it.
+    pub(crate) fn silent(&self) {
+        self.silent.send_replace(true);
+    }
+
+    /// Why it cannot be paused.
+    pub(crate) fn refuse(&self, error: Option<Error>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    /// What somebody is told who waits for what did not come.
+    pub(crate) fn refusal(&self, record: &SandboxRecord) -> Error {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let overtaken =
+            || Error::new(Code::Conflict, format!("sandbox {} is {} again", record.id, record.phase.state()));
+        refusal.unwrap_or_else(overtaken)
+    }
+
+    /// Who uses it.
+    pub(crate) const fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// When its idle timeout runs out; `None` while it is in use, or may be idle.
+    pub(crate) fn idle_at(&self, now: Millis) -> Option<Millis> {
+        self.activity.idle_in().map(|left| now.after(left))
+    }
+
+    /// This server listens for the sandbox's agent, and this is how to reach it.
+    pub(crate) fn reach(&self, agent: Agent) {
+        self.agent.send_replace(Some(agent));
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.agent.borrow().is_some()
+    }
+
+    /// The agent, as soon as this server listens for it; ask with a deadline.
+    pub(crate) async fn agent(&self) -> Option<Agent> {
+        let mut agent = self.agent.subscribe();
+        agent.wait_for(Option::is_some).await.ok().and_then(|agent| agent.clone())
+    }
+
+    /// The agent, if its connection stands at this moment.
+    pub(crate) fn connected_agent(&self) -> Option<Agent> {
+        self.agent.borrow().clone().filter(Agent::is_connected)
+    }
+
+    /// Which terms node and agent know.
+    pub(crate) fn known(&self) -> Known {
+        *self.lock_known()
+    }
+
+    pub(crate) fn node_knows(&self, terms: Terms) {
+        self.lock_known().node = Some(terms);
+    }
+
+    pub(crate) fn agent_knows(&self, terms: Terms) {
+        self.lock_known().agent = Some(terms);
+    }
+
+    fn lock_known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a pooled sandbox out of its pool, to be claimed or to be ended. Only one ever gets it.
+    pub(crate) fn take(&self) -> bool {
+        !self.taken.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last change may be in the store or not.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
+    }
+}
