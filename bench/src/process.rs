@@ -15,6 +15,8 @@ pub(crate) struct Process {
     /// Its arguments, with spaces between them.
     pub(crate) command: String,
     cgroups: String,
+    /// What it has used of the processors.
+    cpu: Duration,
 }
 
 /// All processes; zombies, and those that vanish while looking, are left out.
@@ -39,6 +41,11 @@ pub(crate) fn naming(text: &str) -> Result<Vec<Process>> {
         }
     }
     Ok(all.into_iter().filter(|process| pids.contains(&process.pid) && process.pid.to_string() != ours).collect())
+}
+
+/// What the processes of [`naming`] have used of the processors.
+pub(crate) fn cpu_of(text: &str) -> Result<Duration> {
+    Ok(naming(text)?.iter().map(|process| process.cpu).sum())
 }
 
 /// Asks a process to end. Succeeds if it is gone already.
@@ -70,8 +77,11 @@ fn read(pid: i32) -> Option<Process> {
     if state == "Z" {
         return None;
     }
+    // The 14th and the 15th of all: in user mode and in the kernel, in ticks (proc(5)).
+    let ticks: u64 = fields.skip(9).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let cpu = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
     let command = fs::read(folder.join("cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command).replace('\0', " ");
     let cgroups = fs::read_to_string(folder.join("cgroup")).ok()?;
-    Some(Process { pid, parent, command, cgroups })
+    Some(Process { pid, parent, command, cgroups, cpu })
 }

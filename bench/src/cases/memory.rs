@@ -1,7 +1,9 @@
-//! How much memory does it take to wait?
+//! How much memory does it take to wait, and how much of the processors?
+
+use std::time::Duration;
 
 use anyhow::Result;
-use tokio::task::block_in_place;
+use tokio::{task::block_in_place, time::sleep};
 
 use crate::{
     Bench,
@@ -35,7 +37,7 @@ async fn server(bench: &Bench, what: &str) -> Result<Row> {
 /// Idle sandboxes beside bare ones that sleep, all at once: what they share is shared by all. The first peer sees
 /// nothing of the host; the second sees a folder, for which runsc keeps a second process, as it does for our agent's
 /// socket.
-pub(crate) async fn idle_sandboxes(bench: &Bench) -> Result<[Row; 2]> {
+pub(crate) async fn idle_sandboxes(bench: &Bench) -> Result<[Row; 3]> {
     let mut api = bench.server.api().await?;
     let mut trios = Vec::new();
     for index in 0..bench.options.sandboxes() {
@@ -50,11 +52,27 @@ pub(crate) async fn idle_sandboxes(bench: &Bench) -> Result<[Row; 2]> {
             samples.add(memory::settled(|| process::naming(name)).await?);
         }
     }
+    let mut processors: [Samples; 2] = Default::default();
+    for [sandbox, bare, _] in &trios {
+        for (share, samples) in
+            share_of_a_core([sandbox, bare], bench.options.slice() * 4).await?.into_iter().zip(&mut processors)
+        {
+            samples.add(share);
+        }
+    }
     for [sandbox, bare, bare_with_host] in &trios {
         api.destroy(sandbox).await?;
         block_in_place(|| bench.bare.remove(bare).and_then(|()| bench.bare.remove(bare_with_host)))?;
     }
     let [ours, alone, with_host] = samples;
+    let [at_rest, never_at_rest] = processors;
+    let processors = Row {
+        what: "gvisor: an idle sandbox".to_owned(),
+        unit: "% of a core",
+        ours: at_rest,
+        peer: Some(("runsc, sleep infinity".to_owned(), never_at_rest)),
+        target: Target::ForInformation,
+    };
     let row = |what: &str, name: &str, peer, target| Row {
         what: what.to_owned(),
         unit: "MiB PSS",
@@ -65,7 +83,18 @@ pub(crate) async fn idle_sandboxes(bench: &Bench) -> Result<[Row; 2]> {
     Ok([
         row("gvisor: an idle sandbox", "runsc, sleep infinity", alone, Target::AtMostOfPeer(1.15)),
         row("the same", "runsc with a mount from the host", with_host, Target::ForInformation),
+        processors,
     ])
+}
+
+/// What each of them uses of a core meanwhile, in percent.
+async fn share_of_a_core(names: [&str; 2], meanwhile: Duration) -> Result<[f64; 2]> {
+    let before = [process::cpu_of(names[0])?, process::cpu_of(names[1])?];
+    sleep(meanwhile).await;
+    let after = [process::cpu_of(names[0])?, process::cpu_of(names[1])?];
+    let share =
+        |index: usize| after[index].saturating_sub(before[index]).as_secs_f64() / meanwhile.as_secs_f64() * 100.0;
+    Ok([share(0), share(1)])
 }
 
 /// Idle native sandboxes, all at once: what they share is shared by all.
