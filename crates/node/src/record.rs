@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A record says what may exist, never less: `Booting` is written before the engine is called, and the
-//! record goes last. Past its ttl a sandbox becomes `Ended(Expired)` from wherever it was; one that is up and was idle
+//! record goes last. One that has `Ended` may still have to be halted, by whoever wrote that or by the next node. Past its
+//! ttl a sandbox becomes `Ended(Expired)` from wherever it was; one that is up and was idle
 //! for too long becomes `Ended(Idle)`.
 
 mod row;

@@ -29,11 +29,13 @@ fn measure(state_folder: &Path) -> io::Result<Room> {
     let memory = meminfo::parse(&fs::read_to_string("/proc/meminfo")?);
     let limit = cgroup::memory_limit();
     let disk = rustix::fs::statvfs(state_folder)?;
+    // What is kept for the superuser alone is no room for anybody.
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
     Ok(Room {
         cpu_milli_total: u32::try_from(ThisMachine.cores()).unwrap_or(u32::MAX).saturating_mul(1000),
         memory_bytes_total: memory.total.min(limit.map_or(u64::MAX, |limit| limit.total)),
         memory_bytes_available: memory.available.min(limit.map_or(u64::MAX, |limit| limit.available)),
-        disk_bytes_total: disk.f_blocks.saturating_mul(disk.f_frsize),
+        disk_bytes_total: used.saturating_add(disk.f_bavail).saturating_mul(disk.f_frsize),
         disk_bytes_available: disk.f_bavail.saturating_mul(disk.f_frsize),
         memory_pressure: pressure::measure()?,
     })

@@ -7,7 +7,9 @@
 //! | up, paused | ended | ended: expired if its ttl is over, idle if its idle timeout is, else with the engine's reason |
 //! | up, paused | partly or not | the same, as exited |
 //! | booting | else | booting: the server decides |
-//! | placed, halting, ended | whatever | the same |
+//! | ended | not | the same |
+//! | ended | else | the same, and ended in fact: the node before wrote it down and did not come to it |
+//! | placed, halting | whatever | the same |
 //! | none or unreadable | anything | an orphan: listed as partial, with generation zero |
 //!
 //! From before a restart of the host, `up` becomes ended, and engines remove what they left lying about.
@@ -112,14 +114,18 @@ impl Host {
         };
         let entry = self.table.find_or_admit(id, record.generation)?;
         let mut held = Held::of(entry).await;
-        let stage = self.stage_now(&record, Sighting::of(&id, listed.get(&record.engine)));
+        let sighting = Sighting::of(&id, listed.get(&record.engine));
+        let stage = self.stage_now(&record, sighting);
         let changed = stage != record.stage;
         let from_before = record.host_boot_id != self.boot_id;
         held.keep(record.at(stage));
         if changed {
             self.note(&mut held, record.at(stage)).await;
         }
-        self.start_timer(&mut held);
+        match (record.stage, sighting) {
+            (Stage::Ended(reason), Sighting::Found(_) | Sighting::Unknown) => self.finish_end(&mut held, reason),
+            _ => self.start_timer(&mut held),
+        }
         if stage.is_up() {
             self.start_watcher(&mut held);
         } else if from_before {

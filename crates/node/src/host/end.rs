@@ -56,8 +56,14 @@ impl Host {
     /// Writes the end down, then tells whoever watches.
     pub(super) async fn ended(&self, held: &mut Held, reason: EndReason) {
         let Some(record) = held.record().map(|record| record.at(Stage::Ended(reason))) else { return };
+        self.note(held, record.clone()).await;
+        self.tell_end(held, record, reason);
+    }
+
+    /// Goes by a record that is on the disk and says that the instance has ended, and tells whoever watches.
+    pub(super) fn tell_end(&self, held: &mut Held, record: Record, reason: EndReason) {
         let (id, generation) = (record.id, held.entry.seen());
-        self.note(held, record).await;
+        held.keep(record);
         tracing::info!(sandbox = %id, ?reason, "instance ended");
         self.tell(NodeEvent::InstanceEnded { id, generation, reason });
     }

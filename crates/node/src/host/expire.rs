@@ -57,6 +57,11 @@ impl Host {
         written
     }
 
+    /// Ends at once what a record says has ended: the node that wrote it may not have come to that.
+    pub(super) fn finish_end(self: &Arc<Self>, held: &mut Held, reason: EndReason) {
+        self.start_timer_for(held, End { at: Instant::now(), reason });
+    }
+
     fn start_timer_for(self: &Arc<Self>, held: &mut Held, end: End) {
         let (host, entry) = (Arc::clone(self), Arc::clone(&held.entry));
         let started = self.beside(host.expire(entry, end.at, end.reason));
@@ -100,12 +105,18 @@ impl Host {
             Slot::Orphan { engine, .. } => *engine,
             Slot::Empty | Slot::Gone => return Attempt::Done,
         };
+        let ended = self.write_end(&held, reason).await;
         match self.halt_engine(engine, &entry.id()).await {
             Ok(usage) => {
                 if let Slot::Placed(placed) = &mut *held.slot {
                     placed.usage = usage;
                 }
-                self.note_expired(&mut held, reason).await;
+                self.clear(entry).await;
+                match (ended, held.stage()) {
+                    (Some(record), _) => self.tell_end(&mut held, record, reason),
+                    (None, Some(_)) => {}
+                    (None, None) => self.forget_orphan(&mut held),
+                }
                 Attempt::Done
             }
             Err(error) => {
@@ -115,16 +126,23 @@ impl Host {
         }
     }
 
-    /// Nothing runs any more. The record stays until the server has asked for the halt, so that it learns why.
-    async fn note_expired(self: &Arc<Self>, held: &mut Held, reason: EndReason) {
-        let folder = self.folder.instance(&held.entry.id());
-        if let Err(error) = self.on_disk(move || folder.clear()).await.map_err(NodeError::files("clear its folder")) {
-            tracing::warn!(sandbox = %held.entry.id(), %error, "files of an expired sandbox stay until its halt");
+    /// Writes down why a sandbox is about to end, so that the next node ends it if this one cannot, and knows. Until it
+    /// has ended its record in memory stays as it is. `None` if there is none, or it says already that all is over.
+    async fn write_end(&self, held: &Held, reason: EndReason) -> Option<Record> {
+        let record = held.record().filter(|record| !matches!(record.stage, Stage::Ended(_) | Stage::Halting))?;
+        let record = record.at(Stage::Ended(reason));
+        let (folder, written) = (self.folder.instance(&record.id), record.clone());
+        if let Err(error) = self.on_disk(move || folder.write(&written)).await {
+            tracing::warn!(sandbox = %record.id, %error, "record of a sandbox that ends not written");
         }
-        match held.stage() {
-            Some(Stage::Placed | Stage::Booting | Stage::Up | Stage::Paused) => self.ended(held, reason).await,
-            Some(Stage::Ended(_) | Stage::Halting) => {}
-            None => self.forget_orphan(held),
+        Some(record)
+    }
+
+    /// The record stays until the server has asked for the halt, so that it learns why.
+    async fn clear(&self, entry: &Entry) {
+        let folder = self.folder.instance(&entry.id());
+        if let Err(error) = self.on_disk(move || folder.clear()).await.map_err(NodeError::files("clear its folder")) {
+            tracing::warn!(sandbox = %entry.id(), %error, "files of an expired sandbox stay until its halt");
         }
     }
 

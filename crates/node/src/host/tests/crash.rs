@@ -6,7 +6,7 @@ use sentinal_engine::{
     InstanceState as Found,
     fake::{Behaviour, Verb},
 };
-use sentinal_node_protocol::EndReason;
+use sentinal_node_protocol::{EndReason, Place};
 
 use super::*;
 use crate::{folder::Kept, record::Stage, testing::id};
@@ -54,6 +54,29 @@ async fn a_record_and_the_engine_together_say_what_there_is() {
     check(Stage::Halting, None, partial).await;
     let expired = InstanceState::Ended(EndReason::Expired);
     check(Stage::Ended(EndReason::Expired), None, expired).await;
+    check(Stage::Ended(EndReason::Expired), Some(Found::Running), expired).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_dies_while_it_ends_an_idle_sandbox_leaves_word_why() {
+    let machine = Machine::new();
+    let host = start(&machine).await;
+    let place = Place { idle_timeout: Some(Duration::from_secs(20)), ..testing::place(id(1), G1) };
+    Arc::clone(&host).place(place).await.unwrap();
+    host.booted(id(1), G1).await.unwrap();
+    machine.engine.set(Verb::Halt, Behaviour::Hangs);
+    machine.engine.called(Verb::Halt, 1).await;
+    assert_eq!(host.listed(id(1)), Some((G1, InstanceState::Running)));
+    crash(host).await;
+    // What the next node reads off its clock says nothing.
+    machine.clock.step(-3_600_000);
+    let host = start(&machine).await;
+    assert_eq!(host.listed(id(1)), Some((G1, InstanceState::Ended(EndReason::Idle))));
+    machine.engine.set(Verb::Halt, Behaviour::Works);
+    while machine.engine.state(&id(1)).is_some() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(host.listed(id(1)), Some((G1, InstanceState::Ended(EndReason::Idle))));
 }
 
 #[tokio::test(start_paused = true)]
