@@ -22,7 +22,7 @@ pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 const STOPPING_GRACE: Duration = Duration::from_secs(2);
 
 /// How long to rest before an execution is followed again whose stream broke.
-const BROKEN_PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const BROKEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long to rest after the store did not take an end.
 const RETRY_AFTER: Duration = Duration::from_millis(200);

@@ -3,11 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sentinal_agent_client::AgentError;
-use sentinal_model::{Code, limits};
+use sentinal_agent_client::{Agent, AgentError};
+use sentinal_model::{Code, ExecutionId, limits};
 use tokio::time::{sleep, timeout};
 
-use crate::{entry::Entry, live::Live};
+use crate::{collect::BROKEN_PAUSE, entry::Entry, live::Live};
 
 /// `SIGKILL`.
 const KILL: i32 = 9;
@@ -62,9 +62,17 @@ pub(crate) async fn end(live: &Live, entry: &Arc<Entry>) -> bool {
 async fn kill(live: &Live, entry: &Arc<Entry>) -> Said {
     // As long as this server does not listen for it, its silence says nothing.
     let Some(agent) = entry.agent().await else { return Said::Nothing };
-    match timeout(limits::AGENT_ANSWER_DEADLINE, agent.signal(live.record.id, KILL)).await {
-        Ok(Ok(())) => Said::Killed,
-        Ok(Err(AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _))) => Said::Over,
-        Ok(Err(AgentError::Refused(..) | AgentError::Disconnected | AgentError::Deadline)) | Err(_) => Said::Nothing,
+    timeout(limits::AGENT_ANSWER_DEADLINE, said(&agent, live.record.id)).await.unwrap_or(Said::Nothing)
+}
+
+/// What the agent answers. A connection that breaks is no silence: the agent dials again.
+async fn said(agent: &Agent, id: ExecutionId) -> Said {
+    loop {
+        match agent.signal(id, KILL).await {
+            Ok(()) => return Said::Killed,
+            Err(AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _)) => return Said::Over,
+            Err(AgentError::Refused(..) | AgentError::Deadline) => return Said::Nothing,
+            Err(AgentError::Disconnected) => sleep(BROKEN_PAUSE).await,
+        }
     }
 }
