@@ -10,6 +10,7 @@
 //! A lock file beside the database keeps a second server out. Start at [`SqliteStore::open`], then `writer`.
 
 mod apply;
+mod changes;
 mod checkpoint;
 mod failure;
 mod open;
@@ -23,6 +24,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
+use tokio::task::spawn_blocking;
 
 use self::{
     read::Reads,
@@ -41,9 +43,13 @@ impl SqliteStore {
     /// Opens the database at `path`, or creates it (mode 0600; its folder must exist). Brings its tables up to
     /// this version; one from a newer version is refused, and so is one that another server has open.
     pub async fn open(path: &Path) -> std::result::Result<Self, OpenError> {
-        let database = open::Database::lock(path)?;
-        let connection = database.migrate().await?;
-        Ok(Self { reads: Reads::new(&database), writer: Writer::start(database, connection)? })
+        let path = path.to_owned();
+        let opening = spawn_blocking(move || {
+            let database = open::Database::lock(&path)?;
+            let connection = database.migrate()?;
+            Ok(Self { reads: Reads::new(database.clone()), writer: Writer::start(database, connection)? })
+        });
+        opening.await.unwrap_or_else(|error| Err(OpenError::Writer { source: error.into() }))
     }
 
     /// Waits until everything is on the disk and in the database file, and the lock is free.

@@ -1,12 +1,13 @@
 //! The table `event`.
 
+use rusqlite::Row;
 use sentinal_model::{Millis, TenantId};
 
 use super::{CorruptRow, Reader};
 use crate::{EventRecord, NewEvent};
 
 /// A row of the table `event`.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub(crate) struct EventRow {
     pub(crate) cursor: i64,
     pub(crate) tenant_id: String,
@@ -16,6 +17,23 @@ pub(crate) struct EventRow {
     pub(crate) execution_id: Option<String>,
     pub(crate) message: String,
     pub(crate) created_at: i64,
+}
+
+impl TryFrom<&Row<'_>> for EventRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            cursor: row.get("cursor")?,
+            tenant_id: row.get("tenant_id")?,
+            name: row.get("name")?,
+            kind: row.get("kind")?,
+            sandbox_id: row.get("sandbox_id")?,
+            execution_id: row.get("execution_id")?,
+            message: row.get("message")?,
+            created_at: row.get("created_at")?,
+        })
+    }
 }
 
 impl EventRow {

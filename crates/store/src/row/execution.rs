@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rusqlite::Row;
 use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, TenantId, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use super::{CorruptRow, Reader, micros, stored};
 use crate::{ExecutionRecord, ExecutionState, Output, OutputPlace};
 
 /// A row of the table `execution`. All that only an end brings is there if and only if the state is `finished`.
-#[derive(Debug, Clone, Default, sqlx::FromRow)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ExecutionRow {
     pub(crate) id: String,
     pub(crate) sandbox_id: String,
@@ -33,6 +34,37 @@ pub(crate) struct ExecutionRow {
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) finished_at: Option<i64>,
+}
+
+impl TryFrom<&Row<'_>> for ExecutionRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            sandbox_id: row.get("sandbox_id")?,
+            tenant_id: row.get("tenant_id")?,
+            command: row.get("command")?,
+            state: row.get("state")?,
+            outcome: row.get("outcome")?,
+            exit_code: row.get("exit_code")?,
+            signal: row.get("signal")?,
+            duration_us: row.get("duration_us")?,
+            cpu_us: row.get("cpu_us")?,
+            memory_peak_bytes: row.get("memory_peak_bytes")?,
+            stdout_place: row.get("stdout_place")?,
+            stdout_total: row.get("stdout_total")?,
+            stdout_stored: row.get("stdout_stored")?,
+            stdout: row.get("stdout")?,
+            stderr_place: row.get("stderr_place")?,
+            stderr_total: row.get("stderr_total")?,
+            stderr_stored: row.get("stderr_stored")?,
+            stderr: row.get("stderr")?,
+            created_at: row.get("created_at")?,
+            expires_at: row.get("expires_at")?,
+            finished_at: row.get("finished_at")?,
+        })
+    }
 }
 
 /// The column `command`. Standard input is not kept.

@@ -1,12 +1,13 @@
 //! The table `api_key`.
 
+use rusqlite::Row;
 use sentinal_model::{Millis, TenantId};
 
 use super::{CorruptRow, Reader};
 use crate::KeyRecord;
 
 /// A row of the table `api_key`, without what only operators read.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub(crate) struct KeyRow {
     pub(crate) id: String,
     pub(crate) tenant_id: String,
@@ -15,6 +16,22 @@ pub(crate) struct KeyRow {
     pub(crate) secret_hash: Vec<u8>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: Option<i64>,
+}
+
+impl TryFrom<&Row<'_>> for KeyRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            tenant_id: row.get("tenant_id")?,
+            name: row.get("name")?,
+            role: row.get("role")?,
+            secret_hash: row.get("secret_hash")?,
+            created_at: row.get("created_at")?,
+            expires_at: row.get("expires_at")?,
+        })
+    }
 }
 
 impl From<&KeyRecord> for KeyRow {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use rusqlite::Row;
 use sentinal_model::{
     Cpu, Disk, End, EngineName, Generation, Labels, Memory, Millis, NodeId, Phase, Placement, Spec, TenantId,
 };
@@ -11,7 +12,7 @@ use super::{CorruptRow, Reader, micros, stored};
 use crate::{Build, SandboxRecord};
 
 /// A row of the table `sandbox`.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub(crate) struct SandboxRow {
     pub(crate) id: String,
     pub(crate) tenant_id: String,
@@ -31,6 +32,33 @@ pub(crate) struct SandboxRow {
     pub(crate) paused_at: Option<i64>,
     pub(crate) paused_ms: i64,
     pub(crate) finished_at: Option<i64>,
+}
+
+impl TryFrom<&Row<'_>> for SandboxRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            tenant_id: row.get("tenant_id")?,
+            node_id: row.get("node_id")?,
+            generation: row.get("generation")?,
+            phase: row.get("phase")?,
+            ending: row.get("ending")?,
+            engine: row.get("engine")?,
+            engine_reason: row.get("engine_reason")?,
+            spec: row.get("spec")?,
+            message: row.get("message")?,
+            token: row.get("token")?,
+            one_shot: row.get("one_shot")?,
+            pooled: row.get("pooled")?,
+            created_at: row.get("created_at")?,
+            expires_at: row.get("expires_at")?,
+            paused_at: row.get("paused_at")?,
+            paused_ms: row.get("paused_ms")?,
+            finished_at: row.get("finished_at")?,
+        })
+    }
 }
 
 /// The column `pooled`.

@@ -1,7 +1,7 @@
 //! One job against the tables.
 
+use rusqlite::{Connection, params};
 use sentinal_model::{Error, ExecutionId, Generation, Result, SandboxId};
-use sqlx::{SqliteConnection, sqlite::SqliteQueryResult};
 
 use super::{
     failure, remove,
@@ -18,23 +18,23 @@ pub(super) enum Refused {
     /// For what it says; nobody else's job is concerned.
     Job(Error),
     /// For what happened to the connection.
-    Connection(sqlx::Error),
+    Connection(rusqlite::Error),
 }
 
-impl From<sqlx::Error> for Refused {
-    fn from(error: sqlx::Error) -> Self {
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
         if failure::is_of_the_row(&error) { Self::Job(Error::internal(&error)) } else { Self::Connection(error) }
     }
 }
 
 /// Applies all jobs; `None` as soon as one is refused, with the ones before it applied.
-pub(super) async fn all(
-    connection: &mut SqliteConnection,
-    jobs: impl Iterator<Item = &Job>,
-) -> sqlx::Result<Option<Vec<Done>>> {
+pub(super) fn all<'a>(
+    connection: &Connection,
+    jobs: impl Iterator<Item = &'a Job>,
+) -> rusqlite::Result<Option<Vec<Done>>> {
     let mut all_done = Vec::new();
     for job in jobs {
-        match apply(connection, job).await {
+        match apply(connection, job) {
             Ok(done) => all_done.push(done),
             Err(Refused::Job(_)) => return Ok(None),
             Err(Refused::Connection(error)) => return Err(error),
@@ -44,64 +44,64 @@ pub(super) async fn all(
 }
 
 /// Applies each job as a whole or not at all; one that is refused is no trouble to the others.
-pub(super) async fn each(
-    connection: &mut SqliteConnection,
-    jobs: impl Iterator<Item = &Job>,
-) -> sqlx::Result<Vec<Result<Done>>> {
+pub(super) fn each<'a>(
+    connection: &Connection,
+    jobs: impl Iterator<Item = &'a Job>,
+) -> rusqlite::Result<Vec<Result<Done>>> {
     let mut outcomes = Vec::new();
     for job in jobs {
-        outcomes.push(whole(connection, job).await?);
+        outcomes.push(whole(connection, job)?);
     }
     Ok(outcomes)
 }
 
-async fn whole(connection: &mut SqliteConnection, job: &Job) -> sqlx::Result<Result<Done>> {
-    sqlx::query("SAVEPOINT job").execute(&mut *connection).await?;
-    let outcome = match apply(connection, job).await {
+fn whole(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Done>> {
+    connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+    let outcome = match apply(connection, job) {
         Ok(done) => Ok(done),
         Err(Refused::Connection(error)) => return Err(error),
         Err(Refused::Job(error)) => {
-            sqlx::query("ROLLBACK TO job").execute(&mut *connection).await?;
+            connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
             Err(error)
         }
     };
-    sqlx::query("RELEASE job").execute(connection).await?;
+    connection.prepare_cached("RELEASE job")?.execute([])?;
     Ok(outcome)
 }
 
-async fn apply(connection: &mut SqliteConnection, job: &Job) -> std::result::Result<Done, Refused> {
+fn apply(connection: &Connection, job: &Job) -> std::result::Result<Done, Refused> {
     match job {
         Job::Write(writes) => {
             for change in writes {
-                write(connection, change).await?;
+                write(connection, change)?;
             }
             Ok(Done::default())
         }
-        Job::Remove(removal) => remove::step(connection, removal).await,
+        Job::Remove(removal) => remove::step(connection, removal),
         Job::TouchKey(id, at) => {
-            let touch = sqlx::query("UPDATE api_key SET last_used_at = $2 WHERE id = $1");
-            touch.bind(id.to_string()).bind(at.0).execute(connection).await?;
+            let touch = "UPDATE api_key SET last_used_at = ?2 WHERE id = ?1";
+            connection.prepare_cached(touch)?.execute(params![id.to_string(), at.0])?;
             Ok(Done::default())
         }
         Job::Heartbeat => {
-            sqlx::query(HEARTBEAT).execute(connection).await?;
+            connection.prepare_cached(HEARTBEAT)?.execute([])?;
             Ok(Done::default())
         }
     }
 }
 
-async fn write(connection: &mut SqliteConnection, write: &Write) -> std::result::Result<(), Refused> {
+fn write(connection: &Connection, write: &Write) -> std::result::Result<(), Refused> {
     match write {
-        Write::Sandbox(record) => sandbox(connection, record).await,
-        Write::Execution(record) => execution(connection, record).await,
-        Write::Key(record) => key(connection, record).await,
+        Write::Sandbox(record) => sandbox(connection, record),
+        Write::Execution(record) => execution(connection, record),
+        Write::Key(record) => key(connection, record),
         Write::RevokeKey { id, at } => {
-            let revoke = sqlx::query("UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
-            revoke.bind(id.to_string()).bind(at.0).execute(connection).await?;
+            let revoke = "UPDATE api_key SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+            connection.prepare_cached(revoke)?.execute(params![id.to_string(), at.0])?;
             Ok(())
         }
         Write::Event(event) => {
-            append(connection, event).await?;
+            append(connection, event)?;
             Ok(())
         }
     }
@@ -112,7 +112,7 @@ const HEARTBEAT: &str = "INSERT INTO heartbeat (node_id, tenant_id, generation, 
 
 const SANDBOX: &str = "INSERT INTO sandbox (id, tenant_id, node_id, generation, phase, ending, engine, engine_reason, spec, \
      message, token, one_shot, created_at, expires_at, finished_at, paused_at, paused_ms, pooled) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
      ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, node_id = excluded.node_id, \
      generation = excluded.generation, pooled = excluded.pooled, \
      phase = excluded.phase, ending = excluded.ending, engine = excluded.engine, \
@@ -124,37 +124,39 @@ const SANDBOX: &str = "INSERT INTO sandbox (id, tenant_id, node_id, generation, 
      AND (sandbox.tenant_id = excluded.tenant_id OR sandbox.pooled IS NOT NULL) \
      AND (sandbox.phase <> 'finished' OR excluded.phase = 'finished')";
 
-async fn sandbox(connection: &mut SqliteConnection, record: &SandboxRecord) -> std::result::Result<(), Refused> {
+fn sandbox(connection: &Connection, record: &SandboxRecord) -> std::result::Result<(), Refused> {
     let row = SandboxRow::from(record);
-    let upsert = sqlx::query(SANDBOX)
-        .bind(row.id)
-        .bind(row.tenant_id)
-        .bind(row.node_id)
-        .bind(row.generation)
-        .bind(row.phase)
-        .bind(row.ending)
-        .bind(row.engine)
-        .bind(row.engine_reason)
-        .bind(row.spec)
-        .bind(row.message)
-        .bind(row.token)
-        .bind(row.one_shot)
-        .bind(row.created_at)
-        .bind(row.expires_at)
-        .bind(row.finished_at)
-        .bind(row.paused_at)
-        .bind(row.paused_ms)
-        .bind(row.pooled);
-    if upsert.execute(&mut *connection).await?.rows_affected() == 1 {
+    let stored = connection.prepare_cached(SANDBOX)?.execute(params![
+        row.id,
+        row.tenant_id,
+        row.node_id,
+        row.generation,
+        row.phase,
+        row.ending,
+        row.engine,
+        row.engine_reason,
+        row.spec,
+        row.message,
+        row.token,
+        row.one_shot,
+        row.created_at,
+        row.expires_at,
+        row.finished_at,
+        row.paused_at,
+        row.paused_ms,
+        row.pooled
+    ])?;
+    if stored == 1 {
         return Ok(());
     }
-    Err(Refused::Job(stale(connection, record.id, record.generation).await?))
+    Err(Refused::Job(stale(connection, record.id, record.generation)?))
 }
 
 /// Says what the store has instead.
-async fn stale(connection: &mut SqliteConnection, id: SandboxId, written: Generation) -> sqlx::Result<Error> {
-    let stored = sqlx::query_as("SELECT phase, generation FROM sandbox WHERE id = $1").bind(id.to_string());
-    let (phase, generation): (String, i64) = stored.fetch_one(connection).await?;
+fn stale(connection: &Connection, id: SandboxId, written: Generation) -> rusqlite::Result<Error> {
+    let mut stored = connection.prepare_cached("SELECT phase, generation FROM sandbox WHERE id = ?1")?;
+    let (phase, generation): (String, i64) =
+        stored.query_one([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(check::stale_sandbox(id, written, Generation(u64::try_from(generation).unwrap_or(0)), &phase))
 }
 
@@ -163,8 +165,8 @@ async fn stale(connection: &mut SqliteConnection, id: SandboxId, written: Genera
 const EXECUTION: &str = "INSERT INTO execution (id, sandbox_id, tenant_id, command, state, outcome, exit_code, signal, \
      duration_us, cpu_us, memory_peak_bytes, stdout_place, stdout_total, stdout_stored, stdout, stderr_place, \
      stderr_total, stderr_stored, stderr, created_at, expires_at, finished_at, node_id, generation) \
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-     sandbox.node_id, sandbox.generation FROM sandbox WHERE sandbox.id = $2 \
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+     sandbox.node_id, sandbox.generation FROM sandbox WHERE sandbox.id = ?2 \
      ON CONFLICT (id) DO UPDATE SET command = excluded.command, state = excluded.state, outcome = excluded.outcome, \
      exit_code = excluded.exit_code, signal = excluded.signal, duration_us = excluded.duration_us, \
      cpu_us = excluded.cpu_us, memory_peak_bytes = excluded.memory_peak_bytes, \
@@ -175,76 +177,78 @@ const EXECUTION: &str = "INSERT INTO execution (id, sandbox_id, tenant_id, comma
      node_id = excluded.node_id, generation = excluded.generation \
      WHERE execution.state <> 'finished'";
 
-async fn execution(connection: &mut SqliteConnection, record: &ExecutionRecord) -> std::result::Result<(), Refused> {
+fn execution(connection: &Connection, record: &ExecutionRecord) -> std::result::Result<(), Refused> {
     let row = ExecutionRow::from(record);
-    let upsert = sqlx::query(EXECUTION)
-        .bind(row.id)
-        .bind(row.sandbox_id)
-        .bind(row.tenant_id)
-        .bind(row.command)
-        .bind(row.state)
-        .bind(row.outcome)
-        .bind(row.exit_code)
-        .bind(row.signal)
-        .bind(row.duration_us)
-        .bind(row.cpu_us)
-        .bind(row.memory_peak_bytes)
-        .bind(row.stdout_place)
-        .bind(row.stdout_total)
-        .bind(row.stdout_stored)
-        .bind(row.stdout)
-        .bind(row.stderr_place)
-        .bind(row.stderr_total)
-        .bind(row.stderr_stored)
-        .bind(row.stderr)
-        .bind(row.created_at)
-        .bind(row.expires_at)
-        .bind(row.finished_at);
-    let is_stored = upsert.execute(&mut *connection).await?.rows_affected() == 1;
-    if is_stored || has_finished(connection, record.id).await? {
+    let stored = connection.prepare_cached(EXECUTION)?.execute(params![
+        row.id,
+        row.sandbox_id,
+        row.tenant_id,
+        row.command,
+        row.state,
+        row.outcome,
+        row.exit_code,
+        row.signal,
+        row.duration_us,
+        row.cpu_us,
+        row.memory_peak_bytes,
+        row.stdout_place,
+        row.stdout_total,
+        row.stdout_stored,
+        row.stdout,
+        row.stderr_place,
+        row.stderr_total,
+        row.stderr_stored,
+        row.stderr,
+        row.created_at,
+        row.expires_at,
+        row.finished_at
+    ])?;
+    if stored == 1 || has_finished(connection, record.id)? {
         return Ok(());
     }
     Err(Refused::Job(check::orphan_execution(record.id, record.sandbox)))
 }
 
-async fn has_finished(connection: &mut SqliteConnection, id: ExecutionId) -> sqlx::Result<bool> {
-    let found = sqlx::query("SELECT 1 FROM execution WHERE id = $1 AND state = 'finished'").bind(id.to_string());
-    Ok(found.fetch_optional(connection).await?.is_some())
+fn has_finished(connection: &Connection, id: ExecutionId) -> rusqlite::Result<bool> {
+    let mut finished = connection.prepare_cached("SELECT 1 FROM execution WHERE id = ?1 AND state = 'finished'")?;
+    finished.exists([id.to_string()])
 }
 
 const KEY: &str = "INSERT INTO api_key (id, tenant_id, generation, name, role, secret_hash, created_at, expires_at) \
-     VALUES ($1, $2, 1, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+     VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING";
 
-async fn key(connection: &mut SqliteConnection, record: &KeyRecord) -> std::result::Result<(), Refused> {
+fn key(connection: &Connection, record: &KeyRecord) -> std::result::Result<(), Refused> {
     let row = KeyRow::from(record);
-    let insert = sqlx::query(KEY)
-        .bind(row.id)
-        .bind(row.tenant_id)
-        .bind(row.name)
-        .bind(row.role)
-        .bind(row.secret_hash)
-        .bind(row.created_at)
-        .bind(row.expires_at);
-    match insert.execute(connection).await?.rows_affected() {
+    let stored = connection.prepare_cached(KEY)?.execute(params![
+        row.id,
+        row.tenant_id,
+        row.name,
+        row.role,
+        row.secret_hash,
+        row.created_at,
+        row.expires_at
+    ])?;
+    match stored {
         0 => Err(Refused::Job(check::known_key(record.id))),
         _ => Ok(()),
     }
 }
 
 const EVENT: &str = "INSERT INTO event (tenant_id, name, kind, sandbox_id, execution_id, message, created_at, generation, node_id) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE((SELECT generation FROM sandbox WHERE id = $4), 0), \
-     (SELECT node_id FROM sandbox WHERE id = $4))";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, COALESCE((SELECT generation FROM sandbox WHERE id = ?4), 0), \
+     (SELECT node_id FROM sandbox WHERE id = ?4))";
 
-async fn append(connection: &mut SqliteConnection, event: &NewEvent) -> sqlx::Result<SqliteQueryResult> {
+fn append(connection: &Connection, event: &NewEvent) -> rusqlite::Result<()> {
     let row = EventRow::new(0, event);
-    sqlx::query(EVENT)
-        .bind(row.tenant_id)
-        .bind(row.name)
-        .bind(row.kind)
-        .bind(row.sandbox_id)
-        .bind(row.execution_id)
-        .bind(row.message)
-        .bind(row.created_at)
-        .execute(connection)
-        .await
+    let mut insert = connection.prepare_cached(EVENT)?;
+    insert.execute(params![
+        row.tenant_id,
+        row.name,
+        row.kind,
+        row.sandbox_id,
+        row.execution_id,
+        row.message,
+        row.created_at,
+    ])?;
+    Ok(())
 }

@@ -5,28 +5,25 @@ use std::path::Path;
 use sentinal_model::{Code, Error};
 
 /// `SQLITE_BUSY`: somebody holds the database's own lock.
-const BUSY: u32 = 5;
+const BUSY: i32 = 5;
 /// `SQLITE_IOERR`: a system call on a file failed.
-const IO: u32 = 10;
+const IO: i32 = 10;
 /// `SQLITE_FULL`: no space.
-const FULL: u32 = 13;
+const FULL: i32 = 13;
 /// `SQLITE_IOERR_SHMSIZE`: no space either, for the index of the write-ahead log.
-const IO_SHARED_MEMORY_SIZE: u32 = IO | 19 << 8;
+const IO_SHARED_MEMORY_SIZE: i32 = IO | 19 << 8;
 /// `SQLITE_TOOBIG`: a value over a gigabyte.
-const TOO_BIG: u32 = 18;
+const TOO_BIG: i32 = 18;
 /// `SQLITE_CONSTRAINT`: a row against the table's rules.
-const CONSTRAINT: u32 = 19;
+const CONSTRAINT: i32 = 19;
 
 /// Why a statement failed in a way that leaves the connection as it was: the fault is the row's.
-pub(super) fn is_of_the_row(error: &sqlx::Error) -> bool {
+pub(super) fn is_of_the_row(error: &rusqlite::Error) -> bool {
     matches!(code(error).map(|code| code & 0xff), Some(TOO_BIG | CONSTRAINT))
 }
 
 /// A failure as callers see it.
-pub(super) fn explain(error: &sqlx::Error, folder: &Path) -> Error {
-    if matches!(error, sqlx::Error::PoolTimedOut) {
-        return Error::new(Code::Unavailable, "the store has more reads waiting than it can answer; try again later");
-    }
+pub(super) fn explain(error: &rusqlite::Error, folder: &Path) -> Error {
     match code(error) {
         Some(FULL | IO_SHARED_MEMORY_SIZE) => Error::new(
             Code::NoCapacity,
@@ -44,7 +41,12 @@ pub(super) fn explain(error: &sqlx::Error, folder: &Path) -> Error {
     .with_source(error)
 }
 
+/// More reads than can be answered.
+pub(super) fn busy() -> Error {
+    Error::new(Code::Unavailable, "the store has more reads waiting than it can answer; try again later")
+}
+
 /// SQLite's extended result code.
-fn code(error: &sqlx::Error) -> Option<u32> {
-    error.as_database_error()?.code()?.parse().ok()
+fn code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
 }

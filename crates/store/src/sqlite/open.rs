@@ -8,15 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use sqlx::{
-    ConnectOptions, SqliteConnection,
-    migrate::{MigrateError, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
+use rusqlite::{Connection, OpenFlags};
 
+use super::changes::{self, Newer};
 use crate::limits;
-
-static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +48,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
         /// Why.
-        source: sqlx::Error,
+        source: rusqlite::Error,
     },
     /// The thread that writes cannot be started.
     #[error("start the thread that writes to the database")]
@@ -67,7 +62,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
         /// Why.
-        source: MigrateError,
+        source: rusqlite::Error,
     },
 }
 
@@ -95,35 +90,36 @@ impl Database {
     }
 
     /// Connects for writing and brings the tables up to this version.
-    pub(super) async fn migrate(&self) -> Result<SqliteConnection, OpenError> {
+    pub(super) fn migrate(&self) -> Result<Connection, OpenError> {
         let path = || self.path.clone();
-        let connected = self.for_writing().connect().await;
-        let mut connection = connected.map_err(|source| OpenError::Database { path: path(), source })?;
-        match MIGRATIONS.run(&mut connection).await {
-            Ok(()) => Ok(connection),
-            Err(MigrateError::VersionMissing(version)) => Err(OpenError::Newer { path: path(), version }),
+        let mut connection = self.for_writing().map_err(|source| OpenError::Database { path: path(), source })?;
+        match changes::make(&mut connection) {
+            Ok(Ok(())) => Ok(connection),
+            Ok(Err(Newer(version))) => Err(OpenError::Newer { path: path(), version }),
             Err(source) => Err(OpenError::Migrate { path: path(), source }),
         }
     }
 
     /// The one connection that writes. Checkpoints are made beside it: none happens in a commit.
-    pub(super) fn for_writing(&self) -> SqliteConnectOptions {
-        self.options()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "0")
-            .pragma("journal_size_limit", limits::WAL_BYTES_KEPT)
-            .thread_name(|_| "store-writer".to_owned())
+    pub(super) fn for_writing(&self) -> rusqlite::Result<Connection> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT)?;
+        Ok(connection)
     }
 
     /// The connection that copies the write-ahead log into the database.
-    pub(super) fn for_checkpoints(&self) -> SqliteConnectOptions {
-        self.options().synchronous(SqliteSynchronous::Full).thread_name(|_| "store-checkpoint".to_owned())
+    pub(super) fn for_checkpoints(&self) -> rusqlite::Result<Connection> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        Ok(connection)
     }
 
     /// The connections that read.
-    pub(super) fn for_reading(&self) -> SqliteConnectOptions {
-        self.options().read_only(true).thread_name(|_| "store-reader".to_owned())
+    pub(super) fn for_reading(&self) -> rusqlite::Result<Connection> {
+        self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
     /// The folder that fills up, for messages.
@@ -131,12 +127,13 @@ impl Database {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(&self.path)
-            .foreign_keys(true)
-            .busy_timeout(limits::BUSY_TIMEOUT)
-            .disable_statement_logging()
+    /// A connection is one thread's at a time: SQLite needs no lock of its own for it.
+    fn connect(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(limits::BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(limits::STATEMENTS_KEPT);
+        Ok(connection)
     }
 }
 

@@ -1,13 +1,10 @@
 //! Reading, on connections of its own: a read never waits for a commit.
 
-use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rusqlite::{Connection, Params, Row};
 use sentinal_model::{Error, ExecutionId, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
-use sqlx::{
-    FromRow, Sqlite, SqlitePool,
-    query::QueryAs,
-    sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow},
-};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{failure, open::Database};
 use crate::{
@@ -21,51 +18,50 @@ const BEYOND_EVERY_ID: &str = "~";
 /// The read-only connections.
 #[derive(Debug)]
 pub(super) struct Reads {
-    pool: SqlitePool,
-    folder: PathBuf,
+    turns: Arc<Semaphore>,
+    connections: Arc<Connections>,
 }
 
-type Rows<'q, Row> = QueryAs<'q, Sqlite, Row, SqliteArguments>;
+#[derive(Debug)]
+struct Connections {
+    database: Database,
+    free: Mutex<Vec<Connection>>,
+}
 
 impl Reads {
     /// Connects when first needed.
-    pub(super) fn new(database: &Database) -> Self {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(limits::READERS_MAX)
-            .acquire_timeout(limits::READER_WAIT)
-            .test_before_acquire(false)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(database.for_reading());
-        Self { pool, folder: database.folder().to_owned() }
+    pub(super) fn new(database: Database) -> Self {
+        let turns = Arc::new(Semaphore::new(limits::READERS_MAX));
+        Self { turns, connections: Arc::new(Connections { database, free: Mutex::default() }) }
     }
 
-    pub(super) async fn close(&self) {
-        self.pool.close().await;
+    /// Returns when no read is under way; there can be none afterwards.
+    pub(super) async fn close(self) {
+        let all = u32::try_from(limits::READERS_MAX).unwrap_or(u32::MAX);
+        // Nobody else closes it.
+        let _ = self.turns.acquire_many(all).await;
     }
 
     pub(super) async fn sandbox(&self, id: SandboxId) -> Result<Option<SandboxRecord>> {
-        self.one(sqlx::query_as::<_, SandboxRow>("SELECT * FROM sandbox WHERE id = $1").bind(id.to_string())).await
+        self.one::<SandboxRow, _>("SELECT * FROM sandbox WHERE id = ?1", [id.to_string()]).await
     }
 
     pub(super) async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
-        let page_of = sqlx::query_as::<_, SandboxRow>(
-            "SELECT * FROM sandbox WHERE tenant_id = $1 AND (created_at, id) < \
-             (COALESCE((SELECT created_at FROM sandbox WHERE tenant_id = $1 AND id = $2), $4), $2) \
-             ORDER BY created_at DESC, id DESC LIMIT $3",
-        );
+        let page_of = "SELECT * FROM sandbox WHERE tenant_id = ?1 AND (created_at, id) < \
+             (COALESCE((SELECT created_at FROM sandbox WHERE tenant_id = ?1 AND id = ?2), ?4), ?2) \
+             ORDER BY created_at DESC, id DESC LIMIT ?3";
         // A row that was removed meanwhile was created when its id says, or later.
         let created_at = page.after.map_or(i64::MAX, |id| id.generated_at().0);
-        let page_of = page_of.bind(tenant.to_string()).bind(before(page.after)).bind(rows(page.rows_max));
-        self.all(page_of.bind(created_at)).await
+        let terms = (tenant.to_string(), before(page.after), rows(page.rows_max), created_at);
+        self.all::<SandboxRow, _>(page_of, terms).await
     }
 
     pub(super) async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {
-        self.all(sqlx::query_as::<_, SandboxRow>("SELECT * FROM sandbox WHERE phase <> 'finished' ORDER BY id")).await
+        self.all::<SandboxRow, _>("SELECT * FROM sandbox WHERE phase <> 'finished' ORDER BY id", []).await
     }
 
     pub(super) async fn execution(&self, id: ExecutionId) -> Result<Option<ExecutionRecord>> {
-        self.one(sqlx::query_as::<_, ExecutionRow>("SELECT * FROM execution WHERE id = $1").bind(id.to_string())).await
+        self.one::<ExecutionRow, _>("SELECT * FROM execution WHERE id = ?1", [id.to_string()]).await
     }
 
     pub(super) async fn executions(
@@ -74,25 +70,22 @@ impl Reads {
         sandbox: Option<SandboxId>,
         page: Page<ExecutionId>,
     ) -> Result<Vec<ExecutionRecord>> {
-        let of_tenant = "SELECT * FROM execution WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+        let of_tenant = "SELECT * FROM execution WHERE tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
         let of_sandbox =
-            "SELECT * FROM execution WHERE sandbox_id = $4 AND tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-        let page_of = sqlx::query_as::<_, ExecutionRow>(if sandbox.is_some() { of_sandbox } else { of_tenant })
-            .bind(tenant.to_string())
-            .bind(before(page.after))
-            .bind(rows(page.rows_max));
+            "SELECT * FROM execution WHERE sandbox_id = ?4 AND tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+        let (tenant, before, rows) = (tenant.to_string(), before(page.after), rows(page.rows_max));
         match sandbox {
-            Some(id) => self.all(page_of.bind(id.to_string())).await,
-            None => self.all(page_of).await,
+            Some(id) => self.all::<ExecutionRow, _>(of_sandbox, (tenant, before, rows, id.to_string())).await,
+            None => self.all::<ExecutionRow, _>(of_tenant, (tenant, before, rows)).await,
         }
     }
 
     pub(super) async fn running_executions(&self) -> Result<Vec<ExecutionRecord>> {
-        self.all(sqlx::query_as::<_, ExecutionRow>("SELECT * FROM execution WHERE state = 'running' ORDER BY id")).await
+        self.all::<ExecutionRow, _>("SELECT * FROM execution WHERE state = 'running' ORDER BY id", []).await
     }
 
     pub(super) async fn keys(&self) -> Result<Vec<KeyRecord>> {
-        self.all(sqlx::query_as::<_, KeyRow>("SELECT * FROM api_key WHERE revoked_at IS NULL ORDER BY id")).await
+        self.all::<KeyRow, _>("SELECT * FROM api_key WHERE revoked_at IS NULL ORDER BY id", []).await
     }
 
     pub(super) async fn events(
@@ -102,39 +95,66 @@ impl Reads {
         after: i64,
         rows_max: u32,
     ) -> Result<Vec<EventRecord>> {
-        let of_tenant = "SELECT * FROM event WHERE tenant_id = $1 AND cursor > $2 ORDER BY cursor LIMIT $3";
+        let of_tenant = "SELECT * FROM event WHERE tenant_id = ?1 AND cursor > ?2 ORDER BY cursor LIMIT ?3";
         let of_sandbox =
-            "SELECT * FROM event WHERE sandbox_id = $4 AND tenant_id = $1 AND cursor > $2 ORDER BY cursor LIMIT $3";
-        let page_of = sqlx::query_as::<_, EventRow>(if sandbox.is_some() { of_sandbox } else { of_tenant })
-            .bind(tenant.to_string())
-            .bind(after)
-            .bind(rows(rows_max));
+            "SELECT * FROM event WHERE sandbox_id = ?4 AND tenant_id = ?1 AND cursor > ?2 ORDER BY cursor LIMIT ?3";
+        let (tenant, rows) = (tenant.to_string(), rows(rows_max));
         match sandbox {
-            Some(id) => self.all(page_of.bind(id.to_string())).await,
-            None => self.all(page_of).await,
+            Some(id) => self.all::<EventRow, _>(of_sandbox, (tenant, after, rows, id.to_string())).await,
+            None => self.all::<EventRow, _>(of_tenant, (tenant, after, rows)).await,
         }
     }
 
-    async fn one<Row, Record>(&self, query: Rows<'_, Row>) -> Result<Option<Record>>
+    async fn one<Found, Record>(&self, sql: &'static str, terms: impl Params + Send + 'static) -> Result<Option<Record>>
     where
-        Row: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-        Record: TryFrom<Row, Error = CorruptRow>,
+        Found: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error> + Send + 'static,
+        Record: TryFrom<Found, Error = CorruptRow>,
     {
-        let row = query.fetch_optional(&self.pool).await.map_err(|error| self.explain(&error))?;
-        Ok(row.map(Record::try_from).transpose()?)
+        Ok(self.all::<Found, Record>(sql, terms).await?.pop())
     }
 
-    async fn all<Row, Record>(&self, query: Rows<'_, Row>) -> Result<Vec<Record>>
+    async fn all<Found, Record>(&self, sql: &'static str, terms: impl Params + Send + 'static) -> Result<Vec<Record>>
     where
-        Row: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-        Record: TryFrom<Row, Error = CorruptRow>,
+        Found: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error> + Send + 'static,
+        Record: TryFrom<Found, Error = CorruptRow>,
     {
-        let rows = query.fetch_all(&self.pool).await.map_err(|error| self.explain(&error))?;
+        let turn = match timeout(limits::READER_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(turn) => turn.map_err(|error| Error::internal(&error))?,
+            Err(_) => return Err(failure::busy()),
+        };
+        let connections = Arc::clone(&self.connections);
+        let read = spawn_blocking(move || {
+            let found = connections.read::<Found>(sql, terms);
+            drop(turn);
+            found.map_err(|error| failure::explain(&error, connections.database.folder()))
+        });
+        let rows = read.await.map_err(|error| Error::internal(&error))??;
         Ok(rows.into_iter().map(Record::try_from).collect::<std::result::Result<_, _>>()?)
     }
+}
 
-    fn explain(&self, error: &sqlx::Error) -> Error {
-        failure::explain(error, &self.folder)
+impl Connections {
+    /// On a connection that nobody uses; one on which something failed is not used again.
+    fn read<Found>(&self, sql: &str, terms: impl Params) -> rusqlite::Result<Vec<Found>>
+    where
+        Found: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error>,
+    {
+        let free = self.free().pop();
+        let connection = free.map_or_else(|| self.database.for_reading(), Ok)?;
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(terms)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Found::try_from(row)?);
+        }
+        drop(rows);
+        drop(statement);
+        self.free().push(connection);
+        Ok(found)
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

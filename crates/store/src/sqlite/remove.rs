@@ -2,8 +2,8 @@
 //!
 //! A sandbox's row goes last, so a removal that is cut short is found and finished by the next one.
 
+use rusqlite::{Connection, params};
 use sentinal_model::{ExecutionId, Millis, Result};
-use sqlx::SqliteConnection;
 
 use super::{
     apply::Refused,
@@ -58,19 +58,19 @@ async fn exhaust(writer: &Writer, removal: Removal, with_files: &mut Vec<Executi
 
 macro_rules! the_oldest {
     () => {
-        "(SELECT id FROM sandbox WHERE phase = 'finished' AND finished_at < $1 ORDER BY finished_at, id LIMIT $2)"
+        "(SELECT id FROM sandbox WHERE phase = 'finished' AND finished_at < ?1 ORDER BY finished_at, id LIMIT ?2)"
     };
 }
 
 const EXECUTIONS: &str = concat!(
     "DELETE FROM execution WHERE id IN (SELECT id FROM execution WHERE sandbox_id IN ",
     the_oldest!(),
-    " LIMIT $3) RETURNING id, stdout_place, stderr_place"
+    " LIMIT ?3) RETURNING id, stdout_place, stderr_place"
 );
 const EVENTS: &str = concat!(
     "DELETE FROM event WHERE cursor IN (SELECT cursor FROM event WHERE sandbox_id IN ",
     the_oldest!(),
-    " LIMIT $3)"
+    " LIMIT ?3)"
 );
 // A sandbox that still has something, written after the steps before this one, waits for the next removal.
 const SANDBOXES: &str = concat!(
@@ -80,31 +80,33 @@ const SANDBOXES: &str = concat!(
     " AND NOT EXISTS (SELECT 1 FROM event WHERE sandbox_id = sandbox.id)"
 );
 const EVENTS_WITHOUT_SANDBOX: &str = "DELETE FROM event WHERE cursor IN \
-     (SELECT cursor FROM event WHERE sandbox_id IS NULL AND created_at < $1 ORDER BY created_at LIMIT $2)";
+     (SELECT cursor FROM event WHERE sandbox_id IS NULL AND created_at < ?1 ORDER BY created_at LIMIT ?2)";
 
 /// Removes the rows of one step.
-pub(super) async fn step(connection: &mut SqliteConnection, removal: &Removal) -> std::result::Result<Done, Refused> {
-    let Removal { before, sandboxes_max, .. } = *removal;
-    let of_sandboxes = |sql| sqlx::query(sql).bind(before.0).bind(sandboxes_max);
+pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::Result<Done, Refused> {
+    let (before, sandboxes_max) = (removal.before.0, removal.sandboxes_max);
     let removed = match removal.what {
-        What::Executions => return executions(connection, removal).await,
-        What::Events => of_sandboxes(EVENTS).bind(REMOVED_ROWS_MAX).execute(connection).await?,
-        What::Sandboxes => of_sandboxes(SANDBOXES).execute(connection).await?,
+        What::Executions => return Ok(executions(connection, removal)?),
+        What::Events => connection.prepare_cached(EVENTS)?.execute(params![before, sandboxes_max, REMOVED_ROWS_MAX])?,
+        What::Sandboxes => connection.prepare_cached(SANDBOXES)?.execute(params![before, sandboxes_max])?,
         What::EventsWithoutSandbox => {
-            sqlx::query(EVENTS_WITHOUT_SANDBOX).bind(before.0).bind(REMOVED_ROWS_MAX).execute(connection).await?
+            connection.prepare_cached(EVENTS_WITHOUT_SANDBOX)?.execute(params![before, REMOVED_ROWS_MAX])?
         }
     };
-    Ok(Done { rows_removed: removed.rows_affected(), with_files: Vec::new() })
+    Ok(Done { rows_removed: removed, with_files: Vec::new() })
 }
 
-async fn executions(connection: &mut SqliteConnection, removal: &Removal) -> std::result::Result<Done, Refused> {
-    let delete = sqlx::query_as(EXECUTIONS).bind(removal.before.0).bind(removal.sandboxes_max).bind(REMOVED_ROWS_MAX);
-    let removed: Vec<(String, Option<String>, Option<String>)> = delete.fetch_all(connection).await?;
-    let is_file = |place: &Option<String>| place.as_deref() == Some(ExecutionRow::FILE);
-    let with_files = removed.iter().filter(|(_, stdout, stderr)| is_file(stdout) || is_file(stderr));
-    Ok(Done {
-        rows_removed: u64::try_from(removed.len()).unwrap_or(u64::MAX),
-        // An id that does not parse has no file of that name either.
-        with_files: with_files.filter_map(|(id, ..)| id.parse().ok()).collect(),
-    })
+fn executions(connection: &Connection, removal: &Removal) -> rusqlite::Result<Done> {
+    let mut delete = connection.prepare_cached(EXECUTIONS)?;
+    let mut removed = delete.query(params![removal.before.0, removal.sandboxes_max, REMOVED_ROWS_MAX])?;
+    let mut done = Done::default();
+    while let Some(row) = removed.next()? {
+        done.rows_removed += 1;
+        let (id, places): (String, [Option<String>; 2]) = (row.get(0)?, [row.get(1)?, row.get(2)?]);
+        if places.iter().flatten().any(|place| place == ExecutionRow::FILE) {
+            // An id that does not parse has no file of that name either.
+            done.with_files.extend(id.parse::<ExecutionId>().ok());
+        }
+    }
+    Ok(done)
 }

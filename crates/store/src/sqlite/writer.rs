@@ -4,10 +4,10 @@
 //! many callers as there are. A connection on which anything failed is never used again: the next group gets a
 //! fresh one, so a disk that was full is no trouble once it has room.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
-use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis, Result};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use rusqlite::{Connection, TransactionBehavior};
+use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     apply,
-    checkpoint::{self, Log},
+    checkpoint::{Checkpoints, Log},
     failure,
     open::{Database, OpenError},
     remove::Removal,
@@ -35,14 +35,14 @@ pub(super) enum Job {
 #[derive(Debug, Default)]
 pub(super) struct Done {
     /// Rows that were removed.
-    pub(super) rows_removed: u64,
+    pub(super) rows_removed: usize,
     /// Executions among them that had an output file.
     pub(super) with_files: Vec<ExecutionId>,
 }
 
 struct Request {
     job: Job,
-    answer: oneshot::Sender<Result<Done>>,
+    answer: oneshot::Sender<Result<Done, Error>>,
 }
 
 /// The way to the writer.
@@ -53,28 +53,27 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer on a thread and runtime of its own: a commit waits for nothing else that the server does,
-    /// and what was handed over is finished even while the server's runtime goes down.
-    pub(super) fn start(database: Database, connection: SqliteConnection) -> std::result::Result<Self, OpenError> {
+    /// Starts the writer on a thread of its own: a commit waits for nothing else that the server does, and what was
+    /// handed over is finished even while the server's runtime goes down.
+    pub(super) fn start(database: Database, connection: Connection) -> Result<Self, OpenError> {
         let (queue, requests) = mpsc::channel(limits::WRITE_QUEUE_BATCHES_MAX);
         let (end, ended) = oneshot::channel();
-        let log = Arc::new(Log::default());
         let failed = |source| OpenError::Writer { source };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
-        let groups = Groups { database: database.clone(), connection: Some(connection), log: Arc::clone(&log) };
-        let work = async move {
-            checkpoint::beside(&database, &log, groups.run(requests)).await;
+        let checkpoints = Checkpoints::start(database.clone()).map_err(failed)?;
+        let groups = Groups { database: database.clone(), connection: Some(connection), log: checkpoints.log() };
+        let work = move || {
+            groups.run(requests);
+            checkpoints.end();
             drop(database);
             // Nobody waits when the store was dropped rather than closed.
             let _ = end.send(());
         };
-        let thread = std::thread::Builder::new().name("store-commit".to_owned());
-        let started = thread.spawn(move || runtime.block_on(work));
-        started.map(|_| Self { queue, ended }).map_err(failed)
+        thread::Builder::new().name("store-writer".to_owned()).spawn(work).map_err(failed)?;
+        Ok(Self { queue, ended })
     }
 
     /// Hands a job over and waits until it is durable.
-    pub(super) async fn run(&self, job: Job) -> Result<Done> {
+    pub(super) async fn run(&self, job: Job) -> Result<Done, Error> {
         let (answer, answered) = oneshot::channel();
         let request = Request { job, answer };
         match timeout(limits::WRITE_QUEUE_WAIT, self.queue.send(request)).await {
@@ -97,50 +96,47 @@ fn gone() -> Error {
 
 struct Groups {
     database: Database,
-    connection: Option<SqliteConnection>,
+    connection: Option<Connection>,
     log: Arc<Log>,
 }
 
 impl Groups {
-    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut group = Vec::with_capacity(limits::GROUP_BATCHES_MAX);
-        while 0 < requests.recv_many(&mut group, limits::GROUP_BATCHES_MAX).await {
-            let outcome = self.commit(&group).await;
+        while 0 < requests.blocking_recv_many(&mut group, limits::GROUP_BATCHES_MAX) {
+            let outcome = self.commit(&group);
             if let Err(error) = &outcome {
                 self.connection = None;
                 tracing::error!(%error, batches = group.len(), "store could not commit; the operator looks after its disk");
             }
             answer(group.drain(..), outcome.map_err(|error| failure::explain(&error, self.database.folder())));
-            self.make_room().await;
-        }
-        if let Some(connection) = self.connection {
-            let _ = connection.close().await;
+            self.make_room();
         }
     }
 
     /// One transaction for all. An error is everybody's: nothing was stored for sure.
-    async fn commit(&mut self, group: &[Request]) -> sqlx::Result<Vec<Result<Done>>> {
+    fn commit(&mut self, group: &[Request]) -> rusqlite::Result<Vec<Result<Done, Error>>> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.database.for_writing().connect().await?),
+            none => none.insert(self.database.for_writing()?),
         };
-        let outcomes = transaction(connection, group).await?;
+        let outcomes = transaction(connection, group)?;
         self.log.grown();
         Ok(outcomes)
     }
 
     /// Waits for a checkpoint when those beside the commits do not keep up.
-    async fn make_room(&mut self) {
+    fn make_room(&self) {
         if self.log.was_too_long()
-            && let Some(connection) = &mut self.connection
+            && let Some(connection) = &self.connection
         {
-            checkpoint::run(connection, &self.log).await;
+            self.log.copy(connection);
         }
     }
 }
 
 /// Hands every caller its own outcome, or all of them the failure of the group.
-fn answer(group: impl Iterator<Item = Request>, outcome: Result<Vec<Result<Done>>>) {
+fn answer(group: impl Iterator<Item = Request>, outcome: Result<Vec<Result<Done, Error>>, Error>) {
     match outcome {
         // A caller that no longer waits needs no answer.
         Ok(outcomes) => group.zip(outcomes).for_each(|(request, outcome)| drop(request.answer.send(outcome))),
@@ -152,16 +148,16 @@ fn answer(group: impl Iterator<Item = Request>, outcome: Result<Vec<Result<Done>
 ///
 /// A savepoint costs two statements, as much as a small job itself, and a refused job is rare: so all are applied
 /// without, and only a group with a refused job is begun again with a savepoint around each.
-async fn transaction(connection: &mut SqliteConnection, group: &[Request]) -> sqlx::Result<Vec<Result<Done>>> {
+fn transaction(connection: &mut Connection, group: &[Request]) -> rusqlite::Result<Vec<Result<Done, Error>>> {
     let jobs = || group.iter().map(|request| &request.job);
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    if let Some(all_done) = apply::all(connection, jobs()).await? {
-        sqlx::query("COMMIT").execute(connection).await?;
+    let whole = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some(all_done) = apply::all(&whole, jobs())? {
+        whole.commit()?;
         return Ok(all_done.into_iter().map(Ok).collect());
     }
-    sqlx::query("ROLLBACK").execute(&mut *connection).await?;
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    let outcomes = apply::each(connection, jobs()).await?;
-    sqlx::query("COMMIT").execute(connection).await?;
+    whole.rollback()?;
+    let apart = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outcomes = apply::each(&apart, jobs())?;
+    apart.commit()?;
     Ok(outcomes)
 }
