@@ -35,7 +35,7 @@ const STARTED: &str = "a sandbox that runs `runsc --version`";
 pub(crate) async fn probe(host: &Host) -> Result<ProbeReport, ProbeFailure> {
     let began = Instant::now();
     if !rustix::process::geteuid().is_root() {
-        let hint = "start the node as root".to_owned();
+        let hint = "start the node as root: sudo sentinal node".to_owned();
         return Err(ProbeFailure::Refused { what: "gVisor sandboxes need root on the host".to_owned(), hint });
     }
     let version = version(host).await?;

@@ -1,14 +1,15 @@
-//! Booting: folder, cgroup, users and layer, then the launcher, then the mark that it is done.
+//! Booting: folder, cgroup, users and layer (of which an ordinary user's node has but the folder), then the launcher,
+//! then the mark that it is done.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use sentinal_engine::{
     BootSpec, EngineError,
-    cgroup::{Cgroup, Limits, OutOfMemory},
+    cgroup::{Limits, OutOfMemory},
     child::{Child, PATH},
     layer::Inodes,
 };
-use sentinal_launcher::{PROGRAM_OOM_SCORE, Plan};
+use sentinal_launcher::{Ground, PROGRAM_OOM_SCORE, Plan, Users, loops::Loop};
 use sentinal_model::{
     Disk, Memory, SandboxId,
     limits::{BOOT_DEADLINE, OPEN_FILES_MAX, PROCESSES_MAX},
@@ -16,6 +17,7 @@ use sentinal_model::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    Privilege,
     engine::Host,
     folder::{InstanceFolder, failed},
     halt,
@@ -35,28 +37,43 @@ const HOSTNAME_DIGITS: usize = 10;
 /// Does nothing for an instance that was booted before, also when it has ended since.
 pub(crate) async fn boot(host: &Arc<Host>, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
     let folder = host.folder(&spec.id);
-    let cgroup = host.cgroups()?.of(&spec.id);
     if folder.is_booted() {
         return Ok(());
     }
-    if folder.exists() || cgroup.exists() {
+    if folder.exists() || host.hold(&spec.id)?.exists() {
         halt::remove(host, &spec.id).await?;
     }
     prepare(host, &spec.id, spec.memory, spec.disk, stop).await?;
-    let image = host.images().device(&spec.image).map_err(failed("attach", &spec.image))?;
+    // Held until the sandbox does.
+    let image = image(host, spec, stop).await?;
     let mut environment =
         vec![("PATH".to_owned(), PATH.to_owned()), (ENV_PROGRAM_OOM_SCORE.to_owned(), PROGRAM_OOM_SCORE.to_string())];
     environment.extend(spec.agent_env.iter().cloned());
     let plan = Plan {
-        image: image.path().to_owned(),
         agent: spec.agent.clone(),
         environment,
         socket_folder: Some(spec.socket_folder.clone()),
-        ..plan(&folder, &cgroup, &spec.id, spec.memory)?
+        ..plan(host, &spec.id, &image, spec.memory, spec.disk)?
     };
     launch(host, &plan, stop).await?;
-    cgroup.limit_cpu(spec.cpu)?;
+    host.hold(&spec.id)?.limit_cpu(spec.cpu)?;
     folder.mark_booted()
+}
+
+/// An image as the sandboxes of this node can have it.
+#[derive(Debug)]
+pub(crate) enum Image {
+    /// The device that its file is attached to.
+    Device(Arc<Loop>),
+    /// The folder that it was unpacked into, for these users.
+    Tree(PathBuf, Users),
+}
+
+async fn image(host: &Host, spec: &BootSpec, stop: &CancellationToken) -> Result<Image, EngineError> {
+    match host.privilege() {
+        Privilege::Root => host.images().device(&spec.image).map(Image::Device).map_err(failed("attach", &spec.image)),
+        Privilege::Unprivileged(users) => Ok(Image::Tree(host.trees().of(&spec.image, stop).await?, users)),
+    }
 }
 
 /// Everything that is there before the first process.
@@ -69,28 +86,29 @@ pub(crate) async fn prepare(
 ) -> Result<(), EngineError> {
     let folder = host.folder(id);
     folder.make()?;
-    host.cgroups()?.of(id).create(Limits { memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsOne })?;
+    host.hold(id)?.create(Limits { memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsOne })?;
+    if host.privilege() != Privilege::Root {
+        return Ok(());
+    }
     host.users().claim(id, &folder)?;
     folder.layer().make(disk.bytes(), Inodes::ForSize, host.templates(), stop).await
 }
 
 /// What is the same for all sandboxes of that size.
 pub(crate) fn plan(
-    folder: &InstanceFolder,
-    cgroup: &Cgroup,
+    host: &Host,
     id: &SandboxId,
+    image: &Image,
     memory: Memory,
+    disk: Disk,
 ) -> Result<Plan, EngineError> {
-    let layer = folder.layer().file().to_owned();
-    let lost = || failed("read the users of", &layer)(std::io::ErrorKind::NotFound.into());
+    let folder = host.folder(id);
     Ok(Plan {
-        cgroup: cgroup.entrances(),
+        cgroup: host.hold(id)?.entrances(),
         pid_file: folder.pid_file(),
-        first_id: folder.first_id().ok_or_else(lost)?,
+        ground: ground(&folder, image, memory, disk)?,
         hostname: hostname(&id.to_string()),
-        image: std::path::PathBuf::new(),
-        layer,
-        agent: std::path::PathBuf::new(),
+        agent: PathBuf::new(),
         arguments: Vec::new(),
         environment: Vec::new(),
         socket_folder: None,
@@ -99,6 +117,24 @@ pub(crate) fn plan(
         open_files_max: OPEN_FILES_MAX,
         agent_open_files_max: AGENT_OPEN_FILES_MAX,
         to_its_end: false,
+    })
+}
+
+fn ground(folder: &InstanceFolder, image: &Image, memory: Memory, disk: Disk) -> Result<Ground, EngineError> {
+    let layer = folder.layer().file().to_owned();
+    let lost = || failed("read the users of", &layer)(std::io::ErrorKind::NotFound.into());
+    Ok(match image {
+        Image::Device(device) => Ground::Root {
+            first_id: folder.first_id().ok_or_else(lost)?,
+            image: device.path().to_owned(),
+            layer: folder.layer().file().to_owned(),
+        },
+        Image::Tree(tree, users) => Ground::Unprivileged {
+            users: *users,
+            image: tree.clone(),
+            layer_bytes: disk.bytes(),
+            address_space_bytes: memory.bytes(),
+        },
     })
 }
 

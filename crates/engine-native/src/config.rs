@@ -6,6 +6,7 @@ use std::{
 };
 
 use sentinal_engine::cgroup::parent_for;
+use sentinal_launcher::Users;
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -18,6 +19,22 @@ pub struct NativeConfig {
     pub agent: PathBuf,
     /// The cgroup that holds the sandboxes' cgroups and nothing else.
     pub cgroup_parent: String,
+}
+
+/// What the node may do on its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// Everything.
+    Root,
+    /// What an ordinary user may, with these users for its sandboxes.
+    Unprivileged(Users),
+}
+
+impl Privilege {
+    /// What this process may do.
+    pub fn of_this_process() -> Self {
+        if rustix::process::geteuid().is_root() { Self::Root } else { Self::Unprivileged(Users::One) }
+    }
 }
 
 /// A program that calls [`sentinal_launcher::launch`] with its standard input.

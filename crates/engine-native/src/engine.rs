@@ -1,13 +1,11 @@
 //! The verbs.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use sentinal_engine::{
     BootSpec, EndReason, Engine, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport, Turns,
-    cgroup::{Cgroup, Cgroups},
-    layer::Templates,
-    to_its_end,
+    cgroup::Cgroups, layer::Templates, to_its_end,
 };
 use sentinal_model::{
     EngineName, SandboxId,
@@ -16,11 +14,13 @@ use sentinal_model::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    NativeConfig, boot,
+    NativeConfig, Privilege, boot,
     folder::{self, InstanceFolder},
     halt,
+    hold::Hold,
     images::Images,
     probe,
+    trees::Trees,
     users::Users,
 };
 
@@ -34,19 +34,23 @@ pub(crate) struct Host {
     config: NativeConfig,
     turns: Turns,
     templates: Templates,
+    privilege: Privilege,
     images: Images,
+    trees: Trees,
     users: Users,
 }
 
 impl NativeEngine {
     /// An engine that keeps everything where `config` says. Touches nothing yet.
     pub fn new(config: NativeConfig) -> Self {
-        let users = Users::new(&config.folder);
+        let (users, trees) = (Users::new(&config.folder), Trees::new(&config.folder));
         Self(Arc::new(Host {
             config,
             turns: Turns::default(),
             templates: Templates::default(),
+            privilege: Privilege::of_this_process(),
             images: Images::default(),
+            trees,
             users,
         }))
     }
@@ -56,19 +60,13 @@ impl NativeEngine {
         if !folder.is_booted() {
             return Ok(InstanceState::Partial);
         }
-        let cgroup = self.0.cgroups()?.of(id);
-        let is_alive = folder.pid().is_some_and(|pid| cgroup.holds(pid));
-        Ok(match is_alive {
-            true if cgroup.is_frozen() => InstanceState::Paused,
-            true => InstanceState::Running,
-            false => InstanceState::Ended(cgroup.end_reason()),
-        })
+        Ok(self.0.hold(id)?.state(folder.pid()))
     }
 
-    /// The cgroup of an instance that is alive.
-    fn alive(&self, id: &SandboxId) -> Result<Cgroup, EngineError> {
+    /// What holds an instance that is alive.
+    fn alive(&self, id: &SandboxId) -> Result<Hold, EngineError> {
         match self.state(id)? {
-            InstanceState::Running | InstanceState::Paused => Ok(self.0.cgroups()?.of(id)),
+            InstanceState::Running | InstanceState::Paused => self.0.hold(id),
             InstanceState::Partial | InstanceState::Ended(_) => Err(EngineError::NotFound(*id)),
         }
     }
@@ -121,8 +119,10 @@ impl Engine for NativeEngine {
     }
 
     async fn list(&self) -> Result<Vec<Instance>, EngineError> {
-        let mut ids = self.0.cgroups()?.list()?;
-        ids.extend(folder::list(&self.0.config.folder)?);
+        let mut ids: BTreeSet<_> = folder::list(&self.0.config.folder)?.into_iter().collect();
+        if self.0.privilege == Privilege::Root {
+            ids.extend(self.0.cgroups()?.list()?);
+        }
         ids.retain(|id| !self.0.turns.is_hidden(id));
         ids.into_iter().map(|id| Ok(Instance { id, state: self.state(&id)? })).collect()
     }
@@ -132,7 +132,7 @@ impl Engine for NativeEngine {
         if !folder.is_booted() {
             return Err(EngineError::NotFound(*id));
         }
-        Ok(InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..self.0.cgroups()?.of(id).usage() })
+        Ok(InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..self.0.hold(id)?.usage() })
     }
 
     async fn ended(&self, id: &SandboxId) -> Result<EndReason, EngineError> {
@@ -140,11 +140,9 @@ impl Engine for NativeEngine {
         if !folder.is_booted() {
             return Err(EngineError::NotFound(*id));
         }
-        let cgroup = self.0.cgroups()?.of(id);
-        if let Some(pid) = folder.pid() {
-            cgroup.ended(pid).await?;
-        }
-        Ok(cgroup.end_reason())
+        let hold = self.0.hold(id)?;
+        hold.ended(folder.pid()).await?;
+        Ok(hold.end_reason())
     }
 }
 
@@ -165,12 +163,28 @@ impl Host {
         &self.images
     }
 
+    pub(crate) fn trees(&self) -> &Trees {
+        &self.trees
+    }
+
+    pub(crate) const fn privilege(&self) -> Privilege {
+        self.privilege
+    }
+
     pub(crate) fn users(&self) -> &Users {
         &self.users
     }
 
     pub(crate) fn folder(&self, id: &SandboxId) -> InstanceFolder {
         InstanceFolder::new(&self.config.folder, *id)
+    }
+
+    /// What holds the processes of an instance, as far as they are known now.
+    pub(crate) fn hold(&self, id: &SandboxId) -> Result<Hold, EngineError> {
+        match self.privilege {
+            Privilege::Root => Ok(Hold::Cgroup(self.cgroups()?.of(id))),
+            Privilege::Unprivileged(_) => Ok(Hold::of_init(&self.folder(id))),
+        }
     }
 
     pub(crate) fn cgroups(&self) -> Result<Cgroups, EngineError> {

@@ -5,10 +5,12 @@
 //!   sbx_.../               0700  made first, removed last
 //!     layer.ext4           0600  what the sandbox writes; mounted inside it alone
 //!     users                      the first of its users, written before they are claimed
-//!     pid                        its first process
+//!     pid                        its first process, and when that began
 //!     booted                     made last: without it the instance is partial
 //!   users/524288 -> sbx_...      who has which users
 //! ```
+//!
+//! Where the node is not root there are neither layers nor users, but `images/`: see `trees.rs`.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -18,6 +20,7 @@ use std::{
 };
 
 use sentinal_engine::{EngineError, layer::Layer};
+use sentinal_launcher::Started;
 use sentinal_model::SandboxId;
 
 /// The folder of one instance, whether it exists or not.
@@ -50,8 +53,12 @@ impl InstanceFolder {
     }
 
     /// The sandbox's first process, if there ever was one.
+    pub(crate) fn init(&self) -> Option<Started> {
+        read(&self.pid_file())
+    }
+
     pub(crate) fn pid(&self) -> Option<i32> {
-        number(&self.pid_file())
+        self.init().map(|init| init.pid)
     }
 
     pub(crate) fn pid_file(&self) -> PathBuf {
@@ -60,7 +67,7 @@ impl InstanceFolder {
 
     /// The first of its users, if it ever wanted some.
     pub(crate) fn first_id(&self) -> Option<u32> {
-        number(&self.path.join("users"))
+        read(&self.path.join("users"))
     }
 
     pub(crate) fn write_first_id(&self, first: u32) -> Result<(), EngineError> {
@@ -78,7 +85,7 @@ impl InstanceFolder {
     }
 }
 
-fn number<T: std::str::FromStr>(path: &Path) -> Option<T> {
+fn read<T: std::str::FromStr>(path: &Path) -> Option<T> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 

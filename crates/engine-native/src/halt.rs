@@ -1,5 +1,5 @@
 //! Halting: the processes, and with the last of them everything that is mounted; then the users, the folder and the
-//! cgroup.
+//! cgroup, if there is one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,9 +14,9 @@ const KILL_DEADLINE: Duration = Duration::from_secs(20);
 /// Removes whatever exists of an instance and answers what it had used.
 pub(crate) async fn remove(host: &Arc<Host>, id: &SandboxId) -> Result<InstanceUsage, EngineError> {
     let folder = host.folder(id);
-    let cgroup = host.cgroups()?.of(id);
-    let usage = InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..cgroup.usage() };
-    cgroup.kill(KILL_DEADLINE).await?;
+    let hold = host.hold(id)?;
+    let usage = InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..hold.usage() };
+    hold.kill(KILL_DEADLINE).await?;
     let (own, id) = (Arc::clone(host), *id);
     let removed = tokio::task::spawn_blocking(move || {
         own.users().release(&id, &folder)?;
@@ -27,6 +27,6 @@ pub(crate) async fn remove(host: &Arc<Host>, id: &SandboxId) -> Result<InstanceU
         source: error.into(),
     };
     removed.await.map_err(lost)??;
-    cgroup.remove().await?;
+    hold.remove().await?;
     Ok(usage)
 }

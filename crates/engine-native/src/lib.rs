@@ -7,6 +7,9 @@
 //! Nothing is remembered: the folder, the cgroup and the process of an id say what exists, so that a crash at any
 //! instruction is cleaned up by a halt. What is mounted ends with the last process, by the kernel's hand.
 //!
+//! Where the node is not root, less is to be had: the image is unpacked once into a folder, the layer is memory, and what
+//! holds a sandbox together is its first process instead of a cgroup ([`Privilege`]).
+//!
 //! Start at [`NativeEngine`], then `boot.rs` and `halt.rs`.
 
 #![forbid(unsafe_code)]
@@ -16,10 +19,12 @@ mod config;
 mod engine;
 mod folder;
 mod halt;
+mod hold;
 mod images;
 mod probe;
+mod trees;
 mod users;
 
-pub use config::{Launcher, NativeConfig};
+pub use config::{Launcher, NativeConfig, Privilege};
 pub use engine::NativeEngine;
 pub use sentinal_launcher::launch;

@@ -27,6 +27,7 @@ use crate::EngineError;
 use hierarchy::{Hierarchies, Hierarchy, Version, hand_down};
 
 pub use hierarchy::CgroupError;
+pub use watch::process_ended;
 
 /// Period of the cpu limit, in microseconds.
 const CPU_PERIOD_US: u64 = 100_000;

@@ -8,7 +8,7 @@ use rustix::{
     },
 };
 
-use crate::{LaunchError, Plan, Step, error::At as _, landlock, seccomp};
+use crate::{Ground, LaunchError, Plan, Step, Users, error::At as _, landlock, seccomp};
 
 /// The kernel's choice under memory pressure falls on sandboxes before it falls on what runs them...
 pub const AGENT_OOM_SCORE: i32 = 300;
@@ -40,6 +40,8 @@ pub(crate) fn limit(process: Pid, plan: &Plan) -> Result<(), LaunchError> {
     ];
     for (resource, current, maximum) in limits {
         let limit = |most: u64| Rlimit { current: Some(current.min(most)), maximum: Some(maximum.min(most)) };
+        // For an ordinary user the number of processes counts within the sandbox's user namespace, and beyond it the
+        // limit that the user had when that was made: so it is set afterwards, and sandboxes do not count together.
         let set = |limit| prlimit(Some(process), resource, limit).map(drop);
         let set = set(limit(u64::MAX)).or_else(|_| set(limit(getrlimit(resource).maximum.unwrap_or(u64::MAX))));
         set.at(Step::Limits, "set the limits")?;
@@ -47,16 +49,30 @@ pub(crate) fn limit(process: Pid, plan: &Plan) -> Result<(), LaunchError> {
     Ok(())
 }
 
+/// Bounds the memory of each process where no cgroup bounds that of all.
+pub(crate) fn limit_address_space(process: Pid, bytes: u64) -> Result<(), LaunchError> {
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    prlimit(Some(process), Resource::As, limit).map(drop).at(Step::Limits, "limit the address space")
+}
+
 /// Leaves capabilities, Landlock and the filter of system calls in this order: each needs what a later one takes.
-pub(crate) fn confine() -> Result<(), LaunchError> {
-    drop_capabilities().at(Step::Limits, "drop capabilities")?;
+pub(crate) fn confine(ground: &Ground) -> Result<(), LaunchError> {
+    let kept = match ground {
+        // Its only user is not root.
+        Ground::Unprivileged { users: Users::One, .. } => CapabilitySet::empty(),
+        Ground::Root { .. } | Ground::Unprivileged { users: Users::Range { .. }, .. } => kept(),
+    };
+    drop_capabilities(kept).at(Step::Limits, "drop capabilities")?;
     set_no_new_privs(true).at(Step::Limits, "give up new privileges")?;
     landlock::restrict()?;
     seccomp::restrict()
 }
 
-fn drop_capabilities() -> Result<(), rustix::io::Errno> {
-    let kept = CAPABILITIES.into_iter().fold(CapabilitySet::empty(), |all, (one, _)| all | one);
+fn kept() -> CapabilitySet {
+    CAPABILITIES.into_iter().fold(CapabilitySet::empty(), |all, (one, _)| all | one)
+}
+
+fn drop_capabilities(kept: CapabilitySet) -> Result<(), rustix::io::Errno> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         if kept.contains(capability) {
@@ -79,7 +95,7 @@ mod tests {
 
     #[test]
     fn no_capability_is_named_twice_and_each_has_a_reason() {
-        let kept = CAPABILITIES.iter().fold(CapabilitySet::empty(), |all, (one, _)| all | *one);
+        let kept = kept();
         assert_eq!(kept.bits().count_ones(), u32::try_from(CAPABILITIES.len()).unwrap());
         assert!(CAPABILITIES.iter().all(|(_, why)| !why.is_empty()));
         assert!(!kept.intersects(CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE | CapabilitySet::SYS_RESOURCE));

@@ -1,4 +1,5 @@
-//! The image and the layer, each as a mount without a place that knows the sandbox's users.
+//! What a root is made of, each as a mount without a place that knows the sandbox's users. Root on the host opens it
+//! outside; an ordinary user's launcher, inside.
 
 use std::{
     os::fd::{AsFd as _, BorrowedFd},
@@ -20,6 +21,8 @@ use crate::{
 /// On the layer: what the sandbox writes, and what overlayfs needs to do that.
 pub(crate) const UPPER: &str = "upper";
 pub(crate) const WORK: &str = "work";
+/// As many files as `mkfs.ext4` would make room for.
+const LAYER_BYTES_PER_INODE: u64 = 16 << 10;
 /// The agent's folder, below the root; nobody but root inside may enter.
 pub(crate) const OWN: &str = ".sentinal";
 pub(crate) const AGENT: &str = "agent";
@@ -47,6 +50,20 @@ pub(crate) fn layer(file: &Path, users: BorrowedFd<'_>) -> Result<Mount, LaunchE
     Ok(layer)
 }
 
+/// The image where no file system could be made of it: the folder that it was unpacked into.
+pub(crate) fn unpacked_image(folder: &Path) -> Result<Mount, LaunchError> {
+    Mount::clone_of(Step::FileSystem, folder, HARMLESS | READ_ONLY)
+}
+
+/// The layer where no file could be mounted: memory. Whoever makes it is the user it belongs to.
+pub(crate) fn layer_in_memory(bytes: u64) -> Result<Mount, LaunchError> {
+    let (size, inodes) = (bytes.to_string(), (bytes / LAYER_BYTES_PER_INODE).to_string());
+    let options = [("size", Some(size.as_str())), ("nr_inodes", Some(inodes.as_str())), ("mode", Some("0700"))];
+    let layer = Mount::new(Step::FileSystem, "tmpfs", &options, HARMLESS)?;
+    furnish(layer.as_fd()).at(Step::FileSystem, "make the layer's folders")?;
+    Ok(layer)
+}
+
 fn furnish(layer: BorrowedFd<'_>) -> Result<(), Errno> {
     folder(layer, WORK, 0o700)?;
     folder(layer, UPPER, 0o755)?;
@@ -70,10 +87,15 @@ pub(crate) fn agent(path: &Path) -> Result<Mount, LaunchError> {
     Mount::clone_of(Step::FileSystem, path, HARMLESS | READ_ONLY)
 }
 
+/// The folder of the server's socket, for a sandbox without users of its own.
+pub(crate) fn own_sockets(path: &Path) -> Result<Mount, LaunchError> {
+    Mount::clone_of(Step::FileSystem, path, INERT | READ_ONLY)
+}
+
 /// The folder of the server's socket. Its owner on the host is one of the sandbox's users inside, so that root
 /// inside may do with it what root may, and nobody else passes the folder above it.
 pub(crate) fn sockets(path: &Path, users: BorrowedFd<'_>) -> Result<Mount, LaunchError> {
-    let sockets = Mount::clone_of(Step::FileSystem, path, INERT | READ_ONLY)?;
+    let sockets = own_sockets(path)?;
     sockets.map_users(users, "the socket's folder")?;
     Ok(sockets)
 }

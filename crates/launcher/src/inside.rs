@@ -15,7 +15,15 @@ use rustix::{
     thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 
-use crate::{LaunchError, Plan, Step, confine, error::At as _, mounts::Mount, socket::Socket, sys, tree};
+use crate::{
+    Ground, LaunchError, Plan, Step, Users, confine,
+    error::At as _,
+    file_systems,
+    mounts::Mount,
+    socket::Socket,
+    sys,
+    tree::{self, Root},
+};
 
 /// Where the agent is inside.
 const AGENT_PATH: &str = "/.sentinal/agent";
@@ -31,21 +39,40 @@ fn become_agent(plan: &Plan, outside: &Socket) -> Result<Infallible, LaunchError
     sys::make_namespaces().at(Step::Namespaces, "make the other namespaces")?;
     sethostname(plan.hostname.as_bytes()).at(Step::Namespaces, "name the sandbox")?;
     switch_on_loopback()?;
-    // From here on there are users.
-    let [image, layer, agent, sockets] = outside.take_over()?.map(Mount::from_file);
-    become_root()?;
-    umask(Mode::empty());
     // Nothing that is mounted from here on reaches the host, and nothing that the host mounts reaches us.
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).at(Step::Tree, "keep mounts to the sandbox")?;
-    let root = tree::Root { image, layer, agent, sockets: plan.socket_folder.as_ref().map(|_| sockets) };
-    root.enter(plan.shm_bytes)?;
+    // From here on there are users.
+    let handed_over = outside.take_over()?;
+    umask(Mode::empty());
+    root(plan, handed_over)?.enter(plan.shm_bytes)?;
     let null = tree::null()?;
     setsid().at(Step::Execute, "begin a session")?;
     replace_streams(null)?;
-    confine::confine()?;
+    confine::confine(&plan.ground)?;
     let error = Command::new(AGENT_PATH).args(&plan.arguments).env_clear().envs(environment(plan)).exec();
     Err(LaunchError::new(Step::Execute, "become the agent", error))
+}
+
+/// Becomes the sandbox's first user, with what the root is made of.
+fn root(plan: &Plan, handed_over: Vec<OwnedFd>) -> Result<Root, LaunchError> {
+    let Ground::Unprivileged { users, image, layer_bytes, .. } = &plan.ground else {
+        let handed_over: Result<[OwnedFd; 4], _> = handed_over.try_into();
+        let lost = |_| LaunchError::new(Step::Talk, "take over what was opened", "something is missing");
+        let [image, layer, agent, sockets] = handed_over.map_err(lost)?.map(Mount::from_file);
+        become_root()?;
+        return Ok(Root { image, layer, agent, sockets: plan.socket_folder.as_ref().map(|_| sockets) });
+    };
+    // As the user on the host, who may go where they are.
+    let image = file_systems::unpacked_image(image)?;
+    let agent = file_systems::agent(&plan.agent)?;
+    let sockets = plan.socket_folder.as_deref().map(file_systems::own_sockets).transpose()?;
+    match users {
+        // It is that user already.
+        Users::One => {}
+        Users::Range { .. } => become_root()?,
+    }
+    Ok(Root { image, layer: file_systems::layer_in_memory(*layer_bytes)?, agent, sockets })
 }
 
 /// Root inside, which is nobody on the host.

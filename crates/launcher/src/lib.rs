@@ -8,6 +8,9 @@
 //! the other namespaces, puts the root together, gives up what programs must not have, and becomes the agent.
 //! Nothing is ever mounted where the host could see it: with the last process everything is gone.
 //!
+//! Where the node is an ordinary user's, the one outside has no more than that user's rights: it says who the
+//! sandbox's users are, and the one inside opens everything itself ([`Ground`]).
+//!
 //! Start at [`launch`], then `outside.rs` and `inside.rs`; what programs may ask the kernel for is in
 //! `seccomp/allowed.rs`.
 
@@ -22,13 +25,16 @@ mod outside;
 mod plan;
 pub mod seccomp;
 mod socket;
+mod started;
 mod sys;
 mod tree;
+mod users;
 
 pub use confine::{AGENT_OOM_SCORE, PROGRAM_OOM_SCORE};
 pub use error::{LaunchError, Step};
 pub use landlock::abi as landlock_abi;
-pub use plan::Plan;
+pub use plan::{Ground, Plan, Users};
+pub use started::Started;
 
 use std::io::Read;
 

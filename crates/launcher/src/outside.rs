@@ -1,4 +1,4 @@
-//! The process outside: it has the host's root, and uses it for what the sandbox needs of the host.
+//! The process outside: it has the rights of the node on the host, and uses them for what the sandbox needs of it.
 
 use std::{
     fs::{self, File},
@@ -9,12 +9,12 @@ use std::{
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 
 use crate::{
-    LaunchError, Plan, Step,
-    confine::{AGENT_OOM_SCORE, limit},
+    Ground, LaunchError, Plan, Started, Step,
+    confine::{AGENT_OOM_SCORE, limit, limit_address_space},
     error::At as _,
     file_systems, inside,
-    socket::{HANDED_OVER, Socket},
-    sys,
+    socket::Socket,
+    sys, users,
 };
 
 pub(crate) fn launch(plan: &Plan) -> Result<(), LaunchError> {
@@ -30,6 +30,11 @@ pub(crate) fn launch(plan: &Plan) -> Result<(), LaunchError> {
     drop(theirs);
     serve(plan, init, &ours)?;
     ours.closed()?;
+    // The launcher's own is larger, so it is set when init is the agent. Nobody asks that one for anything before this
+    // process has ended well.
+    if let Ground::Unprivileged { address_space_bytes, .. } = plan.ground {
+        limit_address_space(init, address_space_bytes)?;
+    }
     finish(plan, init)
 }
 
@@ -39,23 +44,29 @@ fn enter_cgroup(plan: &Plan) -> Result<(), LaunchError> {
 
 /// Gives init its users, then what it can only have from the host.
 fn serve(plan: &Plan, init: Pid, socket: &Socket) -> Result<(), LaunchError> {
-    fs::write(&plan.pid_file, init.to_string()).at(Step::Namespaces, "write down which process is init")?;
-    let process = format!("/proc/{}", init.as_raw_nonzero());
-    let map = format!("0 {} {}\n", plan.first_id, Plan::USERS);
-    for file in ["uid_map", "gid_map"] {
-        fs::write(Path::new(&process).join(file), &map).at(Step::Namespaces, "map the sandbox's users")?;
-    }
+    let started = Started::of(init).at(Step::Namespaces, "tell when init began")?;
+    fs::write(&plan.pid_file, started.to_string()).at(Step::Namespaces, "write down which process is init")?;
+    users::map(init, &plan.ground)?;
     limit(init, plan)?;
-    let users = File::open(Path::new(&process).join("ns/user")).at(Step::Namespaces, "hold the user namespace")?;
+    match &plan.ground {
+        Ground::Root { image, layer, .. } => open(plan, init, image, layer, socket),
+        // Only init has the right to mount anything. It waits for its users.
+        Ground::Unprivileged { .. } => socket.hand_over(&[]),
+    }
+}
+
+/// Opens what only root on the host can, and hands it over.
+fn open(plan: &Plan, init: Pid, image: &Path, layer: &Path, socket: &Socket) -> Result<(), LaunchError> {
+    let users = File::open(format!("/proc/{}/ns/user", init.as_raw_nonzero()));
+    let users = users.at(Step::Namespaces, "hold the user namespace")?;
     let users = users.as_fd();
-    let layer = file_systems::layer(&plan.layer, users)?;
-    let image = file_systems::image(&plan.image, users)?;
+    let layer = file_systems::layer(layer, users)?;
+    let image = file_systems::image(image, users)?;
     let agent = file_systems::agent(&plan.agent)?;
     let sockets = plan.socket_folder.as_deref().map(|folder| file_systems::sockets(folder, users)).transpose()?;
     // Whoever dials nobody needs no socket: an agent twice says so.
     let sockets = sockets.as_ref().unwrap_or(&agent);
-    let files: [_; HANDED_OVER] = [&image, &layer, &agent, sockets].map(|mount| mount.as_fd());
-    socket.hand_over(files)
+    socket.hand_over(&[&image, &layer, &agent, sockets].map(|mount| mount.as_fd()))
 }
 
 /// Init is the agent now. One that has ended already was no good.

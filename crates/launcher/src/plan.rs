@@ -19,16 +19,12 @@ const PLAN_BYTES_MAX: u64 = 64 * 1024;
 pub struct Plan {
     /// The files into which a process writes `0` to enter the sandbox's cgroup.
     pub cgroup: Vec<PathBuf>,
-    /// Where the number of the sandbox's init is written before it begins.
+    /// Where it is written down which process is the sandbox's init, before it begins: see [`crate::Started`].
     pub pid_file: PathBuf,
-    /// The host's number of root inside; [`Plan::USERS`] follow each other from there, and are nobody else's.
-    pub first_id: u32,
+    /// What the launcher may do on the host, and with what.
+    pub ground: Ground,
     /// What the sandbox calls itself.
     pub hostname: String,
-    /// The block device that holds the image, an EROFS file system.
-    pub image: PathBuf,
-    /// The file that holds the sandbox's layer, an ext4 file system.
-    pub layer: PathBuf,
     /// The program that becomes init.
     pub agent: PathBuf,
     /// What init is told beyond its name.
@@ -49,6 +45,50 @@ pub struct Plan {
     pub to_its_end: bool,
 }
 
+/// What a sandbox stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ground {
+    /// The launcher is root on the host.
+    Root {
+        /// The host's number of root inside; [`Plan::USERS`] follow each other from there, and are nobody else's.
+        first_id: u32,
+        /// The block device that holds the image, an EROFS file system.
+        image: PathBuf,
+        /// The file that holds the sandbox's layer, an ext4 file system.
+        layer: PathBuf,
+    },
+    /// The launcher is an ordinary user.
+    Unprivileged {
+        /// Who is who on the host.
+        users: Users,
+        /// The folder that holds the image, unpacked.
+        image: PathBuf,
+        /// Size of the sandbox's layer, which is memory.
+        layer_bytes: u64,
+        /// Address space of one process: nothing else bounds its memory.
+        address_space_bytes: u64,
+    },
+}
+
+/// Users of a sandbox that an ordinary user makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Users {
+    /// One: the agent and all programs are the launcher's own user, and have no root among them.
+    One,
+    /// [`Plan::USERS`] from the range that the host has given to the launcher's user.
+    Range {
+        /// The host's number of root inside.
+        first_uid: u32,
+        /// The host's number of root's group inside.
+        first_gid: u32,
+    },
+}
+
+impl Users {
+    /// The number of the only user inside, and of its group.
+    pub const ONLY: u32 = 1000;
+}
+
 impl Plan {
     /// How many users a sandbox has.
     pub const USERS: u32 = 65_536;
@@ -64,7 +104,7 @@ impl Plan {
 /// Without the environment, which holds the agent's token.
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("layer", &self.layer).field("first_id", &self.first_id).finish_non_exhaustive()
+        f.debug_struct("Plan").field("pid_file", &self.pid_file).field("ground", &self.ground).finish_non_exhaustive()
     }
 }
 
@@ -76,10 +116,8 @@ mod tests {
         Plan {
             cgroup: vec!["/sys/fs/cgroup/x/cgroup.procs".into()],
             pid_file: "/x/pid".into(),
-            first_id: 524_288,
+            ground: Ground::Root { first_id: 524_288, image: "/dev/loop0".into(), layer: "/x/layer.ext4".into() },
             hostname: "sbx-1".to_owned(),
-            image: "/dev/loop0".into(),
-            layer: "/x/layer.ext4".into(),
             agent: "/usr/lib/agent".into(),
             arguments: Vec::new(),
             environment: vec![("TOKEN".to_owned(), "secret".to_owned())],

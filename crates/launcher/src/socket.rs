@@ -13,8 +13,8 @@ use rustix::net::{
 
 use crate::{LaunchError, Step, error::At as _};
 
-/// How many open files are handed over.
-pub(crate) const HANDED_OVER: usize = 4;
+/// Most open files that are handed over.
+const HANDED_OVER_MAX: usize = 4;
 /// Longest reason.
 const REASON_BYTES_MAX: usize = 1024;
 
@@ -29,29 +29,33 @@ impl Socket {
         Ok((Self(one), Self(other)))
     }
 
-    pub(crate) fn hand_over(&self, files: [BorrowedFd<'_>; HANDED_OVER]) -> Result<(), LaunchError> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(HANDED_OVER))];
+    pub(crate) fn hand_over(&self, files: &[BorrowedFd<'_>]) -> Result<(), LaunchError> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(HANDED_OVER_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        control.push(SendAncillaryMessage::ScmRights(&files));
+        if !files.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(files));
+        }
         let sent = sendmsg(&self.0, &[IoSlice::new(b"!")], &mut control, SendFlags::NOSIGNAL);
         sent.map(drop).at(Step::Talk, "hand over what was opened")
     }
 
-    pub(crate) fn take_over(&self) -> Result<[OwnedFd; HANDED_OVER], LaunchError> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(HANDED_OVER))];
+    /// Waits for what the other side hands over.
+    pub(crate) fn take_over(&self) -> Result<Vec<OwnedFd>, LaunchError> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(HANDED_OVER_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
         let buffer = &mut [IoSliceMut::new(&mut byte)];
-        recvmsg(&self.0, buffer, &mut control, RecvFlags::CMSG_CLOEXEC).at(Step::Talk, "take over what was opened")?;
+        let received = recvmsg(&self.0, buffer, &mut control, RecvFlags::CMSG_CLOEXEC);
+        if received.at(Step::Talk, "take over what was opened")?.bytes == 0 {
+            return Err(LaunchError::new(Step::Talk, "take over what was opened", "the other side is gone"));
+        }
         let mut files: Vec<OwnedFd> = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(handed) = message {
                 files.extend(handed);
             }
         }
-        files
-            .try_into()
-            .map_err(|_| LaunchError::new(Step::Talk, "take over what was opened", "the other side is gone"))
+        Ok(files)
     }
 
     /// Tells why it failed. Nobody is left to tell when that fails, too.

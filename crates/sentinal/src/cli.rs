@@ -17,11 +17,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server: gateway, controller, scheduler and store
     Serve(ServeOptions),
-    /// Run the privileged process that holds engines, images and instances (needs root)
+    /// Run the process that holds engines, images and instances (as root; without, it has native sandboxes only)
     Node(NodeOptions),
     /// Work with images
     Image(ImageOptions),
-    /// Probe every engine and what it needs, and say what to do about what is lacking (root for full answers)
+    /// Probe every engine and what it needs, and say what to do about what is lacking (as the user who would run the node)
     Doctor(DoctorOptions),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct LogOptions {
 /// Where the parts are that a node needs, whoever starts it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PartOptions {
-    /// The ordinary user that the server runs as
+    /// The ordinary user that the server runs as, where the node is root; else they are one user
     #[arg(long, value_name = "USER", default_value = "sentinal")]
     pub(crate) server_user: String,
     /// The agent's static binary [default: sentinal-agent beside this program]

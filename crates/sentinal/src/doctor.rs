@@ -14,6 +14,12 @@ use report::Report;
 /// Where the probes work. The same for every run, so that nothing of an earlier one that was killed stays for ever.
 const FOLDER: &str = "/var/tmp/sentinal-doctor";
 
+fn folder() -> PathBuf {
+    // What root made is nobody else's to write to.
+    let user = Owner::of_this_process().uid;
+    if user == 0 { PathBuf::from(FOLDER) } else { PathBuf::from(format!("{FOLDER}-{user}")) }
+}
+
 /// `sentinal doctor`. Succeeds if an engine that is allowed can be used.
 pub(crate) fn run(options: &DoctorOptions) -> Result<ExitCode> {
     let config = config(options);
@@ -28,7 +34,7 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<ExitCode> {
 
 fn config(options: &DoctorOptions) -> NodeConfig {
     let parts = &options.parts;
-    let folder = PathBuf::from(FOLDER);
+    let folder = folder();
     NodeConfig {
         node_id: NodeId::local(),
         socket: folder.join("node.sock"),

@@ -1,4 +1,4 @@
-//! How the privileged process starts: a keeper that restarts a worker.
+//! How the process that holds the sandboxes starts: a keeper that restarts a worker.
 
 use std::{
     ffi::OsString,
@@ -6,9 +6,9 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use sentinal_model::NodeId;
-use sentinal_node::{IDLE_EXIT, Launcher, NodeConfig, Programs, Starter};
+use sentinal_node::{IDLE_EXIT, Launcher, NodeConfig, Owner, Programs, Starter};
 
 use crate::{
     cli::{NodeOptions, PartOptions},
@@ -22,15 +22,13 @@ const LAUNCHER: &str = "launch-for-engine";
 
 /// `sentinal node`.
 pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
-    ensure!(
-        privilege::is_root(),
-        "the node needs root: sudo sentinal node --state-dir {}",
-        options.state_dir.display()
-    );
     serve::start_logging(&options.log)?;
     if options.worker {
         open_files::raise();
         return work(options);
+    }
+    if !privilege::is_root() {
+        tracing::warn!("node runs without root: native sandboxes only, and weaker ones; `sentinal doctor` says how");
     }
     let status = sentinal_node::keep(worker(options)?)?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
@@ -67,7 +65,7 @@ fn work(options: &NodeOptions) -> Result<ExitCode> {
         node_id: NodeId::local(),
         state_folder: options.state_dir.clone(),
         socket: socket(options),
-        server: user::find(&options.parts.server_user)?,
+        server: server(&options.parts)?,
         images: options.parts.images.clone(),
         agent: agent(&options.parts)?,
         runsc: options.parts.runsc.clone(),
@@ -78,6 +76,11 @@ fn work(options: &NodeOptions) -> Result<ExitCode> {
     let stopped = async { drop(sentinal_node::stop_signal().await) };
     runtime.context("cannot start the runtime")?.block_on(sentinal_node::run_with(config, parts, stopped))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who is served: without root nobody but the node's own user could be given anything.
+fn server(parts: &PartOptions) -> Result<Owner> {
+    if privilege::is_root() { user::find(&parts.server_user) } else { Ok(Owner::of_this_process()) }
 }
 
 /// What engines start their programs with: this very program.

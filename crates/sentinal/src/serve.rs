@@ -1,4 +1,4 @@
-//! How the server starts: folders and node as root, then an ordinary user, then everything else.
+//! How the server starts: folders and node, as root where it is root; then an ordinary user, then everything else.
 
 use std::{
     io,
@@ -65,7 +65,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     } else {
         std::fs::create_dir_all(&layout.data).with_context(|| format!("cannot make {}", layout.data.display()))?;
         privilege::make_server_folder(&output_folder(&layout), None)?;
-        warn_without_node(&layout);
+        as_ordinary_user(options, &layout)?;
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
@@ -114,6 +114,18 @@ fn as_root(options: &ServeOptions, layout: &Layout) -> Result<()> {
         start_node(options, layout)?;
     }
     privilege::become_user(server)
+}
+
+/// Somebody else's node is served as well as one of our own, which is started where none answers.
+fn as_ordinary_user(options: &ServeOptions, layout: &Layout) -> Result<()> {
+    if answers(&layout.node_socket) {
+        return Ok(());
+    }
+    if options.no_node {
+        warn_without_node(layout);
+        return Ok(());
+    }
+    start_node(options, layout)
 }
 
 /// Starts a node that outlives this server, and ends by itself when it is not needed any more.

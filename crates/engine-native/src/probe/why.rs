@@ -1,17 +1,21 @@
 //! Why native sandboxes cannot be had on a machine, and what to do about it.
 
-use std::{error::Error as _, fs};
+use std::{error::Error as _, fs, io};
 
 use sentinal_engine::{EngineError, ProbeFailure};
 use sentinal_launcher::Step;
 
 const USER_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
 
+/// The oldest kernel that serves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Oldest {
+    pub(super) release: (u32, u32),
+    pub(super) because: &'static str,
+}
+
 /// What can be told without trying; answers the kernel's release.
-pub(super) fn machine(oldest: (u32, u32)) -> Result<String, ProbeFailure> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(refused("native sandboxes need root on the host", "start the node as root"));
-    }
+pub(super) fn machine(oldest: Oldest) -> Result<String, ProbeFailure> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     kernel(&release, oldest)?;
     let allowed = fs::read_to_string(USER_NAMESPACES).unwrap_or_default();
@@ -19,17 +23,17 @@ pub(super) fn machine(oldest: (u32, u32)) -> Result<String, ProbeFailure> {
     Ok(release)
 }
 
-fn kernel(release: &str, oldest: (u32, u32)) -> Result<(), ProbeFailure> {
+fn kernel(release: &str, oldest: Oldest) -> Result<(), ProbeFailure> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if oldest <= found {
+    if oldest.release <= found {
         return Ok(());
     }
     Err(ProbeFailure::TooOld {
         program: "Linux".to_owned(),
         found: release.to_owned(),
-        needed: format!("{}.{}", oldest.0, oldest.1),
-        hint: "idmapped mounts below an overlay came with it".to_owned(),
+        needed: format!("{}.{}", oldest.release.0, oldest.release.1),
+        hint: oldest.because.to_owned(),
     })
 }
 
@@ -45,13 +49,16 @@ pub(super) fn cgroups(error: &EngineError) -> ProbeFailure {
     refused(&format!("{error}: {cause}"), CGROUPS_HINT)
 }
 
-const NAMESPACES_HINT: &str = "set user.max_user_namespaces (sysctl) above zero";
+const NAMESPACES_HINT: &str = "set user.max_user_namespaces (sysctl) above zero; for a node that is not root, also kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0 where they exist";
 const CGROUPS_HINT: &str = "mount the memory, cpu and pids cgroup controllers where the node may write to them";
 const LOOPS_HINT: &str = "load the loop module, or give the node /dev/loop-control and /dev/loop*";
 
 /// A failed sandbox: what the machine refused, where that can be told.
 pub(super) fn failure(what: &str, error: EngineError) -> ProbeFailure {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    if let Some(program) = missing(&error) {
+        return program;
+    }
     match error {
         EngineError::Deadline { deadline, .. } => ProbeFailure::Hung { what: what.to_owned(), deadline },
         EngineError::Child { stderr, .. } => told(what, &stderr),
@@ -66,6 +73,14 @@ pub(super) fn failure(what: &str, error: EngineError) -> ProbeFailure {
         | EngineError::NoSpace { .. }
         | EngineError::Io { .. } => ProbeFailure::Failed { what: what.to_owned(), detail: format!("{error}{cause}") },
     }
+}
+
+/// The program that unpacks images for nodes that are not root.
+fn missing(error: &EngineError) -> Option<ProbeFailure> {
+    let EngineError::Io { what, source } = error else { return None };
+    let is_missing = what.ends_with("fsck.erofs") && source.kind() == io::ErrorKind::NotFound;
+    let hint = "install erofs-utils: a node that is not root unpacks images with it";
+    is_missing.then(|| ProbeFailure::Missing { program: "fsck.erofs".to_owned(), hint: hint.to_owned() })
 }
 
 /// What the launcher said: `<step>: cannot <what>: <the kernel's answer>`.
@@ -94,8 +109,6 @@ fn refused(what: &str, hint: &str) -> ProbeFailure {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     fn check(error: EngineError, hint: &str) {
@@ -142,11 +155,12 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_told_apart() {
+        let oldest = Oldest { release: (5, 19), because: "of x" };
         for release in ["5.19.0", "6.18.44-fc-v657", "10.0"] {
-            kernel(release, (5, 19)).unwrap();
+            kernel(release, oldest).unwrap();
         }
         for release in ["5.10.0-28-amd64", "4.19", "strange"] {
-            assert!(matches!(kernel(release, (5, 19)), Err(ProbeFailure::TooOld { .. })), "{release}");
+            assert!(matches!(kernel(release, oldest), Err(ProbeFailure::TooOld { .. })), "{release}");
         }
     }
 

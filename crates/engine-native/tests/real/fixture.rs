@@ -104,7 +104,7 @@ impl Fixture {
     /// The sandbox's first process.
     pub(crate) fn pid(&self) -> i32 {
         let path = self.config.folder.join(self.id().to_string()).join("pid");
-        fs::read_to_string(path).unwrap().trim().parse().unwrap()
+        fs::read_to_string(path).unwrap().split(' ').next().unwrap().parse().unwrap()
     }
 
     /// Waits until the host has no trace of the instance; some of it the kernel removes a little later.

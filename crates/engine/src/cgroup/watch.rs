@@ -21,8 +21,13 @@ impl Cgroup {
         if !self.holds(pid) {
             return Ok(());
         }
-        readable(process).await.map_err(|source| EngineError::Io { what: format!("watch process {pid}"), source })
+        process_ended(process).await
     }
+}
+
+/// Returns when the process behind a descriptor has ended, be it a child or not.
+pub async fn process_ended(process: OwnedFd) -> Result<(), EngineError> {
+    readable(process).await.map_err(|source| EngineError::Io { what: "watch a process".to_owned(), source })
 }
 
 #[allow(deprecated, reason = "what is deprecated is unsafe only for descriptors that are not owned; this one is")]
