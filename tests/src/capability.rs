@@ -19,6 +19,12 @@ pub enum Missing {
     Root,
     /// gVisor.
     Runsc,
+    /// User namespaces for whoever is not root.
+    UserNamespaces,
+    /// The binaries where others than root may execute them.
+    OpenFolder,
+    /// What maps a range of users for whoever is not root.
+    Uidmap,
     /// A file system of our own for the tests about full disks.
     SmallDisk,
 }
@@ -29,6 +35,9 @@ impl Missing {
         match self {
             Self::Root => "not run as root",
             Self::Runsc => "runsc is not in PATH",
+            Self::UserNamespaces => "the kernel makes no user namespaces for ordinary users",
+            Self::OpenFolder => "an ordinary user cannot execute what was built here",
+            Self::Uidmap => "newuidmap is not in PATH (Debian: uidmap)",
             Self::SmallDisk => "no tmpfs may be mounted here",
         }
     }
@@ -62,7 +71,7 @@ pub async fn detect_host() -> Result<Option<Missing>> {
 }
 
 /// A program in `PATH`.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
     std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| is_executable(path))
 }

@@ -20,6 +20,15 @@ pub fn serve(sentinal: &Path, place: &Place, listen: SocketAddr) -> Command {
     command
 }
 
+/// `sentinal serve` that starts a node where none answers.
+pub fn serve_with_node(sentinal: &Path, agent: &Path, images: &Path, place: &Place, listen: SocketAddr) -> Command {
+    let mut command = Command::new(sentinal);
+    command.arg("serve").arg("--listen").arg(listen.to_string());
+    command.arg("--data-dir").arg(place.data_dir());
+    command.arg("--agent").arg(agent).arg("--images").arg(images);
+    command
+}
+
 /// `sentinal node`.
 pub fn node(sentinal: &Path, agent: &Path, images: &Path, place: &Place) -> Command {
     let mut command = Command::new(sentinal);

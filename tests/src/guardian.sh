@@ -13,6 +13,10 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     parents="$parents $(for process in $(holders); do cat "${process%cmdline}cgroup"; done 2>/dev/null \
         | grep -o '[^/]*/sbx_' | cut -d/ -f1 | sort -u)"
     for process in $(holders); do kill -KILL "$(pid_of "$process")" 2>/dev/null; done
+    # Sandboxes without a cgroup: their first process, if it still is the one that was written down.
+    for init in $(cut -d' ' -f1 "$DATA_DIR"/node/native/sbx_*/pid 2>/dev/null); do
+        grep -F "$DATA_DIR/" "/proc/$init/mountinfo" 2>/dev/null | grep -q ' /\.sentinal/host ' && kill -KILL "$init"
+    done
     for id in $ids; do
         for group in $(find /sys/fs/cgroup -depth -type d -path "*$id*" 2>/dev/null); do
             for pid in $(cat "$group/cgroup.procs" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done

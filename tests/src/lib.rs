@@ -29,7 +29,7 @@ mod sse;
 
 pub use api::{Execution, ListOf, NewExecution, Problem, Sandbox, Uploaded, UploadedFile};
 pub use binaries::Binaries;
-pub use capability::{Missing, detect, detect_host, skipped};
+pub use capability::{Missing, detect, detect_host, find_program, skipped};
 pub use client::{Answer, Client, Request};
 pub use column::{Column, LostToOom};
 pub use form::{multipart, percent_encoded};

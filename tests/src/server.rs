@@ -25,6 +25,8 @@ const CLEAN_DEADLINE: Duration = Duration::from_mins(1);
 pub struct Options {
     /// What becomes `sentinal node` after it has changed its own surroundings, with its arguments.
     pub node_wrapper: Vec<OsString>,
+    /// What becomes `sentinal serve` after it has changed who it is. That server starts a node of its own.
+    pub serve_wrapper: Vec<OsString>,
     /// More arguments for `sentinal node`.
     pub node: Vec<OsString>,
     /// More arguments for `sentinal serve`.
@@ -89,7 +91,9 @@ impl Server {
     }
 
     async fn launch_both(&self) -> Result<()> {
-        self.launch(Role::Node)?;
+        if self.options.serve_wrapper.is_empty() {
+            self.launch(Role::Node)?;
+        }
         self.launch(Role::Serve)?;
         self.healthy().await
     }
@@ -114,18 +118,19 @@ impl Server {
     /// Starts the process of one role with other arguments than the server's own.
     pub fn launch_with(&self, role: Role, more: &[OsString]) -> Result<()> {
         let sentinal = &self.binaries.sentinal;
-        let mut command = match role {
-            Role::Serve => commands::serve(sentinal, &self.place, self.address),
-            Role::Node => {
-                let images = self.options.images.as_ref().unwrap_or(&self.binaries.images);
-                let agent = self.options.agent.as_ref().unwrap_or(&self.binaries.agent);
-                commands::node(sentinal, agent, images, &self.place)
+        let images = self.options.images.as_ref().unwrap_or(&self.binaries.images);
+        let agent = self.options.agent.as_ref().unwrap_or(&self.binaries.agent);
+        let alone = !self.options.serve_wrapper.is_empty();
+        let (mut command, wrapper) = match role {
+            Role::Serve if alone => {
+                let command = commands::serve_with_node(sentinal, agent, images, &self.place, self.address);
+                (command, &self.options.serve_wrapper)
             }
+            Role::Serve => (commands::serve(sentinal, &self.place, self.address), &self.options.serve_wrapper),
+            Role::Node => (commands::node(sentinal, agent, images, &self.place), &self.options.node_wrapper),
         };
         command.args(more);
-        if role == Role::Node {
-            command = wrapped(command, &self.options.node_wrapper);
-        }
+        command = wrapped(command, wrapper);
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
         let child = spawn(command, &self.place.log(role))?;
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,10 +6,10 @@ use std::{path::PathBuf, sync::Arc};
 use sentinal_engine::{
     BootSpec, EngineError,
     cgroup::{Limits, OutOfMemory},
-    child::{Child, PATH},
+    child::PATH,
     layer::Inodes,
 };
-use sentinal_launcher::{Ground, PROGRAM_OOM_SCORE, Plan, Users, loops::Loop};
+use sentinal_launcher::{Ground, PROGRAM_OOM_SCORE, Plan, Task, Users, loops::Loop};
 use sentinal_model::{
     Disk, Memory, SandboxId,
     limits::{BOOT_DEADLINE, OPEN_FILES_MAX, PROCESSES_MAX},
@@ -20,7 +20,7 @@ use crate::{
     Privilege,
     engine::Host,
     folder::{InstanceFolder, failed},
-    halt,
+    grant, halt,
 };
 
 /// Host tasks of one sandbox: what root inside can have beyond the limit of one user.
@@ -55,7 +55,7 @@ pub(crate) async fn boot(host: &Arc<Host>, spec: &BootSpec, stop: &CancellationT
         socket_folder: Some(spec.socket_folder.clone()),
         ..plan(host, &spec.id, &image, spec.memory, spec.disk)?
     };
-    launch(host, &plan, stop).await?;
+    launch(host, plan, stop).await?;
     host.hold(&spec.id)?.limit_cpu(spec.cpu)?;
     folder.mark_booted()
 }
@@ -72,7 +72,10 @@ pub(crate) enum Image {
 async fn image(host: &Host, spec: &BootSpec, stop: &CancellationToken) -> Result<Image, EngineError> {
     match host.privilege() {
         Privilege::Root => host.images().device(&spec.image).map(Image::Device).map_err(failed("attach", &spec.image)),
-        Privilege::Unprivileged(users) => Ok(Image::Tree(host.trees().of(&spec.image, stop).await?, users)),
+        Privilege::Unprivileged(users) => {
+            grant::socket_folder(&spec.socket_folder, users).map_err(failed("open", &spec.socket_folder))?;
+            Ok(Image::Tree(host.trees().of(&spec.image, stop).await?, users))
+        }
     }
 }
 
@@ -133,18 +136,14 @@ fn ground(folder: &InstanceFolder, image: &Image, memory: Memory, disk: Disk) ->
             users: *users,
             image: tree.clone(),
             layer_bytes: disk.bytes(),
-            address_space_bytes: memory.bytes(),
+            memory_bytes: memory.bytes(),
         },
     })
 }
 
 /// Returns when the sandbox's init runs.
-pub(crate) async fn launch(host: &Host, plan: &Plan, stop: &CancellationToken) -> Result<(), EngineError> {
-    let text = serde_json::to_vec(plan);
-    let text = text.map_err(|error| EngineError::Io { what: "write the plan".to_owned(), source: error.into() })?;
-    let launcher = &host.config().launcher;
-    let child = Child::new(&launcher.program, BOOT_DEADLINE).named("launcher").args(&launcher.arguments);
-    child.input(text).finish(stop).await.map(drop)
+pub(crate) async fn launch(host: &Host, plan: Plan, stop: &CancellationToken) -> Result<(), EngineError> {
+    host.config().launcher.run(&Task::Launch(plan), BOOT_DEADLINE, stop).await
 }
 
 /// The end of an id is random; its beginning is a time.

@@ -3,10 +3,14 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use sentinal_engine::cgroup::parent_for;
-use sentinal_launcher::Users;
+use sentinal_engine::{EngineError, cgroup::parent_for, child::Child};
+use sentinal_launcher::{Task, Users};
+use tokio_util::sync::CancellationToken;
+
+use crate::subordinate;
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -33,7 +37,22 @@ pub enum Privilege {
 impl Privilege {
     /// What this process may do.
     pub fn of_this_process() -> Self {
-        if rustix::process::geteuid().is_root() { Self::Root } else { Self::Unprivileged(Users::One) }
+        if rustix::process::geteuid().is_root() { Self::Root } else { Self::Unprivileged(subordinate::users()) }
+    }
+}
+
+impl Launcher {
+    /// Has it do something.
+    pub(crate) async fn run(
+        &self,
+        task: &Task,
+        deadline: Duration,
+        stop: &CancellationToken,
+    ) -> Result<(), EngineError> {
+        let text = serde_json::to_vec(task);
+        let text = text.map_err(|error| EngineError::Io { what: "write the plan".to_owned(), source: error.into() })?;
+        let child = Child::new(&self.program, deadline).named("launcher").args(&self.arguments);
+        child.input(text).finish(stop).await.map(drop)
     }
 }
 

@@ -43,12 +43,14 @@ pub(crate) struct Host {
 impl NativeEngine {
     /// An engine that keeps everything where `config` says. Touches nothing yet.
     pub fn new(config: NativeConfig) -> Self {
-        let (users, trees) = (Users::new(&config.folder), Trees::new(&config.folder));
+        let privilege = Privilege::of_this_process();
+        let trees = Trees::new(&config.folder, config.launcher.clone(), privilege);
+        let users = Users::new(&config.folder);
         Self(Arc::new(Host {
             config,
             turns: Turns::default(),
             templates: Templates::default(),
-            privilege: Privilege::of_this_process(),
+            privilege,
             images: Images::default(),
             trees,
             users,

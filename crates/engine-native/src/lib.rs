@@ -18,13 +18,16 @@ mod boot;
 mod config;
 mod engine;
 mod folder;
+mod grant;
 mod halt;
 mod hold;
 mod images;
 mod probe;
+mod subordinate;
 mod trees;
 mod users;
 
 pub use config::{Launcher, NativeConfig, Privilege};
 pub use engine::NativeEngine;
+pub use sentinal_launcher::Users;
 pub use sentinal_launcher::launch;

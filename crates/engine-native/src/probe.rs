@@ -15,7 +15,7 @@ use crate::{
     boot::{self, Image},
     engine::Host,
     folder::{InstanceFolder, failed},
-    halt, trees,
+    halt,
 };
 
 /// An EROFS file system with nothing in it: `mkfs.erofs -T0 --all-root -U 00000000-0000-0000-0000-000000000000 -E noinline_data`.
@@ -38,7 +38,7 @@ pub(crate) async fn probe(host: &Arc<Host>) -> Result<ProbeReport, ProbeFailure>
     host.images().forget_idle();
     let oldest = if host.privilege() == Privilege::Root { OLDEST } else { OLDEST_UNPRIVILEGED };
     let release = why::machine(oldest)?;
-    host.trees().tidy();
+    host.trees().tidy().await;
     let means = means(host)?;
     let id = SandboxId::generate();
     let _hidden = host.turns().hide(id);
@@ -73,7 +73,7 @@ async fn run(host: &Arc<Host>, id: &SandboxId) -> Result<(), EngineError> {
         to_its_end: true,
         ..boot::plan(host, id, &image, Memory::MIN, Disk::MIN)?
     };
-    boot::launch(host, &plan, &stop).await
+    boot::launch(host, plan, &stop).await
 }
 
 async fn image(host: &Host, folder: &InstanceFolder, stop: &CancellationToken) -> Result<Image, EngineError> {
@@ -83,7 +83,7 @@ async fn image(host: &Host, folder: &InstanceFolder, stop: &CancellationToken) -
         Privilege::Root => attach(&path).map(|device| Image::Device(Arc::new(device))),
         Privilege::Unprivileged(users) => {
             let tree = path.with_file_name("image");
-            trees::unpack(&path, &tree, stop).await?;
+            let tree = host.trees().unpack(&path, &tree, stop).await?;
             Ok(Image::Tree(tree, users))
         }
     }

@@ -49,10 +49,11 @@ pub(crate) fn limit(process: Pid, plan: &Plan) -> Result<(), LaunchError> {
     Ok(())
 }
 
-/// Bounds the memory of each process where no cgroup bounds that of all.
-pub(crate) fn limit_address_space(process: Pid, bytes: u64) -> Result<(), LaunchError> {
+/// Bounds the memory of each process where no cgroup bounds that of all: what it may write to and shares with nobody.
+/// Not its address space, of which runtimes such as Node's reserve far more than they use.
+pub(crate) fn limit_memory(process: Pid, bytes: u64) -> Result<(), LaunchError> {
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
-    prlimit(Some(process), Resource::As, limit).map(drop).at(Step::Limits, "limit the address space")
+    prlimit(Some(process), Resource::Data, limit).map(drop).at(Step::Limits, "limit the memory of a process")
 }
 
 /// Leaves capabilities, Landlock and the filter of system calls in this order: each needs what a later one takes.

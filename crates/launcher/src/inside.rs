@@ -76,7 +76,7 @@ fn root(plan: &Plan, handed_over: Vec<OwnedFd>) -> Result<Root, LaunchError> {
 }
 
 /// Root inside, which is nobody on the host.
-fn become_root() -> Result<(), LaunchError> {
+pub(crate) fn become_root() -> Result<(), LaunchError> {
     use rustix::fs::{Gid, Uid};
     set_thread_groups(&[]).at(Step::Namespaces, "leave the host's groups")?;
     set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).at(Step::Namespaces, "become the sandbox's root group")?;

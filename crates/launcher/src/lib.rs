@@ -14,6 +14,7 @@
 //! Start at [`launch`], then `outside.rs` and `inside.rs`; what programs may ask the kernel for is in
 //! `seccomp/allowed.rs`.
 
+mod chore;
 mod confine;
 mod error;
 mod file_systems;
@@ -33,13 +34,16 @@ mod users;
 pub use confine::{AGENT_OOM_SCORE, PROGRAM_OOM_SCORE};
 pub use error::{LaunchError, Step};
 pub use landlock::abi as landlock_abi;
-pub use plan::{Ground, Plan, Users};
+pub use plan::{Chore, Ground, Plan, Task, Users};
 pub use started::Started;
 
 use std::io::Read;
 
-/// Launches what the plan says that is read from `input`, and returns when its init runs, or has ended where the
-/// plan says so. Call it in a process with one thread that does nothing afterwards: it enters the sandbox's cgroup.
+/// Does the [`Task`] that is read from `input`. A sandbox is launched when its init runs, or has ended where the plan
+/// says so. Call it in a process with one thread that does nothing afterwards: it enters the sandbox's cgroup.
 pub fn launch(input: impl Read) -> Result<(), LaunchError> {
-    outside::launch(&Plan::read(input)?)
+    match Task::read(input)? {
+        Task::Launch(plan) => outside::launch(&plan),
+        Task::Run(chore) => chore::run(&chore),
+    }
 }

@@ -10,7 +10,7 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 
 use crate::{
     Ground, LaunchError, Plan, Started, Step,
-    confine::{AGENT_OOM_SCORE, limit, limit_address_space},
+    confine::{AGENT_OOM_SCORE, limit, limit_memory},
     error::At as _,
     file_systems, inside,
     socket::Socket,
@@ -32,8 +32,8 @@ pub(crate) fn launch(plan: &Plan) -> Result<(), LaunchError> {
     ours.closed()?;
     // The launcher's own is larger, so it is set when init is the agent. Nobody asks that one for anything before this
     // process has ended well.
-    if let Ground::Unprivileged { address_space_bytes, .. } = plan.ground {
-        limit_address_space(init, address_space_bytes)?;
+    if let Ground::Unprivileged { memory_bytes, .. } = plan.ground {
+        limit_memory(init, memory_bytes)?;
     }
     finish(plan, init)
 }
@@ -80,7 +80,7 @@ fn finish(plan: &Plan, init: Pid) -> Result<(), LaunchError> {
     }
 }
 
-fn how(status: WaitStatus) -> String {
+pub(crate) fn how(status: WaitStatus) -> String {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => format!("it ended with exit status {code}"),
         (None, Some(signal)) => format!("it was ended by signal {signal}"),

@@ -13,6 +13,32 @@ use crate::{LaunchError, Step};
 /// Largest plan: an environment of a few variables and a handful of paths.
 const PLAN_BYTES_MAX: u64 = 64 * 1024;
 
+/// What there is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Task {
+    /// Launch a sandbox.
+    Launch(Plan),
+    /// Have a program do something with files that are a sandbox's users'.
+    Run(Chore),
+}
+
+/// A program of the host that works as root of these users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chore {
+    /// Whose root it is.
+    pub users: Users,
+    /// Where it works; root of those users must be allowed to write there.
+    pub folder: PathBuf,
+    /// What is its standard input, if not nothing.
+    pub input: Option<PathBuf>,
+    /// A name to be found in `PATH`.
+    pub program: String,
+    /// What it is told.
+    pub arguments: Vec<String>,
+}
+
 /// One sandbox. All paths are on the host.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,8 +91,8 @@ pub enum Ground {
         image: PathBuf,
         /// Size of the sandbox's layer, which is memory.
         layer_bytes: u64,
-        /// Address space of one process: nothing else bounds its memory.
-        address_space_bytes: u64,
+        /// Memory that one process may have to itself; nothing bounds that of all.
+        memory_bytes: u64,
     },
 }
 
@@ -92,12 +118,14 @@ impl Users {
 impl Plan {
     /// How many users a sandbox has.
     pub const USERS: u32 = 65_536;
+}
 
+impl Task {
     pub(crate) fn read(input: impl Read) -> Result<Self, LaunchError> {
         let mut text = Vec::new();
         let read = input.take(PLAN_BYTES_MAX).read_to_end(&mut text);
-        let plan = read.and_then(|_| serde_json::from_slice(&text).map_err(io::Error::from));
-        plan.map_err(|error| LaunchError::new(Step::Plan, "understand the plan", error))
+        let task = read.and_then(|_| serde_json::from_slice(&text).map_err(io::Error::from));
+        task.map_err(|error| LaunchError::new(Step::Plan, "understand the plan", error))
     }
 }
 
@@ -132,15 +160,16 @@ mod tests {
 
     #[test]
     fn a_plan_arrives_as_it_was_written() {
-        let text = serde_json::to_vec(&plan()).unwrap();
-        assert_eq!(Plan::read(text.as_slice()).unwrap(), plan());
+        let task = Task::Launch(plan());
+        let text = serde_json::to_vec(&task).unwrap();
+        assert_eq!(Task::read(text.as_slice()).unwrap(), task);
     }
 
     #[test]
     fn what_is_no_plan_is_refused() {
-        let text = serde_json::to_string(&plan()).unwrap();
+        let text = serde_json::to_string(&Task::Launch(plan())).unwrap();
         for wrong in ["", "{}", &text.replace("hostname", "host"), &text[..text.len() - 1]] {
-            assert_eq!(Plan::read(wrong.as_bytes()).unwrap_err().step(), Some(Step::Plan), "{wrong}");
+            assert_eq!(Task::read(wrong.as_bytes()).unwrap_err().step(), Some(Step::Plan), "{wrong}");
         }
     }
 

@@ -16,13 +16,20 @@ pub(crate) fn map(init: Pid, ground: &Ground) -> Result<(), LaunchError> {
             write(init, "uid_map", &map)?;
             write(init, "gid_map", &map)
         }
-        Ground::Unprivileged { users: Users::One, .. } => {
+        Ground::Unprivileged { users, .. } => map_own(init, users),
+    }
+}
+
+/// The same as an ordinary user.
+pub(crate) fn map_own(init: Pid, users: Users) -> Result<(), LaunchError> {
+    match users {
+        Users::One => {
             // The kernel's condition for a group: that nobody inside can leave one that takes rights away.
             write(init, "setgroups", "deny")?;
             write(init, "uid_map", &format!("{} {} 1\n", Users::ONLY, geteuid().as_raw()))?;
             write(init, "gid_map", &format!("{} {} 1\n", Users::ONLY, getegid().as_raw()))
         }
-        Ground::Unprivileged { users: Users::Range { first_uid, first_gid }, .. } => {
+        Users::Range { first_uid, first_gid } => {
             have_mapped(init, "newuidmap", first_uid)?;
             have_mapped(init, "newgidmap", first_gid)
         }

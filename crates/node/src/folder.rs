@@ -9,6 +9,8 @@
 //!       host/         0700 server  where the server listens for the agent
 //!       engine/       0700 root    the engine's files of this instance
 //! ```
+//!
+//! Where the node is an ordinary user's, that user stands for root and for the server.
 
 mod instance;
 mod remove;

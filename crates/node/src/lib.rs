@@ -1,4 +1,5 @@
-//! The privileged process: engines, images and instances on this host.
+//! The process that has the host's rights: engines, images and instances on this host. As root it has all engines; as an
+//! ordinary user's, native alone.
 //!
 //! It does what `serve` asks over a Unix socket, for no one but that server's user and root. It never decides
 //! what should exist: it writes down what it was asked, does it, and tells what is there. The one thing it

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -60,12 +60,16 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     check_pools(&options.pools, options.isolation.minimum())?;
     let layout = layout(options)?;
     let listener = listen(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
-    if privilege::is_root() {
-        as_root(options, &layout)?;
+    let node = if privilege::is_root() {
+        as_root(options, &layout)?
     } else {
         std::fs::create_dir_all(&layout.data).with_context(|| format!("cannot make {}", layout.data.display()))?;
         privilege::make_server_folder(&output_folder(&layout), None)?;
-        as_ordinary_user(options, &layout)?;
+        as_ordinary_user(options, &layout)?
+    };
+    if let Some(mut node) = node {
+        // Nobody needs its status; until it is asked for, a node that has ended stays as a zombie.
+        std::thread::spawn(move || node.wait());
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
@@ -106,37 +110,37 @@ fn check_pools(pools: &[Pool], minimum: Isolation) -> Result<()> {
 }
 
 /// What needs root: the folders, and a node where none runs. Afterwards this process is an ordinary user's.
-fn as_root(options: &ServeOptions, layout: &Layout) -> Result<()> {
+fn as_root(options: &ServeOptions, layout: &Layout) -> Result<Option<Child>> {
     let server = user::find(&options.parts.server_user)?;
     privilege::make_data_folder(&layout.data, server)?;
     privilege::make_server_folder(&output_folder(layout), Some(server))?;
-    if !options.no_node && !answers(&layout.node_socket) {
-        start_node(options, layout)?;
-    }
-    privilege::become_user(server)
+    let is_wanted = !options.no_node && !answers(&layout.node_socket);
+    let node = is_wanted.then(|| start_node(options, layout)).transpose()?;
+    privilege::become_user(server)?;
+    Ok(node)
 }
 
 /// Somebody else's node is served as well as one of our own, which is started where none answers.
-fn as_ordinary_user(options: &ServeOptions, layout: &Layout) -> Result<()> {
+fn as_ordinary_user(options: &ServeOptions, layout: &Layout) -> Result<Option<Child>> {
     if answers(&layout.node_socket) {
-        return Ok(());
+        return Ok(None);
     }
     if options.no_node {
-        warn_without_node(layout);
-        return Ok(());
+        tracing::warn!(socket = %layout.node_socket.display(), "no node is running; start `sentinal node`");
+        return Ok(None);
     }
-    start_node(options, layout)
+    start_node(options, layout).map(Some)
 }
 
 /// Starts a node that outlives this server, and ends by itself when it is not needed any more.
-fn start_node(options: &ServeOptions, layout: &Layout) -> Result<()> {
+fn start_node(options: &ServeOptions, layout: &Layout) -> Result<Child> {
     let mut node = Command::new(node::this_program()?);
     node.arg("node").arg("--exit-when-idle");
     node.args(node::arguments(&layout.node_state, &layout.node_socket, &options.parts)).args(options.log.arguments());
     // In a group of its own: what interrupts the server at a terminal leaves the node alone.
     let node = node.stdin(Stdio::null()).process_group(0).spawn().context("cannot start the node")?;
     tracing::info!(pid = node.id(), "node started");
-    Ok(())
+    Ok(node)
 }
 
 /// Everything else, as an ordinary user.
@@ -239,13 +243,6 @@ fn output_folder(layout: &Layout) -> PathBuf {
 /// Whether somebody listens on the socket.
 fn answers(socket: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(socket).is_ok()
-}
-
-fn warn_without_node(layout: &Layout) {
-    if !answers(&layout.node_socket) {
-        let command = format!("sudo sentinal node --state-dir {} --server-user $(id -un)", layout.node_state.display());
-        tracing::warn!(command, "no node is running and only root can start one; run the command");
-    }
 }
 
 /// Sends log lines to standard error.

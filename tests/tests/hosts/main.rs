@@ -1,7 +1,8 @@
 //! Hosts that lack something: room, an image, `runsc`, a `runsc` that is new enough or that answers, loop devices,
-//! cgroups, namespaces. What is missing is named, nothing is half done, and the server goes on.
+//! cgroups, namespaces, root. What is missing is named, nothing is half done, and the server goes on.
 
 mod disk;
 mod doctor;
 mod room;
 mod runsc;
+mod unprivileged;

@@ -39,9 +39,9 @@ fn finding(controller: &str, mounts: &[Mount]) -> Finding {
     let trial = root.join(format!("{OURS}doctor-{}", std::process::id()));
     match fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)) {
         Ok(()) => Finding::Fine(place),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_root() => {
-            Finding::Unknown { why: format!("{place}; only root can try to make cgroups there") }
-        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_root() => Finding::Unknown {
+            why: format!("{place}; only root can try to make cgroups there, and without root none are used"),
+        },
         Err(error) => {
             let remedy = "mount it writable, or delegate a part of it to the node";
             Finding::lacking(format!("{place}: no cgroup can be made there: {error}"), remedy)

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sentinal_engine::{EngineError, child::Child};
+use sentinal_engine_native::{Privilege, Users};
 use sentinal_model::{EngineName, ImageName, limits};
 use sentinal_node_protocol::Room;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ const KERNEL_MIN: (u32, u32) = (5, 13);
 pub(super) async fn checks(config: &NodeConfig) -> Vec<Check> {
     let mut checks = vec![
         Check { name: "privilege", finding: privilege(), needed_by: &[] },
+        Check { name: "users", finding: users(), needed_by: &[] },
         Check { name: "kernel", finding: kernel(), needed_by: NATIVE },
         Check { name: "loop devices", finding: loop_devices().await, needed_by: BOTH },
         Check { name: "user namespaces", finding: user_namespaces().await, needed_by: NATIVE },
@@ -39,7 +41,21 @@ fn privilege() -> Finding {
     if is_root() {
         return Finding::Fine("root".to_owned());
     }
-    Finding::Unknown { why: "not root: probes and what only root can try are not tried; use sudo".to_owned() }
+    Finding::Fine("not root: native sandboxes only; no cpu limit, no pause, memory limited per process".to_owned())
+}
+
+/// Whose users sandboxes have.
+fn users() -> Finding {
+    match Privilege::of_this_process() {
+        Privilege::Root => Finding::Fine("65536 of its own for each sandbox".to_owned()),
+        Privilege::Unprivileged(Users::Range { first_uid, .. }) => {
+            Finding::Fine(format!("65536 from {first_uid} on, the same for all sandboxes of this user"))
+        }
+        Privilege::Unprivileged(Users::One) => Finding::lacking(
+            "one: programs are the same user as their agent and as the node, and nobody is root inside",
+            "install newuidmap and newgidmap (Debian: uidmap), and give the user 65536 numbers in /etc/subuid and /etc/subgid",
+        ),
+    }
 }
 
 fn kernel() -> Finding {
@@ -58,7 +74,9 @@ async fn loop_devices() -> Finding {
     let control = Path::new("/dev/loop-control");
     if !is_root() {
         let there = if control.exists() { "is there" } else { "is not there" };
-        return Finding::Unknown { why: format!("{} {there}; only root can ask for a device", control.display()) };
+        let why =
+            format!("{} {there}; only root can ask for a device, and without root none is needed", control.display());
+        return Finding::Unknown { why };
     }
     let remedy = "load the kernel's loop module (modprobe loop), and let the node use /dev/loop-control and /dev/loop*";
     match run("losetup", &["--find"]).await {
