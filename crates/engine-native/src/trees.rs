@@ -121,3 +121,48 @@ impl Trees {
         self.launcher.run(&Task::Run(chore), DEADLINE, stop).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the probe.
+    const EMPTY: &[u8] = include_bytes!("probe/empty.erofs");
+
+    fn trees(place: &Path) -> Trees {
+        let launcher = Launcher { program: "/nowhere".into(), arguments: Vec::new() };
+        Trees::new(place, launcher, Privilege::Unprivileged(Users::One))
+    }
+
+    #[tokio::test]
+    async fn an_image_is_unpacked_once_and_what_was_not_finished_is_removed() {
+        if Child::new("fsck.erofs", DEADLINE).args(["-V"]).finish(&CancellationToken::new()).await.is_err() {
+            return println!("SKIPPED: fsck.erofs is not installed");
+        }
+        let place = tempfile::tempdir().unwrap();
+        let (trees, stop) = (trees(place.path()), CancellationToken::new());
+        let image = place.path().join("sha256-1.erofs");
+        fs::write(&image, EMPTY).unwrap();
+        let root = trees.of(&image, &stop).await.unwrap();
+        assert_eq!(root, place.path().join("images/sha256-1/root"));
+        fs::write(root.join("mark"), "").unwrap();
+        fs::create_dir_all(place.path().join("images/unpacking-x/root/etc")).unwrap();
+        trees.tidy().await;
+        assert_eq!(trees.of(&image, &stop).await.unwrap(), root);
+        assert!(root.join("mark").exists() && !place.path().join("images/unpacking-x").exists());
+        let mode = fs::metadata(place.path().join("images")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "what is setuid in there is nobody else's to run");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_image_leaves_nothing_that_looks_like_one() {
+        let place = tempfile::tempdir().unwrap();
+        let trees = trees(place.path());
+        let image = place.path().join("sha256-2.erofs");
+        fs::write(&image, "no file system").unwrap();
+        trees.of(&image, &CancellationToken::new()).await.unwrap_err();
+        assert!(!place.path().join("images/sha256-2").exists());
+        trees.tidy().await;
+        assert_eq!(fs::read_dir(place.path().join("images")).unwrap().count(), 0);
+    }
+}
