@@ -23,6 +23,7 @@ jq:jq:the demo reads answers with it
 '
 readonly TEST='
 shellcheck:shellcheck:checks these scripts
+uidmap:newuidmap:the tests give an ordinary user a range of users
 sqlite3:sqlite3:the tests look into the database for what is left over
 iproute2:ip:the tests give a sandbox that is none a network to reach
 '

@@ -9,6 +9,7 @@ use sentinal_tests::{
     detect_host, eventually, find_program, processes, skipped,
 };
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 /// Nobody's on any machine.
 const USER: u32 = 54_321;
@@ -173,6 +174,20 @@ async fn a_killed_node_finds_its_sandboxes_again(server: &Server, guest: &Guest)
     eventually("the next node", ADOPTED, goes_on).await
 }
 
+/// Whatever becomes of the creates, nothing of them stays.
+async fn a_node_killed_while_it_boots_leaves_nothing(server: &Server) -> Fact {
+    for after_ms in [0, 10, 20, 40, 80] {
+        let creating = tokio::spawn({
+            let client = server.client()?;
+            async move { client.post("/sandbox").json(&json!({"engine": "native"})).send().await.map(drop) }
+        });
+        sleep(Duration::from_millis(after_ms)).await;
+        Role::kill_worker(server.place().data_dir())?;
+        creating.await??;
+    }
+    server.sweep().await
+}
+
 /// The agents of this user's sandboxes.
 fn agents(uid: u32) -> usize {
     let owned = |pid: i32| {
@@ -195,6 +210,7 @@ async fn check(name: &str, script: &str, first_user: u32) -> Fact {
     what_needs_root_is_refused_with_the_reason(&server, &guest).await?;
     a_killed_node_finds_its_sandboxes_again(&server, &guest).await?;
     guest.client.destroy(&guest.sandbox.id).await?.expect(200)?;
+    a_node_killed_while_it_boots_leaves_nothing(&server).await?;
     server.clean().await?;
     ensure!(agents(first_user) == 0, "the agent is gone");
     Leaks::of_sandbox(server.place(), &guest.sandbox.id).none()
