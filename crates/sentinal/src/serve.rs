@@ -63,7 +63,9 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     let node = if privilege::is_root() {
         as_root(options, &layout)?
     } else {
-        std::fs::create_dir_all(&layout.data).with_context(|| format!("cannot make {}", layout.data.display()))?;
+        std::fs::create_dir_all(&layout.data).with_context(|| {
+            format!("cannot make {}; name a folder of your own with --data-dir", layout.data.display())
+        })?;
         privilege::make_server_folder(&output_folder(&layout), None)?;
         as_ordinary_user(options, &layout)?
     };
