@@ -86,7 +86,9 @@ impl Engine for NativeEngine {
 
     fn expect_boot(&self) {
         let host = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || host.cgroups().map(|cgroups| cgroups.expect_entry()));
+        if host.privilege == Privilege::Root {
+            tokio::task::spawn_blocking(move || host.cgroups().map(|cgroups| cgroups.expect_entry()));
+        }
     }
 
     async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError> {
