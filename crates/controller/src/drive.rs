@@ -187,7 +187,7 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
         record = entry.renew(context).await?;
         let below = Generation(record.generation.0 - 1);
         context.node().halt(record.id, below).await?;
-        entry.observe(Observed::Absent);
+        entry.began_again(record.generation);
     }
     let agent = listen(context, entry, &record).await?;
     let asked = Instant::now();

@@ -6,11 +6,11 @@ mod change;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use sentinal_agent_client::Agent;
-use sentinal_model::{Code, Error, Millis};
+use sentinal_model::{Code, Error, Generation, Millis};
 use sentinal_store::SandboxRecord;
 use tokio::sync::watch;
 
@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     oom_kills: OomKills,
     /// The last change may be in the store or not.
     in_doubt: AtomicBool,
+    /// In which generation it began again from nothing.
+    began: AtomicU64,
 }
 
 impl Entry {
@@ -57,6 +59,7 @@ impl Entry {
             changing: tokio::sync::Mutex::new(()),
             oom_kills: OomKills::default(),
             in_doubt: AtomicBool::new(false),
+            began: AtomicU64::new(0),
         })
     }
 
@@ -84,6 +87,19 @@ impl Entry {
             }
             news
         });
+    }
+
+    /// The instance of an earlier generation is gone: what was said of it means nothing any more.
+    pub(crate) fn began_again(&self, generation: Generation) {
+        self.began.store(generation.0, Ordering::Relaxed);
+        self.observe(Observed::Absent);
+    }
+
+    /// What the node has said of the instance of that generation, which may be an earlier one.
+    pub(crate) fn observe_of(&self, generation: Generation, observed: Observed) {
+        if self.began.load(Ordering::Relaxed) <= generation.0 {
+            self.observe(observed);
+        }
     }
 
     /// What memory has cost.

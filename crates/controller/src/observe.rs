@@ -107,7 +107,7 @@ async fn watch(context: &Arc<Context>) -> Result<()> {
 
 fn ended(context: &Arc<Context>, (id, generation): (SandboxId, Generation), reason: EndReason) {
     match context.table.get(id) {
-        Some(entry) => entry.observe(Observed::Ended(reason)),
+        Some(entry) => entry.observe_of(generation, Observed::Ended(reason)),
         None => halt_orphan(context, id, generation),
     }
 }
