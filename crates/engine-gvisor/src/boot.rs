@@ -1,8 +1,9 @@
-//! Booting: folder, then layer and cgroup, then `runsc`, then the mark that it is done.
+//! Booting: folder, then cgroup and layer, then `runsc`.
 
 use sentinal_engine::{
     BootSpec, EngineError,
     cgroup::{Limits, OutOfMemory},
+    host::HostEngine as _,
     layer::Inodes,
 };
 use sentinal_model::{Disk, limits::BOOT_DEADLINE};
@@ -10,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     bundle::{Bundle, Root},
-    engine::Host,
-    halt,
+    engine::Gvisor,
+    folder::Furnished,
     runsc::{self, Mode},
     starter::Start,
 };
@@ -24,19 +25,13 @@ const LAYER_OWN_BYTES: u64 = 16 << 20;
 /// Digits of the sandbox's id in its hostname.
 const HOSTNAME_DIGITS: usize = 10;
 
-/// Does nothing for an instance that was booted before, also when it has ended since.
-pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
-    let folder = host.folder(&spec.id);
-    let cgroup = host.cgroups()?.of(&spec.id);
-    if folder.is_booted() {
-        return Ok(());
-    }
-    if folder.exists() || cgroup.exists() {
-        halt::remove(host, &spec.id).await?;
-    }
+pub(crate) async fn boot(engine: &Gvisor, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
+    let folder = Furnished(engine.instance(&spec.id));
+    let hold = engine.hold(&spec.id)?;
     folder.make()?;
-    cgroup.create(Limits { memory: spec.memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
-    folder.layer().make(layer_bytes(spec.disk), Inodes::Few, host.templates(), stop).await?;
+    hold.create(Limits { memory: spec.memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
+    let layer = folder.0.layer();
+    layer.make(layer_bytes(spec.disk), Inodes::Few, engine.templates(), stop).await?;
     let (data, guest) = (folder.layer_point(), folder.guest());
     let bundle = Bundle {
         root: Root::Image { image: &spec.image, data: &data, disk: spec.disk },
@@ -49,13 +44,12 @@ pub(crate) async fn boot(host: &Host, spec: &BootSpec, stop: &CancellationToken)
     folder.write_config(&bundle.config())?;
     let start = Start {
         binds: vec![(spec.agent.clone(), folder.guest_agent()), (spec.socket_folder.clone(), folder.guest_sockets())],
-        layer: (folder.layer().file().to_owned(), folder.layer_point()),
-        cgroup: cgroup.entrances(),
+        layer: (layer.file().to_owned(), folder.layer_point()),
+        cgroup: hold.entrances(),
     };
-    let runsc = runsc::run(host.config(), &spec.id, start, Mode::Detached, BOOT_DEADLINE);
+    let runsc = runsc::run(engine.config(), &folder, start, Mode::Detached, BOOT_DEADLINE);
     runsc.with_lasting_descendants().finish(stop).await?;
-    cgroup.limit_cpu(spec.cpu)?;
-    folder.mark_booted()
+    hold.limit_cpu(spec.cpu)
 }
 
 /// The host's layer must never be full before the sandbox's own count says so, or a fault in it would end the

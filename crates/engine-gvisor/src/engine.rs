@@ -1,156 +1,35 @@
-//! The verbs.
+//! The engine: what it is made of, and which part does what.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc};
 
-use async_trait::async_trait;
 use sentinal_engine::{
-    BootSpec, EndReason, Engine, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport, Turns,
-    cgroup::{Cgroup, Cgroups},
+    BootSpec, EngineError, ProbeFailure, ProbeReport, Turns,
+    cgroup::Cgroups,
+    host::{Hold, HostEngine, InstanceFolder},
     layer::Templates,
-    to_its_end,
 };
-use sentinal_model::{
-    EngineName, SandboxId,
-    limits::{BOOT_DEADLINE, HALT_DEADLINE},
-};
+use sentinal_model::{EngineName, SandboxId};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    GvisorConfig, boot,
-    folder::{self, InstanceFolder},
-    halt, probe, rest,
-};
+use crate::{GvisorConfig, boot, probe, rest};
+
+/// Where `runsc` puts its socket when the path in its own folder would be too long for one.
+const SOCKET_FOLDERS: [&str; 3] = ["/var/run", "/run", "/tmp"];
 
 /// gVisor on this machine.
-#[derive(Debug, Clone)]
-pub struct GvisorEngine(Arc<Host>);
-
-/// What the verbs share.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub struct Gvisor {
     config: GvisorConfig,
     turns: Turns,
     templates: Templates,
 }
 
-impl GvisorEngine {
+impl Gvisor {
     /// An engine that keeps everything where `config` says. Touches nothing yet.
     pub fn new(config: GvisorConfig) -> Self {
-        Self(Arc::new(Host { config, turns: Turns::default(), templates: Templates::default() }))
+        Self { config, turns: Turns::default(), templates: Templates::default() }
     }
 
-    fn state(&self, id: &SandboxId) -> Result<InstanceState, EngineError> {
-        let folder = self.0.folder(id);
-        if !folder.is_booted() {
-            return Ok(InstanceState::Partial);
-        }
-        let cgroup = self.0.cgroups()?.of(id);
-        let is_alive = folder.pid().is_some_and(|pid| cgroup.holds(pid));
-        Ok(match is_alive {
-            true if cgroup.is_frozen() => InstanceState::Paused,
-            true => InstanceState::Running,
-            false => InstanceState::Ended(cgroup.end_reason()),
-        })
-    }
-
-    /// The cgroup of an instance that is alive.
-    fn alive(&self, id: &SandboxId) -> Result<Cgroup, EngineError> {
-        match self.state(id)? {
-            InstanceState::Running | InstanceState::Paused => Ok(self.0.cgroups()?.of(id)),
-            InstanceState::Partial | InstanceState::Ended(_) => Err(EngineError::NotFound(*id)),
-        }
-    }
-
-    fn set_punctuality(&self, id: &SandboxId, set: impl Fn(i32) -> io::Result<()>) -> Result<(), EngineError> {
-        self.alive(id)?;
-        let pid = self.0.folder(id).pid().ok_or(EngineError::NotFound(*id))?;
-        set(pid).map_err(|source| EngineError::Io { what: "set the timer slack of the sandbox".to_owned(), source })
-    }
-}
-
-#[async_trait]
-impl Engine for GvisorEngine {
-    fn name(&self) -> EngineName {
-        EngineName::Gvisor
-    }
-
-    async fn probe(&self) -> Result<ProbeReport, ProbeFailure> {
-        probe::probe(&self.0).await
-    }
-
-    fn expect_boot(&self) {
-        let host = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || host.cgroups().map(|cgroups| cgroups.expect_entry()));
-    }
-
-    async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError> {
-        let stop = CancellationToken::new();
-        // Stops the boot at the deadline, and when this future is dropped.
-        let _stop = stop.clone().drop_guard();
-        let (host, spec) = (Arc::clone(&self.0), spec.clone());
-        let work = async move {
-            let _alone = host.turns.take(&spec.id).await;
-            boot::boot(&host, &spec, &stop).await
-        };
-        to_its_end("the boot", BOOT_DEADLINE, work).await
-    }
-
-    async fn halt(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError> {
-        let (host, id) = (Arc::clone(&self.0), *id);
-        let work = async move {
-            let _alone = host.turns.take(&id).await;
-            halt::remove(&host, &id).await
-        };
-        to_its_end("the halt", HALT_DEADLINE, work).await
-    }
-
-    async fn pause(&self, id: &SandboxId) -> Result<(), EngineError> {
-        let _alone = self.0.turns.take(id).await;
-        self.alive(id)?.freeze().await
-    }
-
-    async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
-        let _alone = self.0.turns.take(id).await;
-        self.alive(id)?.thaw()
-    }
-
-    async fn rest(&self, id: &SandboxId) -> Result<(), EngineError> {
-        self.set_punctuality(id, rest::rest)
-    }
-
-    async fn rouse(&self, id: &SandboxId) -> Result<(), EngineError> {
-        self.set_punctuality(id, rest::rouse)
-    }
-
-    async fn list(&self) -> Result<Vec<Instance>, EngineError> {
-        let mut ids = self.0.cgroups()?.list()?;
-        ids.extend(folder::list(&self.0.config.folder)?);
-        ids.retain(|id| !self.0.turns.is_hidden(id));
-        ids.into_iter().map(|id| Ok(Instance { id, state: self.state(&id)? })).collect()
-    }
-
-    async fn stats(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError> {
-        let folder = self.0.folder(id);
-        if !folder.is_booted() {
-            return Err(EngineError::NotFound(*id));
-        }
-        Ok(InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..self.0.cgroups()?.of(id).usage() })
-    }
-
-    async fn ended(&self, id: &SandboxId) -> Result<EndReason, EngineError> {
-        let folder = self.0.folder(id);
-        if !folder.is_booted() {
-            return Err(EngineError::NotFound(*id));
-        }
-        let cgroup = self.0.cgroups()?.of(id);
-        if let Some(pid) = folder.pid() {
-            cgroup.ended(pid).await?;
-        }
-        Ok(cgroup.end_reason())
-    }
-}
-
-impl Host {
     pub(crate) fn config(&self) -> &GvisorConfig {
         &self.config
     }
@@ -159,18 +38,69 @@ impl Host {
         &self.templates
     }
 
-    pub(crate) fn folder(&self, id: &SandboxId) -> InstanceFolder {
-        InstanceFolder::new(&self.config.folder, *id)
-    }
-
     pub(crate) fn cgroups(&self) -> Result<Cgroups, EngineError> {
-        Cgroups::detect(&self.config.cgroup_parent).map_err(|error| EngineError::Io {
-            what: "find the cgroup controllers".to_owned(),
-            source: io::Error::other(error),
-        })
+        Cgroups::detect(&self.config.cgroup_parent)
+    }
+}
+
+impl HostEngine for Gvisor {
+    fn name(&self) -> EngineName {
+        EngineName::Gvisor
     }
 
-    pub(crate) fn turns(&self) -> &Turns {
+    fn folder(&self) -> &Path {
+        &self.config.folder
+    }
+
+    fn turns(&self) -> &Turns {
         &self.turns
     }
+
+    fn hold(&self, id: &SandboxId) -> Result<Hold, EngineError> {
+        Ok(Hold::Cgroup(self.cgroups()?.of(id)))
+    }
+
+    fn held(&self) -> Result<BTreeSet<SandboxId>, EngineError> {
+        self.cgroups()?.list()
+    }
+
+    async fn probe(self: Arc<Self>) -> Result<ProbeReport, ProbeFailure> {
+        probe::probe(&self).await
+    }
+
+    fn expect_boot(&self) {
+        // Only a saving.
+        if let Ok(cgroups) = self.cgroups() {
+            cgroups.expect_entry();
+        }
+    }
+
+    async fn boot(self: Arc<Self>, spec: BootSpec, stop: CancellationToken) -> Result<(), EngineError> {
+        boot::boot(&self, &spec, &stop).await
+    }
+
+    fn release(&self, folder: &InstanceFolder) -> Result<(), EngineError> {
+        for place in SOCKET_FOLDERS {
+            let socket = Path::new(place).join(format!("runsc-{}.sock", folder.id()));
+            match fs::remove_file(&socket) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(EngineError::io("remove", &socket)(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn rest(&self, pid: i32) -> Result<(), EngineError> {
+        rest::rest(pid).map_err(slack)
+    }
+
+    fn rouse(&self, pid: i32) -> Result<(), EngineError> {
+        rest::rouse(pid).map_err(slack)
+    }
+}
+
+fn slack(source: io::Error) -> EngineError {
+    EngineError::Io { what: "set the timer slack of the sandbox".to_owned(), source }
 }

@@ -8,7 +8,7 @@
 //! It never asks `runsc` what exists: the folder, the cgroup and the mounts of an id say it, so that a crash
 //! at any instruction is cleaned up by a halt.
 //!
-//! Start at [`GvisorEngine`], then `boot.rs` and `halt.rs`.
+//! Start at [`Gvisor`], then `boot.rs`.
 //!
 //! [layer]: sentinal_engine::layer
 
@@ -19,11 +19,10 @@ mod bundle;
 mod config;
 mod engine;
 mod folder;
-mod halt;
 mod probe;
 mod rest;
 mod runsc;
 pub mod starter;
 
 pub use config::{GvisorConfig, Starter};
-pub use engine::GvisorEngine;
+pub use engine::Gvisor;

@@ -1,11 +1,12 @@
 //! The probe: `runsc` runs itself in a sandbox, on a layer and in a cgroup like any other.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use sentinal_engine::{
     EngineError, ProbeFailure, ProbeReport,
     cgroup::{Limits, OutOfMemory},
     child::Child,
+    host::{self, HostEngine as _},
     layer::Inodes,
 };
 use sentinal_model::{Disk, Memory, SandboxId};
@@ -15,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     boot::{TASKS_MAX, hostname, layer_bytes},
     bundle::{Bundle, Root},
-    engine::Host,
-    halt,
+    engine::Gvisor,
+    folder::Furnished,
     runsc::{self, Mode, OLDEST, Release},
     starter::Start,
 };
@@ -32,29 +33,29 @@ const INSTALL: &str = "install gVisor's runsc (Debian: `apt install runsc` from 
 const REMOVED: &str = "removing the sandbox of the probe";
 const STARTED: &str = "a sandbox that runs `runsc --version`";
 
-pub(crate) async fn probe(host: &Host) -> Result<ProbeReport, ProbeFailure> {
+pub(crate) async fn probe(engine: &Arc<Gvisor>) -> Result<ProbeReport, ProbeFailure> {
     let began = Instant::now();
     if !rustix::process::geteuid().is_root() {
         let hint = "start the node as root: sudo sentinal node".to_owned();
         return Err(ProbeFailure::Refused { what: "gVisor sandboxes need root on the host".to_owned(), hint });
     }
-    let version = version(host).await?;
-    host.cgroups().map_err(|error| ProbeFailure::Refused {
+    let version = version(engine).await?;
+    engine.cgroups().map_err(|error| ProbeFailure::Refused {
         what: error.to_string(),
         hint: "mount the memory, cpu and pids cgroup controllers".to_owned(),
     })?;
     let id = SandboxId::generate();
-    let _probing = host.turns().hide(id);
-    let ran = run(host, &id).await;
+    let _probing = engine.turns().hide(id);
+    let ran = run(engine, id).await;
     let late = |_| EngineError::Deadline { what: REMOVED.to_owned(), deadline: REMOVE_DEADLINE };
-    let removed = timeout(REMOVE_DEADLINE, halt::remove(host, &id)).await.map_err(late).flatten();
+    let removed = timeout(REMOVE_DEADLINE, host::remove(engine, &id)).await.map_err(late).flatten();
     ran.map_err(|error| failure(STARTED, error))?;
     removed.map_err(|error| failure(REMOVED, error))?;
     Ok(ProbeReport { version: format!("{version} (systrap)"), took: began.elapsed() })
 }
 
-async fn version(host: &Host) -> Result<String, ProbeFailure> {
-    let runsc = &host.config().runsc;
+async fn version(engine: &Gvisor) -> Result<String, ProbeFailure> {
+    let runsc = &engine.config().runsc;
     let asked = Child::new(runsc, VERSION_DEADLINE).args(["--version"]).finish(&CancellationToken::new()).await;
     let said = asked.map_err(|error| {
         if is_missing(&error) {
@@ -77,13 +78,14 @@ async fn version(host: &Host) -> Result<String, ProbeFailure> {
     }
 }
 
-async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
+async fn run(engine: &Gvisor, id: SandboxId) -> Result<(), EngineError> {
     let stop = CancellationToken::new();
-    let folder = host.folder(id);
-    let cgroup = host.cgroups()?.of(id);
+    let folder = Furnished(engine.instance(&id));
+    let hold = engine.hold(&id)?;
     folder.make()?;
-    cgroup.create(Limits { memory: Memory::MIN, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
-    folder.layer().make(layer_bytes(Disk::MIN), Inodes::Few, host.templates(), &stop).await?;
+    hold.create(Limits { memory: Memory::MIN, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsAll })?;
+    let layer = folder.0.layer();
+    layer.make(layer_bytes(Disk::MIN), Inodes::Few, engine.templates(), &stop).await?;
     let bundle = Bundle {
         root: Root::Empty,
         hostname: &hostname(&id.to_string()),
@@ -94,11 +96,11 @@ async fn run(host: &Host, id: &SandboxId) -> Result<(), EngineError> {
     };
     folder.write_config(&bundle.config())?;
     let start = Start {
-        binds: vec![(host.config().runsc.clone(), folder.guest_agent())],
-        layer: (folder.layer().file().to_owned(), folder.layer_point()),
-        cgroup: cgroup.entrances(),
+        binds: vec![(engine.config().runsc.clone(), folder.guest_agent())],
+        layer: (layer.file().to_owned(), folder.layer_point()),
+        cgroup: hold.entrances(),
     };
-    let runsc = runsc::run(host.config(), id, start, Mode::Attached, RUN_DEADLINE);
+    let runsc = runsc::run(engine.config(), &folder, start, Mode::Attached, RUN_DEADLINE);
     runsc.with_lasting_descendants().finish(&stop).await.map(drop)
 }
 

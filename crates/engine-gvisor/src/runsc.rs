@@ -3,9 +3,8 @@
 use std::{ffi::OsString, time::Duration};
 
 use sentinal_engine::child::Child;
-use sentinal_model::SandboxId;
 
-use crate::{GvisorConfig, Starter, folder::InstanceFolder, starter::Start};
+use crate::{GvisorConfig, Starter, folder::Furnished, starter::Start};
 
 /// The oldest that is known to serve: its EROFS roots and overlays in a folder are what an instance is made of.
 pub(crate) const OLDEST: Release = Release(20_240_729);
@@ -40,22 +39,21 @@ impl Release {
 }
 
 /// The call that runs an instance whose folder has been furnished, in the surroundings that `start` makes.
-pub(crate) fn run(config: &GvisorConfig, id: &SandboxId, start: Start, mode: Mode, deadline: Duration) -> Child {
-    let folder = InstanceFolder::new(&config.folder, *id);
+pub(crate) fn run(config: &GvisorConfig, folder: &Furnished, start: Start, mode: Mode, deadline: Duration) -> Child {
     let Starter { program, first } = &config.starter;
     let child = Child::new(program, deadline).args(first).args(start.arguments());
-    child.named("runsc").args([&config.runsc]).args(arguments(&folder, id, mode))
+    child.named("runsc").args([&config.runsc]).args(arguments(folder, mode))
 }
 
-fn arguments(folder: &InstanceFolder, id: &SandboxId, mode: Mode) -> Vec<OsString> {
+fn arguments(folder: &Furnished, mode: Mode) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["--root".into(), folder.runsc().into()];
     let flags = ["--platform=systrap", "--network=none", "--host-uds=open", "--ignore-cgroups", "run"];
     arguments.extend(flags.map(OsString::from));
     if mode == Mode::Detached {
         arguments.push("--detach".into());
     }
-    arguments.extend(["--pid-file".into(), folder.pid_file().into(), "--bundle".into(), folder.bundle().into()]);
-    arguments.push(id.to_string().into());
+    arguments.extend(["--pid-file".into(), folder.0.pid_file().into(), "--bundle".into(), folder.bundle().into()]);
+    arguments.push(folder.0.id().to_string().into());
     arguments
 }
 

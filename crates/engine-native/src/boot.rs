@@ -1,5 +1,4 @@
-//! Booting: folder, cgroup, users and layer (of which an ordinary user's node has but the folder), then the launcher,
-//! then the mark that it is done.
+//! Booting: folder, cgroup, users and layer (of which an ordinary user's node has but the folder), then the launcher.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -7,6 +6,7 @@ use sentinal_engine::{
     BootSpec, EngineError,
     cgroup::{Limits, OutOfMemory},
     child::PATH,
+    host::{HostEngine as _, InstanceFolder},
     layer::Inodes,
 };
 use sentinal_launcher::{Ground, PROGRAM_OOM_SCORE, Plan, Task, Users, loops::Loop};
@@ -16,12 +16,7 @@ use sentinal_model::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Privilege,
-    engine::Host,
-    folder::{InstanceFolder, failed},
-    grant, halt,
-};
+use crate::{Privilege, engine::Native, grant, users::first_id};
 
 /// Host tasks of one sandbox: what root inside can have beyond the limit of one user.
 pub(crate) const TASKS_MAX: u32 = 2 * PROCESSES_MAX;
@@ -34,18 +29,10 @@ const ENV_PROGRAM_OOM_SCORE: &str = "SENTINAL_PROGRAM_OOM_SCORE";
 /// Digits of the sandbox's id in its hostname.
 const HOSTNAME_DIGITS: usize = 10;
 
-/// Does nothing for an instance that was booted before, also when it has ended since.
-pub(crate) async fn boot(host: &Arc<Host>, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
-    let folder = host.folder(&spec.id);
-    if folder.is_booted() {
-        return Ok(());
-    }
-    if folder.exists() || host.hold(&spec.id)?.exists() {
-        halt::remove(host, &spec.id).await?;
-    }
-    prepare(host, &spec.id, spec.memory, spec.disk, stop).await?;
+pub(crate) async fn boot(engine: &Native, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
+    prepare(engine, &spec.id, spec.memory, spec.disk, stop).await?;
     // Held until the sandbox does.
-    let image = image(host, spec, stop).await?;
+    let image = image(engine, spec, stop).await?;
     let mut environment =
         vec![("PATH".to_owned(), PATH.to_owned()), (ENV_PROGRAM_OOM_SCORE.to_owned(), PROGRAM_OOM_SCORE.to_string())];
     environment.extend(spec.agent_env.iter().cloned());
@@ -53,11 +40,10 @@ pub(crate) async fn boot(host: &Arc<Host>, spec: &BootSpec, stop: &CancellationT
         agent: spec.agent.clone(),
         environment,
         socket_folder: Some(spec.socket_folder.clone()),
-        ..plan(host, &spec.id, &image, spec.memory, spec.disk)?
+        ..plan(engine, &spec.id, &image, spec.memory, spec.disk)?
     };
-    launch(host, plan, stop).await?;
-    host.hold(&spec.id)?.limit_cpu(spec.cpu)?;
-    folder.mark_booted()
+    launch(engine, plan, stop).await?;
+    engine.hold(&spec.id)?.limit_cpu(spec.cpu)
 }
 
 /// An image as the sandboxes of this node can have it.
@@ -69,45 +55,47 @@ pub(crate) enum Image {
     Tree(PathBuf, Users),
 }
 
-async fn image(host: &Host, spec: &BootSpec, stop: &CancellationToken) -> Result<Image, EngineError> {
-    match host.privilege() {
-        Privilege::Root => host.images().device(&spec.image).map(Image::Device).map_err(failed("attach", &spec.image)),
+async fn image(engine: &Native, spec: &BootSpec, stop: &CancellationToken) -> Result<Image, EngineError> {
+    match engine.privilege() {
+        Privilege::Root => {
+            engine.images().device(&spec.image).map(Image::Device).map_err(EngineError::io("attach", &spec.image))
+        }
         Privilege::Unprivileged(users) => {
-            grant::socket_folder(&spec.socket_folder, users).map_err(failed("open", &spec.socket_folder))?;
-            Ok(Image::Tree(host.trees().of(&spec.image, stop).await?, users))
+            grant::socket_folder(&spec.socket_folder, users).map_err(EngineError::io("open", &spec.socket_folder))?;
+            Ok(Image::Tree(engine.trees().of(&spec.image, stop).await?, users))
         }
     }
 }
 
 /// Everything that is there before the first process.
 pub(crate) async fn prepare(
-    host: &Arc<Host>,
+    engine: &Native,
     id: &SandboxId,
     memory: Memory,
     disk: Disk,
     stop: &CancellationToken,
 ) -> Result<(), EngineError> {
-    let folder = host.folder(id);
+    let folder = engine.instance(id);
     folder.make()?;
-    host.hold(id)?.create(Limits { memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsOne })?;
-    if host.privilege() != Privilege::Root {
+    engine.hold(id)?.create(Limits { memory, tasks: TASKS_MAX, out_of_memory: OutOfMemory::EndsOne })?;
+    if engine.privilege() != Privilege::Root {
         return Ok(());
     }
-    host.users().claim(id, &folder)?;
-    folder.layer().make(disk.bytes(), Inodes::ForSize, host.templates(), stop).await
+    engine.users().claim(&folder)?;
+    folder.layer().make(disk.bytes(), Inodes::ForSize, engine.templates(), stop).await
 }
 
 /// What is the same for all sandboxes of that size.
 pub(crate) fn plan(
-    host: &Host,
+    engine: &Native,
     id: &SandboxId,
     image: &Image,
     memory: Memory,
     disk: Disk,
 ) -> Result<Plan, EngineError> {
-    let folder = host.folder(id);
+    let folder = engine.instance(id);
     Ok(Plan {
-        cgroup: host.hold(id)?.entrances(),
+        cgroup: engine.hold(id)?.entrances(),
         pid_file: folder.pid_file(),
         ground: ground(&folder, image, memory, disk)?,
         hostname: hostname(&id.to_string()),
@@ -125,10 +113,10 @@ pub(crate) fn plan(
 
 fn ground(folder: &InstanceFolder, image: &Image, memory: Memory, disk: Disk) -> Result<Ground, EngineError> {
     let layer = folder.layer().file().to_owned();
-    let lost = || failed("read the users of", &layer)(std::io::ErrorKind::NotFound.into());
+    let lost = || EngineError::io("read the users of", &layer)(std::io::ErrorKind::NotFound.into());
     Ok(match image {
         Image::Device(device) => Ground::Root {
-            first_id: folder.first_id().ok_or_else(lost)?,
+            first_id: first_id(folder).ok_or_else(lost)?,
             image: device.path().to_owned(),
             layer: folder.layer().file().to_owned(),
         },
@@ -142,8 +130,8 @@ fn ground(folder: &InstanceFolder, image: &Image, memory: Memory, disk: Disk) ->
 }
 
 /// Returns when the sandbox's init runs.
-pub(crate) async fn launch(host: &Host, plan: Plan, stop: &CancellationToken) -> Result<(), EngineError> {
-    host.config().launcher.run(&Task::Launch(plan), BOOT_DEADLINE, stop).await
+pub(crate) async fn launch(engine: &Native, plan: Plan, stop: &CancellationToken) -> Result<(), EngineError> {
+    engine.config().launcher.run(&Task::Launch(plan), BOOT_DEADLINE, stop).await
 }
 
 /// The end of an id is random; its beginning is a time.

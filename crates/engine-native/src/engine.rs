@@ -1,36 +1,22 @@
-//! The verbs.
+//! The engine: what it is made of, and which part does what.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
-use async_trait::async_trait;
 use sentinal_engine::{
-    BootSpec, EndReason, Engine, EngineError, Instance, InstanceState, InstanceUsage, ProbeFailure, ProbeReport, Turns,
-    cgroup::Cgroups, layer::Templates, to_its_end,
+    BootSpec, EngineError, ProbeFailure, ProbeReport, Turns,
+    cgroup::Cgroups,
+    host::{Hold, HostEngine, InstanceFolder},
+    layer::Templates,
 };
-use sentinal_model::{
-    EngineName, SandboxId,
-    limits::{BOOT_DEADLINE, HALT_DEADLINE},
-};
+use sentinal_launcher::Started;
+use sentinal_model::{EngineName, SandboxId};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    NativeConfig, Privilege, boot,
-    folder::{self, InstanceFolder},
-    halt,
-    hold::Hold,
-    images::Images,
-    probe,
-    trees::Trees,
-    users::Users,
-};
+use crate::{NativeConfig, Privilege, boot, images::Images, probe, trees::Trees, users::Users};
 
 /// Sandboxes on this machine's own kernel.
-#[derive(Debug, Clone)]
-pub struct NativeEngine(Arc<Host>);
-
-/// What the verbs share.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub struct Native {
     config: NativeConfig,
     turns: Turns,
     templates: Templates,
@@ -40,13 +26,13 @@ pub(crate) struct Host {
     users: Users,
 }
 
-impl NativeEngine {
+impl Native {
     /// An engine that keeps everything where `config` says. Touches nothing yet.
     pub fn new(config: NativeConfig) -> Self {
         let privilege = Privilege::of_this_process();
         let trees = Trees::new(&config.folder, config.launcher.clone(), privilege);
         let users = Users::new(&config.folder);
-        Self(Arc::new(Host {
+        Self {
             config,
             turns: Turns::default(),
             templates: Templates::default(),
@@ -54,109 +40,11 @@ impl NativeEngine {
             images: Images::default(),
             trees,
             users,
-        }))
-    }
-
-    fn state(&self, id: &SandboxId) -> Result<InstanceState, EngineError> {
-        let folder = self.0.folder(id);
-        if !folder.is_booted() {
-            return Ok(InstanceState::Partial);
-        }
-        Ok(self.0.hold(id)?.state(folder.pid()))
-    }
-
-    /// What holds an instance that is alive.
-    fn alive(&self, id: &SandboxId) -> Result<Hold, EngineError> {
-        match self.state(id)? {
-            InstanceState::Running | InstanceState::Paused => self.0.hold(id),
-            InstanceState::Partial | InstanceState::Ended(_) => Err(EngineError::NotFound(*id)),
-        }
-    }
-}
-
-#[async_trait]
-impl Engine for NativeEngine {
-    fn name(&self) -> EngineName {
-        EngineName::Native
-    }
-
-    async fn probe(&self) -> Result<ProbeReport, ProbeFailure> {
-        probe::probe(&self.0).await
-    }
-
-    fn expect_boot(&self) {
-        let host = Arc::clone(&self.0);
-        if host.privilege == Privilege::Root {
-            tokio::task::spawn_blocking(move || host.cgroups().map(|cgroups| cgroups.expect_entry()));
         }
     }
 
-    async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError> {
-        let stop = CancellationToken::new();
-        // Stops the boot at the deadline, and when this future is dropped.
-        let _stop = stop.clone().drop_guard();
-        let (host, spec) = (Arc::clone(&self.0), spec.clone());
-        let work = async move {
-            let _alone = host.turns.take(&spec.id).await;
-            boot::boot(&host, &spec, &stop).await
-        };
-        to_its_end("the boot", BOOT_DEADLINE, work).await
-    }
-
-    async fn halt(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError> {
-        let (host, id) = (Arc::clone(&self.0), *id);
-        let work = async move {
-            let _alone = host.turns.take(&id).await;
-            halt::remove(&host, &id).await
-        };
-        to_its_end("the halt", HALT_DEADLINE, work).await
-    }
-
-    async fn pause(&self, id: &SandboxId) -> Result<(), EngineError> {
-        let _alone = self.0.turns.take(id).await;
-        self.alive(id)?.freeze().await
-    }
-
-    async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
-        let _alone = self.0.turns.take(id).await;
-        self.alive(id)?.thaw()
-    }
-
-    async fn list(&self) -> Result<Vec<Instance>, EngineError> {
-        let mut ids: BTreeSet<_> = folder::list(&self.0.config.folder)?.into_iter().collect();
-        if self.0.privilege == Privilege::Root {
-            ids.extend(self.0.cgroups()?.list()?);
-        }
-        ids.retain(|id| !self.0.turns.is_hidden(id));
-        ids.into_iter().map(|id| Ok(Instance { id, state: self.state(&id)? })).collect()
-    }
-
-    async fn stats(&self, id: &SandboxId) -> Result<InstanceUsage, EngineError> {
-        let folder = self.0.folder(id);
-        if !folder.is_booted() {
-            return Err(EngineError::NotFound(*id));
-        }
-        Ok(InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..self.0.hold(id)?.usage() })
-    }
-
-    async fn ended(&self, id: &SandboxId) -> Result<EndReason, EngineError> {
-        let folder = self.0.folder(id);
-        if !folder.is_booted() {
-            return Err(EngineError::NotFound(*id));
-        }
-        let hold = self.0.hold(id)?;
-        hold.ended(folder.pid()).await?;
-        Ok(hold.end_reason())
-    }
-}
-
-impl Host {
     pub(crate) fn config(&self) -> &NativeConfig {
         &self.config
-    }
-
-    pub(crate) fn turns(&self) -> &Turns {
-        &self.turns
     }
 
     pub(crate) fn templates(&self) -> &Templates {
@@ -179,22 +67,62 @@ impl Host {
         &self.users
     }
 
-    pub(crate) fn folder(&self, id: &SandboxId) -> InstanceFolder {
-        InstanceFolder::new(&self.config.folder, *id)
+    pub(crate) fn cgroups(&self) -> Result<Cgroups, EngineError> {
+        Cgroups::detect(&self.config.cgroup_parent)
+    }
+}
+
+impl HostEngine for Native {
+    fn name(&self) -> EngineName {
+        EngineName::Native
     }
 
-    /// What holds the processes of an instance, as far as they are known now.
-    pub(crate) fn hold(&self, id: &SandboxId) -> Result<Hold, EngineError> {
+    fn folder(&self) -> &Path {
+        &self.config.folder
+    }
+
+    fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    fn hold(&self, id: &SandboxId) -> Result<Hold, EngineError> {
         match self.privilege {
             Privilege::Root => Ok(Hold::Cgroup(self.cgroups()?.of(id))),
-            Privilege::Unprivileged(_) => Ok(Hold::of_init(&self.folder(id))),
+            Privilege::Unprivileged(_) => Ok(Hold::FirstProcess(init(&self.instance(id)).and_then(Started::hold))),
         }
     }
 
-    pub(crate) fn cgroups(&self) -> Result<Cgroups, EngineError> {
-        Cgroups::detect(&self.config.cgroup_parent).map_err(|error| EngineError::Io {
-            what: "find the cgroup controllers".to_owned(),
-            source: std::io::Error::other(error),
-        })
+    fn held(&self) -> Result<BTreeSet<SandboxId>, EngineError> {
+        match self.privilege {
+            Privilege::Root => self.cgroups()?.list(),
+            Privilege::Unprivileged(_) => Ok(BTreeSet::new()),
+        }
     }
+
+    async fn probe(self: Arc<Self>) -> Result<ProbeReport, ProbeFailure> {
+        probe::probe(&self).await
+    }
+
+    fn expect_boot(&self) {
+        // Only a saving.
+        if self.privilege == Privilege::Root
+            && let Ok(cgroups) = self.cgroups()
+        {
+            cgroups.expect_entry();
+        }
+    }
+
+    async fn boot(self: Arc<Self>, spec: BootSpec, stop: CancellationToken) -> Result<(), EngineError> {
+        boot::boot(&self, &spec, &stop).await
+    }
+
+    fn release(&self, folder: &InstanceFolder) -> Result<(), EngineError> {
+        self.users.release(folder)
+    }
+}
+
+/// The sandbox's first process, if there ever was one, as the launcher wrote it down before it began: with the moment,
+/// so that another process that has its number by now is not taken for it.
+fn init(folder: &InstanceFolder) -> Option<Started> {
+    fs::read_to_string(folder.pid_file()).ok()?.parse().ok()
 }

@@ -10,17 +10,14 @@
 //! Where the node is not root, less is to be had: the image is unpacked once into a folder, the layer is memory, and what
 //! holds a sandbox together is its first process instead of a cgroup ([`Privilege`]).
 //!
-//! Start at [`NativeEngine`], then `boot.rs` and `halt.rs`.
+//! Start at [`Native`], then `boot.rs`.
 
 #![forbid(unsafe_code)]
 
 mod boot;
 mod config;
 mod engine;
-mod folder;
 mod grant;
-mod halt;
-mod hold;
 mod images;
 mod probe;
 mod subordinate;
@@ -28,6 +25,6 @@ mod trees;
 mod users;
 
 pub use config::{Launcher, NativeConfig, Privilege};
-pub use engine::NativeEngine;
+pub use engine::Native;
 pub use sentinal_launcher::Users;
 pub use sentinal_launcher::launch;

@@ -4,7 +4,10 @@ mod why;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use sentinal_engine::{EngineError, ProbeFailure, ProbeReport};
+use sentinal_engine::{
+    EngineError, ProbeFailure, ProbeReport,
+    host::{self, HostEngine as _, InstanceFolder},
+};
 use sentinal_launcher::{Plan, Users, landlock_abi, loops::Loop};
 use sentinal_model::{Disk, Memory, SandboxId};
 use tokio::time::{Instant, timeout};
@@ -13,9 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Privilege,
     boot::{self, Image},
-    engine::Host,
-    folder::{InstanceFolder, failed},
-    halt,
+    engine::Native,
 };
 
 /// An EROFS file system with nothing in it: `mkfs.erofs -T0 --all-root -U 00000000-0000-0000-0000-000000000000 -E noinline_data`.
@@ -33,18 +34,18 @@ const REMOVE_DEADLINE: Duration = Duration::from_secs(6);
 const REMOVED: &str = "removing the sandbox of the probe";
 const STARTED: &str = "a sandbox that runs the agent";
 
-pub(crate) async fn probe(host: &Arc<Host>) -> Result<ProbeReport, ProbeFailure> {
+pub(crate) async fn probe(engine: &Arc<Native>) -> Result<ProbeReport, ProbeFailure> {
     let began = Instant::now();
-    host.images().forget_idle();
-    let oldest = if host.privilege() == Privilege::Root { OLDEST } else { OLDEST_UNPRIVILEGED };
+    engine.images().forget_idle();
+    let oldest = if engine.privilege() == Privilege::Root { OLDEST } else { OLDEST_UNPRIVILEGED };
     let release = why::machine(oldest)?;
-    host.trees().tidy().await;
-    let means = means(host)?;
+    engine.trees().tidy().await;
+    let means = means(engine)?;
     let id = SandboxId::generate();
-    let _hidden = host.turns().hide(id);
+    let _hidden = engine.turns().hide(id);
     let late = |what: &str, deadline| EngineError::Deadline { what: what.to_owned(), deadline };
-    let ran = timeout(RUN_DEADLINE, run(host, &id)).await.map_err(|_| late(STARTED, RUN_DEADLINE)).flatten();
-    let removed = timeout(REMOVE_DEADLINE, halt::remove(host, &id)).await;
+    let ran = timeout(RUN_DEADLINE, run(engine, &id)).await.map_err(|_| late(STARTED, RUN_DEADLINE)).flatten();
+    let removed = timeout(REMOVE_DEADLINE, host::remove(engine, &id)).await;
     let removed = removed.map_err(|_| late(REMOVED, REMOVE_DEADLINE)).flatten();
     ran.map_err(|error| why::failure(STARTED, error))?;
     removed.map_err(|error| why::failure(REMOVED, error))?;
@@ -54,41 +55,41 @@ pub(crate) async fn probe(host: &Arc<Host>) -> Result<ProbeReport, ProbeFailure>
 }
 
 /// What holds and limits sandboxes.
-fn means(host: &Host) -> Result<String, ProbeFailure> {
-    match host.privilege() {
-        Privilege::Root => host.cgroups().map(|cgroups| cgroups.to_string()).map_err(|error| why::cgroups(&error)),
+fn means(engine: &Native) -> Result<String, ProbeFailure> {
+    match engine.privilege() {
+        Privilege::Root => engine.cgroups().map(|cgroups| cgroups.to_string()).map_err(|error| why::cgroups(&error)),
         Privilege::Unprivileged(Users::One) => Ok("unprivileged: one user, no cgroup".to_owned()),
         Privilege::Unprivileged(Users::Range { .. }) => Ok("unprivileged: users of its own, no cgroup".to_owned()),
     }
 }
 
-async fn run(host: &Arc<Host>, id: &SandboxId) -> Result<(), EngineError> {
+async fn run(engine: &Native, id: &SandboxId) -> Result<(), EngineError> {
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    boot::prepare(host, id, Memory::MIN, Disk::MIN, &stop).await?;
-    let image = image(host, &host.folder(id), &stop).await?;
+    boot::prepare(engine, id, Memory::MIN, Disk::MIN, &stop).await?;
+    let image = image(engine, &engine.instance(id), &stop).await?;
     let plan = Plan {
-        agent: host.config().agent.clone(),
+        agent: engine.config().agent.clone(),
         arguments: vec!["--version".to_owned()],
         to_its_end: true,
-        ..boot::plan(host, id, &image, Memory::MIN, Disk::MIN)?
+        ..boot::plan(engine, id, &image, Memory::MIN, Disk::MIN)?
     };
-    boot::launch(host, plan, &stop).await
+    boot::launch(engine, plan, &stop).await
 }
 
-async fn image(host: &Host, folder: &InstanceFolder, stop: &CancellationToken) -> Result<Image, EngineError> {
-    let path = folder.pid_file().with_file_name("image.erofs");
-    fs::write(&path, EMPTY).map_err(failed("write", &path))?;
-    match host.privilege() {
+async fn image(engine: &Native, folder: &InstanceFolder, stop: &CancellationToken) -> Result<Image, EngineError> {
+    let path = folder.path().join("image.erofs");
+    fs::write(&path, EMPTY).map_err(EngineError::io("write", &path))?;
+    match engine.privilege() {
         Privilege::Root => attach(&path).map(|device| Image::Device(Arc::new(device))),
         Privilege::Unprivileged(users) => {
-            let tree = path.with_file_name("image");
-            let tree = host.trees().unpack(&path, &tree, stop).await?;
+            let tree = folder.path().join("image");
+            let tree = engine.trees().unpack(&path, &tree, stop).await?;
             Ok(Image::Tree(tree, users))
         }
     }
 }
 
 fn attach(path: &Path) -> Result<Loop, EngineError> {
-    Loop::shared(path).map_err(failed("attach to a loop device", path))
+    Loop::shared(path).map_err(EngineError::io("attach to a loop device", path))
 }

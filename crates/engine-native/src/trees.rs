@@ -23,7 +23,7 @@ use sentinal_model::SandboxId;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Launcher, Privilege, folder::failed};
+use crate::{Launcher, Privilege};
 
 /// How long unpacking may take, within the deadline of the boot that waits for it; the default image takes a second.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -52,13 +52,14 @@ impl Trees {
 
     /// The root of an image, unpacked the first time.
     pub(crate) async fn of(&self, image: &Path, stop: &CancellationToken) -> Result<PathBuf, EngineError> {
-        let name = image.file_stem().ok_or_else(|| failed("name", image)(ErrorKind::InvalidFilename.into()))?;
+        let name =
+            image.file_stem().ok_or_else(|| EngineError::io("name", image)(ErrorKind::InvalidFilename.into()))?;
         let tree = self.folder.join(name);
         let _alone = self.alone.lock().await;
         if !tree.is_dir() {
             let fresh = self.folder.join(format!("{UNDER_WAY}{}", SandboxId::generate()));
             self.unpack(image, &fresh, stop).await?;
-            fs::rename(&fresh, &tree).map_err(failed("name", &tree))?;
+            fs::rename(&fresh, &tree).map_err(EngineError::io("name", &tree))?;
         }
         Ok(tree.join(ROOT))
     }
@@ -70,8 +71,9 @@ impl Trees {
         tree: &Path,
         stop: &CancellationToken,
     ) -> Result<PathBuf, EngineError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(tree).map_err(failed("make", tree))?;
-        let mode = |mode| fs::set_permissions(tree, Permissions::from_mode(mode)).map_err(failed("open", tree));
+        DirBuilder::new().recursive(true).mode(0o700).create(tree).map_err(EngineError::io("make", tree))?;
+        let mode =
+            |mode| fs::set_permissions(tree, Permissions::from_mode(mode)).map_err(EngineError::io("open", tree));
         match self.users {
             Users::One => {
                 let mut extract = std::ffi::OsString::from("--extract=");

@@ -11,11 +11,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sentinal_engine::EngineError;
+use sentinal_engine::{EngineError, host::InstanceFolder};
 use sentinal_launcher::Plan;
 use sentinal_model::SandboxId;
-
-use crate::folder::{InstanceFolder, failed, gone};
 
 /// Where the ranges lie, as with systemd-nspawn: above all users that distributions hand out.
 const FIRST: u32 = 0x0008_0000;
@@ -39,27 +37,27 @@ impl Users {
     }
 
     /// The first number of a range for this sandbox, whose folder exists.
-    pub(crate) fn claim(&self, id: &SandboxId, folder: &InstanceFolder) -> Result<u32, EngineError> {
+    pub(crate) fn claim(&self, folder: &InstanceFolder) -> Result<u32, EngineError> {
         let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         let claims = self.engine.join("users");
-        fs::create_dir_all(&claims).map_err(failed("make", &claims))?;
+        fs::create_dir_all(&claims).map_err(EngineError::io("make", &claims))?;
         for attempt in 0..RANGES {
-            let first = FIRST + (start(id) + attempt) % RANGES * Plan::USERS;
-            folder.write_first_id(first)?;
-            if self.try_claim(&claims.join(first.to_string()), id)? {
+            let first = FIRST + (start(folder.id()) + attempt) % RANGES * Plan::USERS;
+            write_first_id(folder, first)?;
+            if self.try_claim(&claims.join(first.to_string()), folder.id())? {
                 return Ok(first);
             }
         }
-        Err(failed("find free users in", &claims)(io::ErrorKind::QuotaExceeded.into()))
+        Err(EngineError::io("find free users in", &claims)(io::ErrorKind::QuotaExceeded.into()))
     }
 
     /// Gives back what the sandbox claimed. Succeeds when that was nothing.
-    pub(crate) fn release(&self, id: &SandboxId, folder: &InstanceFolder) -> Result<(), EngineError> {
+    pub(crate) fn release(&self, folder: &InstanceFolder) -> Result<(), EngineError> {
         let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(first) = folder.first_id() else { return Ok(()) };
+        let Some(first) = first_id(folder) else { return Ok(()) };
         let claim = self.engine.join("users").join(first.to_string());
-        if owner(&claim) == Some(*id) {
-            gone(fs::remove_file(&claim)).map_err(failed("remove", &claim))?;
+        if owner(&claim) == Some(*folder.id()) {
+            gone(fs::remove_file(&claim)).map_err(EngineError::io("remove", &claim))?;
         }
         Ok(())
     }
@@ -70,16 +68,34 @@ impl Users {
             match symlink(id.to_string(), claim) {
                 Ok(()) => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => return Err(failed("make", claim)(source)),
+                Err(source) => return Err(EngineError::io("make", claim)(source)),
             }
             match owner(claim) {
                 Some(owner) if owner == *id => return Ok(true),
                 Some(owner) if InstanceFolder::new(&self.engine, owner).exists() => return Ok(false),
-                Some(_) | None => gone(fs::remove_file(claim)).map_err(failed("remove", claim))?,
+                Some(_) | None => gone(fs::remove_file(claim)).map_err(EngineError::io("remove", claim))?,
             }
         }
         Ok(false)
     }
+}
+
+/// The first of a sandbox's users, if it ever wanted some: written before they are claimed.
+pub(crate) fn first_id(folder: &InstanceFolder) -> Option<u32> {
+    fs::read_to_string(first_id_file(folder)).ok()?.parse().ok()
+}
+
+fn write_first_id(folder: &InstanceFolder, first: u32) -> Result<(), EngineError> {
+    let path = first_id_file(folder);
+    fs::write(&path, first.to_string()).map_err(EngineError::io("write", &path))
+}
+
+fn first_id_file(folder: &InstanceFolder) -> PathBuf {
+    folder.path().join("users")
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Where a sandbox looks first. The end of an id is random, so sandboxes rarely meet.
@@ -112,14 +128,14 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let users = Users::new(place.path());
         let (one, other) = (folder(place.path(), id(1)), folder(place.path(), id(2)));
-        let first = users.claim(&id(1), &one).unwrap();
+        let first = users.claim(&one).unwrap();
         assert_eq!(first, FIRST + 7 * Plan::USERS);
-        assert_eq!(users.claim(&id(1), &one).unwrap(), first);
-        assert_eq!(users.claim(&id(2), &other).unwrap(), first + Plan::USERS);
-        users.release(&id(1), &one).unwrap();
-        users.release(&id(1), &one).unwrap();
+        assert_eq!(users.claim(&one).unwrap(), first);
+        assert_eq!(users.claim(&other).unwrap(), first + Plan::USERS);
+        users.release(&one).unwrap();
+        users.release(&one).unwrap();
         let third = folder(place.path(), id(3));
-        assert_eq!(users.claim(&id(3), &third).unwrap(), first);
+        assert_eq!(users.claim(&third).unwrap(), first);
     }
 
     #[test]
@@ -127,9 +143,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let users = Users::new(place.path());
         let gone = folder(place.path(), id(1));
-        let first = users.claim(&id(1), &gone).unwrap();
-        gone.remove().unwrap();
-        assert_eq!(users.claim(&id(2), &folder(place.path(), id(2))).unwrap(), first);
+        let first = users.claim(&gone).unwrap();
+        fs::remove_dir_all(gone.path()).unwrap();
+        assert_eq!(users.claim(&folder(place.path(), id(2))).unwrap(), first);
     }
 
     #[test]

@@ -26,7 +26,6 @@ use tokio::time::{Instant, sleep};
 use crate::EngineError;
 use hierarchy::{Hierarchies, Hierarchy, Version, hand_down};
 
-pub use hierarchy::CgroupError;
 pub use watch::process_ended;
 
 /// Period of the cpu limit, in microseconds.
@@ -77,8 +76,12 @@ pub struct Cgroup {
 impl Cgroups {
     /// Finds this machine's controllers. `parent` must be a name of its own for each node on the machine:
     /// [`Cgroups::list`] takes everything beneath for ours.
-    pub fn detect(parent: &str) -> Result<Self, CgroupError> {
-        Ok(Self { hierarchies: Hierarchies::detect()?, parent: parent.to_owned() })
+    pub fn detect(parent: &str) -> Result<Self, EngineError> {
+        let hierarchies = Hierarchies::detect().map_err(|error| EngineError::Io {
+            what: "find the cgroup controllers".to_owned(),
+            source: io::Error::other(error),
+        })?;
+        Ok(Self { hierarchies, parent: parent.to_owned() })
     }
 
     /// The cgroup of a sandbox.
@@ -94,7 +97,7 @@ impl Cgroups {
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(failed("list", &folder)(source)),
+                Err(source) => return Err(EngineError::io("list", &folder)(source)),
             };
             ids.extend(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<SandboxId>().ok()));
         }
@@ -182,7 +185,7 @@ impl Cgroup {
                     Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
                         sleep(POLL).await;
                     }
-                    Err(source) => return Err(failed("remove", &folder)(source)),
+                    Err(source) => return Err(EngineError::io("remove", &folder)(source)),
                 }
             }
         }
@@ -198,10 +201,10 @@ impl Cgroup {
         if hierarchy.version == Version::V2 {
             hand_down(&hierarchy.root)?;
             let parent = folder.parent().unwrap_or(&hierarchy.root);
-            fs::create_dir_all(parent).map_err(failed("make", parent))?;
+            fs::create_dir_all(parent).map_err(EngineError::io("make", parent))?;
             hand_down(parent)?;
         }
-        fs::create_dir_all(&folder).map_err(failed("make", &folder))
+        fs::create_dir_all(&folder).map_err(EngineError::io("make", &folder))
     }
 
     fn folders(&self) -> impl Iterator<Item = PathBuf> {
@@ -214,7 +217,7 @@ impl Cgroup {
 
     fn write(&self, hierarchy: &Hierarchy, name: &str, value: &str) -> Result<(), EngineError> {
         let path = self.file(hierarchy, name);
-        fs::write(&path, value).map_err(failed("write", &path))
+        fs::write(&path, value).map_err(EngineError::io("write", &path))
     }
 
     fn write_if_there(&self, hierarchy: &Hierarchy, name: &str, value: &str) -> Result<(), EngineError> {
@@ -236,11 +239,6 @@ pub fn parent_for(engine: &str, folder: &Path) -> String {
 
 fn is_missing(error: &EngineError) -> bool {
     matches!(error, EngineError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
-}
-
-fn failed(verb: &str, path: &Path) -> impl Fn(io::Error) -> EngineError {
-    let what = format!("{verb} {}", path.display());
-    move |source| EngineError::Io { what: what.clone(), source }
 }
 
 /// Only folders can be removed in a cgroup tree; their files go with them.

@@ -1,6 +1,10 @@
 //! What goes into an engine and what comes out.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sentinal_model::{Cpu, Disk, Memory, SandboxId};
 
@@ -175,6 +179,14 @@ pub enum EngineError {
         /// What was being done.
         what: String,
         /// The kernel's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
+}
+
+impl EngineError {
+    /// What a file operation that failed makes of the kernel's answer, with the name of the file.
+    pub fn io(verb: &str, path: &Path) -> impl Fn(io::Error) -> Self {
+        let what = format!("{verb} {}", path.display());
+        move |source| Self::Io { what: what.clone(), source }
+    }
 }

@@ -3,8 +3,8 @@
 //! Everything a program sees - executions, files, terminals - is the agent's and the same on every engine.
 //! An engine only boots the agent as the init of something isolated, and removes it again.
 //!
-//! [`cgroup`], [`layer`], [`child`] and [`mounts`] are what engines on a host share: limits, a bounded disk,
-//! children with deadlines.
+//! [`host`] is what engines on a host share, verbs that are the same for all of them; [`cgroup`], [`layer`], [`child`] and
+//! [`mounts`] are what they do it with: limits, a bounded disk, children with deadlines.
 //!
 //! Start at [`Engine`].
 
@@ -14,6 +14,7 @@ pub mod cgroup;
 pub mod child;
 #[cfg(feature = "fake")]
 pub mod fake;
+pub mod host;
 mod instance;
 pub mod layer;
 pub mod mounts;

@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
-use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
-use sentinal_engine_native::{Launcher, NativeConfig, NativeEngine};
+use sentinal_engine::host::OnHost;
+use sentinal_engine_gvisor::{Gvisor, GvisorConfig, Starter};
+use sentinal_engine_native::{Launcher, Native, NativeConfig};
 use sentinal_image::{ImageError, ImageStore};
 use sentinal_model::SystemClock;
 use sentinal_node_protocol::{HostBootId, NodeEvent};
@@ -70,7 +71,7 @@ pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts
     let gvisor = GvisorConfig { runsc: in_path(&config.runsc), ..GvisorConfig::in_folder(&folder, starter) };
     let native = NativeConfig::in_folder(&config.state_folder.join("native"), launcher, config.agent.clone());
     Ok(NodeParts {
-        engines: vec![Arc::new(GvisorEngine::new(gvisor)), Arc::new(NativeEngine::new(native))],
+        engines: vec![Arc::new(OnHost::new(Gvisor::new(gvisor))), Arc::new(OnHost::new(Native::new(native)))],
         images: Arc::new(ImageStore::open(&config.images).map_err(Cause::from)?),
         hardware: Arc::new(ThisMachine),
         blocking: Arc::new(Threads),

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use sentinal_engine::{BootSpec, Engine as _, cgroup::Cgroups, mounts};
-use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine, Starter};
+use sentinal_engine::{BootSpec, Engine as _, cgroup::Cgroups, host::OnHost, mounts};
+use sentinal_engine_gvisor::{Gvisor, GvisorConfig, Starter};
 use sentinal_model::{Cpu, Disk, Memory, SandboxId};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -26,7 +26,7 @@ const BUILT: &str = "SENTINAL_TEST_BUILT";
 const ID: &str = "SENTINAL_TEST_ID";
 
 pub(crate) struct Fixture {
-    pub(crate) engine: GvisorEngine,
+    pub(crate) engine: OnHost<Gvisor>,
     pub(crate) config: GvisorConfig,
     pub(crate) spec: BootSpec,
     listener: UnixListener,
@@ -56,7 +56,7 @@ impl Fixture {
             std::os::unix::fs::chown(path, Some(1000), Some(1000)).unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
         }
-        Some(Self { engine: GvisorEngine::new(config.clone()), config, spec, listener, place })
+        Some(Self { engine: OnHost::new(Gvisor::new(config.clone())), config, spec, listener, place })
     }
 
     /// The same boot by a process that can be killed; it runs [`boot_of_the_environment`].
@@ -79,8 +79,8 @@ impl Fixture {
     }
 
     /// An engine that remembers nothing, as after a crash.
-    pub(crate) fn another_engine(&self) -> GvisorEngine {
-        GvisorEngine::new(self.config.clone())
+    pub(crate) fn another_engine(&self) -> OnHost<Gvisor> {
+        OnHost::new(Gvisor::new(self.config.clone()))
     }
 
     pub(crate) async fn boot(&self) -> Guest {
@@ -136,11 +136,11 @@ impl Fixture {
 }
 
 /// What the parent process of [`Fixture::boot_in_another_process`] wants booted; `None` in any other.
-pub(crate) fn boot_of_the_environment() -> Option<(GvisorEngine, BootSpec)> {
+pub(crate) fn boot_of_the_environment() -> Option<(OnHost<Gvisor>, BootSpec)> {
     let [place, built, id] = [PLACE, BUILT, ID].map(std::env::var_os);
     let id = id?.to_str()?.parse().ok()?;
     let (config, spec) = parts(Path::new(&place?), id, Path::new(&built?));
-    Some((GvisorEngine::new(config), spec))
+    Some((OnHost::new(Gvisor::new(config)), spec))
 }
 
 fn parts(place: &Path, id: SandboxId, built: &Path) -> (GvisorConfig, BootSpec) {

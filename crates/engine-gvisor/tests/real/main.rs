@@ -12,8 +12,8 @@ mod fixture;
 use std::{collections::BTreeSet, time::Duration};
 
 use fixture::Fixture;
-use sentinal_engine::{EndReason, Engine as _, EngineError, InstanceState, InstanceUsage, ProbeFailure};
-use sentinal_engine_gvisor::{GvisorConfig, GvisorEngine};
+use sentinal_engine::{EndReason, Engine as _, EngineError, InstanceState, InstanceUsage, ProbeFailure, host::OnHost};
+use sentinal_engine_gvisor::{Gvisor, GvisorConfig};
 use sentinal_model::{Disk, Memory, SandboxId};
 use tokio::time::{sleep, timeout};
 
@@ -301,7 +301,7 @@ async fn the_probe_says_why_it_fails() {
         path
     };
     let probe = |runsc| {
-        let engine = GvisorEngine::new(GvisorConfig { runsc, ..test.config.clone() });
+        let engine = OnHost::new(Gvisor::new(GvisorConfig { runsc, ..test.config.clone() }));
         async move { engine.probe().await.unwrap_err() }
     };
     assert!(matches!(probe("/nowhere/runsc".into()).await, ProbeFailure::Missing { .. }));

@@ -1,7 +1,7 @@
 //! The verbs, and what they leave.
 
-use sentinal_engine::{EndReason, Engine as _, EngineError, InstanceState, InstanceUsage, ProbeFailure};
-use sentinal_engine_native::{Launcher, NativeConfig, NativeEngine};
+use sentinal_engine::{EndReason, Engine as _, EngineError, InstanceState, InstanceUsage, ProbeFailure, host::OnHost};
+use sentinal_engine_native::{Launcher, Native, NativeConfig};
 use tokio::time::{Duration, sleep, timeout};
 
 use crate::{
@@ -212,7 +212,7 @@ async fn the_probe_boots_a_sandbox_and_leaves_nothing() {
 async fn the_probe_says_why_it_fails() {
     let Some(test) = Fixture::new() else { return };
     let probe = |config| {
-        let engine = NativeEngine::new(config);
+        let engine = OnHost::new(Native::new(config));
         async move { engine.probe().await.unwrap_err() }
     };
     let no_agent = NativeConfig { agent: "/nowhere/agent".into(), ..test.config.clone() };

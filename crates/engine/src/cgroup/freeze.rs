@@ -71,7 +71,7 @@ impl Cgroup {
         let file = OpenOptions::new().write(true).open(&path);
         let written = file.and_then(|mut file| file.write_all(value.as_bytes()));
         let is_there = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
-        written.map_err(|error| if is_there(&error) { super::failed("write", &path)(error) } else { not_supported() })
+        written.map_err(|error| if is_there(&error) { EngineError::io("write", &path)(error) } else { not_supported() })
     }
 
     fn all_stopped(&self, hierarchy: &Hierarchy) -> bool {

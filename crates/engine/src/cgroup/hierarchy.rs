@@ -12,7 +12,7 @@ use crate::{
 
 /// Why this machine's cgroups cannot serve.
 #[derive(Debug, thiserror::Error)]
-pub enum CgroupError {
+pub(super) enum CgroupError {
     /// No hierarchy has this controller.
     #[error("no mounted cgroup hierarchy has the {0} controller")]
     NoController(&'static str),
