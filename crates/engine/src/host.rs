@@ -9,14 +9,17 @@
 mod folder;
 mod hold;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sentinal_model::{
     EngineName, SandboxId,
     limits::{BOOT_DEADLINE, HALT_DEADLINE},
 };
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,6 +32,10 @@ pub use hold::Hold;
 
 /// How long killed processes may take to be gone.
 const KILL_DEADLINE: Duration = Duration::from_secs(20);
+/// How long removing a folder may take.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(5);
+/// How soon it is tried again when something appeared in it meanwhile.
+const AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// What an engine on this host does in its own way.
 pub trait HostEngine: Send + Sync + std::fmt::Debug + 'static {
@@ -220,16 +227,36 @@ pub async fn remove<E: HostEngine>(engine: &Arc<E>, id: &SandboxId) -> Result<In
     let hold = engine.hold(id)?;
     let usage = InstanceUsage { disk_bytes: folder.layer().disk_bytes(), ..hold.usage() };
     hold.kill(KILL_DEADLINE).await?;
-    let own = Arc::clone(engine);
+    let removing = async {
+        while let Err(error) = remove_folder(engine, &folder).await {
+            if !is_not_empty(&error) {
+                return Err(error);
+            }
+            // A child of an engine that was killed is about to be, too, and may write until then.
+            sleep(AGAIN_AFTER).await;
+        }
+        Ok(())
+    };
+    let late =
+        |_| EngineError::Deadline { what: "removing the instance's folder".to_owned(), deadline: REMOVE_DEADLINE };
+    timeout(REMOVE_DEADLINE, removing).await.map_err(late)??;
+    hold.remove().await?;
+    Ok(usage)
+}
+
+async fn remove_folder<E: HostEngine>(engine: &Arc<E>, folder: &InstanceFolder) -> Result<(), EngineError> {
+    let (engine, folder) = (Arc::clone(engine), folder.clone());
     let removed = spawn_blocking(move || {
-        own.release(&folder)?;
+        engine.release(&folder)?;
         folder.remove()
     });
     let lost = |error: tokio::task::JoinError| EngineError::Io {
         what: "remove the instance's folder".to_owned(),
         source: error.into(),
     };
-    removed.await.map_err(lost)??;
-    hold.remove().await?;
-    Ok(usage)
+    removed.await.map_err(lost)?
+}
+
+fn is_not_empty(error: &EngineError) -> bool {
+    matches!(error, EngineError::Io { source, .. } if source.kind() == io::ErrorKind::DirectoryNotEmpty)
 }

@@ -13,18 +13,11 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    thread,
-    time::Duration,
 };
 
 use sentinal_model::SandboxId;
 
 use crate::{EngineError, layer::Layer};
-
-/// How often a folder is removed in which something appears meanwhile.
-const REMOVE_ATTEMPTS_MAX: u32 = 50;
-/// Between two of these attempts.
-const REMOVE_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// The folder of one instance, whether it exists or not.
 #[derive(Debug, Clone)]
@@ -92,17 +85,9 @@ impl InstanceFolder {
 
     /// Removes everything. Takes milliseconds: not for an async thread.
     pub(super) fn remove(&self) -> Result<(), EngineError> {
-        let mut attempts = 1;
-        loop {
-            match fs::remove_dir_all(&self.path) {
-                // A child of an engine that was killed is about to be, too, and may write until then.
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempts < REMOVE_ATTEMPTS_MAX => {
-                    attempts += 1;
-                    thread::sleep(REMOVE_AGAIN_AFTER);
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                removed => return removed.map_err(EngineError::io("remove", &self.path)),
-            }
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::io("remove", &self.path)(error)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 }
