@@ -5,8 +5,8 @@ use std::{ffi::OsString, os::unix::fs::chown, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use sentinal_tests::{
-    Binaries, Client, Execution, Fact, Leaks, Missing, NewExecution, Options, Place, Role, Sandbox, Server,
-    detect_host, eventually, find_program, processes, skipped,
+    Binaries, Fact, Guest, Leaks, Missing, NewExecution, Options, Place, Role, Sandbox, Server, commands, detect_host,
+    eventually, find_program, processes, skipped,
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use tokio::time::sleep;
 const USER: u32 = 54_321;
 const FIRST: u32 = 7_000_000;
 const ADOPTED: Duration = Duration::from_secs(30);
+const FILLED: Duration = Duration::from_mins(1);
 
 /// Becomes the ordinary user, then the command that follows.
 const AS_USER: &str = "exec setpriv --reuid 54321 --regid 54321 --clear-groups \"$@\"";
@@ -67,37 +68,18 @@ async fn server(name: &str, script: &str) -> Result<Option<Server>> {
     Server::start_regardless(name, options).await.map(Some)
 }
 
-/// A sandbox on a server.
-struct Guest {
-    client: Client,
-    sandbox: Sandbox,
-}
-
-impl Guest {
-    async fn of(server: &Server) -> Result<Self> {
-        let client = server.client()?;
-        let spec = json!({"engine": "native", "memory": "256Mi", "disk": "64Mi"});
-        let sandbox = client.create(&spec).await.with_context(|| server.place().log_tails())?;
-        Ok(Self { client, sandbox })
-    }
-
-    async fn shell(&self, line: &str) -> Result<Execution> {
-        self.client.execute(&NewExecution::shell(line).within(&self.sandbox.id)).await
-    }
-
-    /// What a line says that ends well.
-    async fn says(&self, line: &str) -> Result<String> {
-        self.shell(line).await?.ok()
-    }
+/// The shape of every sandbox here.
+fn shape() -> Value {
+    json!({"engine": "native", "memory": "256Mi", "disk": "64Mi"})
 }
 
 async fn programs_run_and_say_how_they_ended(guest: &Guest) -> Fact {
     ensure!(guest.shell("echo out; echo err >&2; exit 7").await?.exit_code == Some(7));
-    ensure!(guest.says("id -u; id -g; pwd").await? == "1000\n1000\n/home/user\n");
-    ensure!(guest.says("python3 -c 'print(6 * 7)'; node -e 'console.log(6 * 7)'").await? == "42\n42\n");
-    guest.client.upload(&guest.sandbox.id, "/home/user/in", "some text").await?.expect(200)?;
-    ensure!(guest.says("tr a-z A-Z < in > out; cat out").await? == "SOME TEXT");
-    let out = guest.client.download(&guest.sandbox.id, "/home/user/out").await?.expect(200)?;
+    ensure!(guest.shell("id -u; id -g; pwd").await?.ok()? == "1000\n1000\n/home/user\n");
+    ensure!(guest.shell("python3 -c 'print(6 * 7)'; node -e 'console.log(6 * 7)'").await?.ok()? == "42\n42\n");
+    guest.client().upload(guest.id(), "/home/user/in", "some text").await?.expect(200)?;
+    ensure!(guest.shell("tr a-z A-Z < in > out; cat out").await?.ok()? == "SOME TEXT");
+    let out = guest.client().download(guest.id(), "/home/user/out").await?.expect(200)?;
     ensure!(out.text() == "SOME TEXT", "{}", out.text());
     Ok(())
 }
@@ -105,21 +87,22 @@ async fn programs_run_and_say_how_they_ended(guest: &Guest) -> Fact {
 async fn limits_hold(guest: &Guest) -> Fact {
     let full = guest.shell("head -c 100M /dev/zero > /tmp/big").await?;
     ensure!(full.exit_code == Some(1) && full.stderr.as_deref().is_some_and(|said| said.contains("No space left")));
-    ensure!(guest.says("stat -c %s /tmp/big; rm /tmp/big").await?.trim().parse::<u64>()? <= 64 << 20);
+    ensure!(guest.shell("stat -c %s /tmp/big; rm /tmp/big").await?.ok()?.trim().parse::<u64>()? <= 64 << 20);
     let bomb = "import os, time\nmade = 0\ntry:\n  while True:\n    if os.fork() == 0: time.sleep(60); os._exit(0)\n    made += 1\nexcept BlockingIOError: print(made, flush=True)\nos.killpg(0, 9)";
-    let bomb = NewExecution::code("python", bomb).within(&guest.sandbox.id);
-    let made: u32 = guest.client.execute(&bomb).await?.stdout.unwrap_or_default().trim().parse()?;
+    let made: u32 =
+        guest.execute(NewExecution::code("python", bomb)).await?.stdout.unwrap_or_default().trim().parse()?;
     ensure!((400..=512).contains(&made), "{made} processes");
     let eaten = guest.shell("python3 -c 'bytearray(300 << 20)'").await?;
     ensure!(eaten.stderr.as_deref().is_some_and(|said| said.contains("MemoryError")), "{eaten:?}");
-    ensure!(guest.says("echo alive").await? == "alive\n");
+    ensure!(guest.shell("echo alive").await?.ok()? == "alive\n");
     Ok(())
 }
 
 async fn nothing_of_the_host_is_reached(guest: &Guest) -> Fact {
-    let status = guest.says("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status | cut -f2 | sort -u").await?;
+    let status =
+        guest.shell("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status | cut -f2 | sort -u").await?.ok()?;
     ensure!(status == "0000000000000000\n1\n2\n", "{status}");
-    let seen = guest.says("ls /proc | grep -c '^[0-9]'").await?;
+    let seen = guest.shell("ls /proc | grep -c '^[0-9]'").await?.ok()?;
     ensure!(seen.trim().parse::<u32>()? <= 6, "{seen} processes");
     for line in [
         "kill -9 1 && sleep 1 && ! echo alive",
@@ -137,19 +120,18 @@ async fn nothing_of_the_host_is_reached(guest: &Guest) -> Fact {
         let tried = guest.shell(line).await?;
         ensure!(tried.exit_code != Some(0), "{line}: {tried:?}");
     }
-    ensure!(guest.says("ls /sys/class/net").await? == "lo\n");
-    ensure!(guest.says("echo alive").await? == "alive\n");
+    ensure!(guest.shell("ls /sys/class/net").await?.ok()? == "lo\n");
+    ensure!(guest.shell("echo alive").await?.ok()? == "alive\n");
     Ok(())
 }
 
 async fn what_needs_root_is_refused_with_the_reason(server: &Server, guest: &Guest) -> Fact {
-    let refused = guest.client.post("/sandbox").json(&json!({"engine": "gvisor"})).send().await?;
+    let refused = guest.client().post("/sandbox").json(&json!({"engine": "gvisor"})).send().await?;
     let problem = refused.refused(503, "unavailable")?;
     ensure!(problem.detail.contains("sudo sentinal node"), "{}", problem.detail);
-    let pause = format!("/sandbox/{}/pause", guest.sandbox.id);
-    let problem = guest.client.post(&pause).send().await?.refused(501, "not_supported")?;
+    let problem = guest.pause().await?.refused(501, "not_supported")?;
     ensure!(problem.detail.contains("without root"), "{}", problem.detail);
-    ensure!(guest.says("echo on").await? == "on\n");
+    ensure!(guest.shell("echo on").await?.ok()? == "on\n");
     let engines: Vec<Value> = server.client()?.list("/engine").await?;
     let native = engines.iter().find(|engine| engine["name"] == "native").context("native is listed")?;
     ensure!(native["version"].as_str().is_some_and(|version| version.contains("unprivileged")), "{native}");
@@ -158,12 +140,12 @@ async fn what_needs_root_is_refused_with_the_reason(server: &Server, guest: &Gue
 
 /// Killed with its keeper, and alone.
 async fn a_killed_node_finds_its_sandboxes_again(server: &Server, guest: &Guest) -> Fact {
-    guest.says("echo kept > /tmp/kept").await?;
+    guest.shell("echo kept > /tmp/kept").await?.ok()?;
     let goes_on = || async {
-        ensure!(guest.says("cat /tmp/kept").await? == "kept\n");
-        let all: Sandbox = guest.client.sandbox(&guest.sandbox.id).await?;
+        ensure!(guest.shell("cat /tmp/kept").await?.ok()? == "kept\n");
+        let all: Sandbox = guest.client().sandbox(guest.id()).await?;
         ensure!(all.state == "running", "{all:?}");
-        let described: Vec<Value> = guest.client.list("/engine").await?;
+        let described: Vec<Value> = guest.client().list("/engine").await?;
         ensure!(described.iter().any(|engine| engine["available"] == true), "no node");
         Ok(())
     };
@@ -172,6 +154,30 @@ async fn a_killed_node_finds_its_sandboxes_again(server: &Server, guest: &Guest)
     server.kill(Role::Node).await?;
     server.launch(Role::Node)?;
     eventually("the next node", ADOPTED, goes_on).await
+}
+
+/// Started again with a pool, and then without.
+async fn a_pool_hands_out_sandboxes(server: &Server) -> Fact {
+    let restarted = async |more: Vec<OsString>| {
+        server.kill(Role::Serve).await?;
+        server.serve_with(more);
+        server.launch(Role::Serve)?;
+        server.healthy().await
+    };
+    restarted(commands::pool("engine=native,memory=256Mi,disk=64Mi,size=1").into()).await?;
+    let client = server.client()?;
+    let is_filled = || async {
+        let ready = client.metric("sentinal_pool_sandboxes{engine=\"native\",state=\"ready\"}").await?;
+        ensure!(ready == 1, "{ready} are ready");
+        Ok(())
+    };
+    eventually("a pool that is full", FILLED, is_filled).await.with_context(|| server.place().log_tails())?;
+    let guest = Guest::of(server, shape()).await?;
+    let reason = guest.sandbox().engine_reason.as_deref();
+    ensure!(reason.is_some_and(|reason| reason.contains("warm pool")), "{:?}", guest.sandbox());
+    guest.works().await?;
+    guest.gone().await?;
+    restarted(Vec::new()).await
 }
 
 /// Whatever becomes of the creates, nothing of them stays.
@@ -201,19 +207,20 @@ fn agents(uid: u32) -> usize {
 
 async fn check(name: &str, script: &str, first_user: u32) -> Fact {
     let Some(server) = server(name, script).await? else { return Ok(()) };
-    let guest = Guest::of(&server).await?;
-    ensure!(guest.sandbox.isolation.as_deref() == Some("shared-kernel"));
+    let guest = Guest::of(&server, shape()).await?;
+    ensure!(guest.sandbox().isolation.as_deref() == Some("shared-kernel"));
     ensure!(agents(first_user) == 1, "the agent is user {first_user} on the host");
     programs_run_and_say_how_they_ended(&guest).await?;
     limits_hold(&guest).await?;
     nothing_of_the_host_is_reached(&guest).await?;
     what_needs_root_is_refused_with_the_reason(&server, &guest).await?;
     a_killed_node_finds_its_sandboxes_again(&server, &guest).await?;
-    guest.client.destroy(&guest.sandbox.id).await?.expect(200)?;
+    guest.client().destroy(guest.id()).await?.expect(200)?;
+    a_pool_hands_out_sandboxes(&server).await?;
     a_node_killed_while_it_boots_leaves_nothing(&server).await?;
     server.clean().await?;
     ensure!(agents(first_user) == 0, "the agent is gone");
-    Leaks::of_sandbox(server.place(), &guest.sandbox.id).none()
+    Leaks::of_sandbox(server.place(), guest.id()).none()
 }
 
 #[tokio::test]
