@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     decide::{Action, Observed, Own, Terms, decide},
     entry::{Change, Entry},
-    events, lease, pause,
+    events, lease, pause, pool,
 };
 
 /// How long to rest after an action failed that must succeed in the end.
@@ -311,6 +311,9 @@ async fn tell(context: &Context, entry: &Entry, record: &SandboxRecord) -> Resul
     }
     if entry.known().agent != Some(terms) {
         let agent = entry.agent().await.ok_or_else(|| Error::new(Code::Unavailable, "the sandbox has no agent"))?;
+        if record.pooled.is_some() {
+            pool::rehearse(&agent).await?;
+        }
         tell_agent(context, entry, (&agent, terms)).await?;
     }
     Ok(())

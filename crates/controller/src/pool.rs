@@ -6,11 +6,13 @@
 //!
 //! - `claim` is how a create gets one: taken under the table's lock, made its own in one commit;
 //! - `plan` is pure: what is there and what is wanted make what should be booted and what should end;
-//! - `keep` is the task that does so, out of the way of what callers ask for.
+//! - `keep` is the task that does so, out of the way of what callers ask for;
+//! - `rehearse` is what a pooled sandbox does before it is ready.
 
 mod claim;
 mod keep;
 mod plan;
+mod rehearse;
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -24,6 +26,7 @@ use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use claim::{Owner, promised, waiting, yielding};
 pub(crate) use keep::keep;
+pub(crate) use rehearse::rehearse;
 
 /// What callers and the keeper of the pools know of each other.
 #[derive(Debug, Default)]
