@@ -13,7 +13,7 @@ use sentinal_node_protocol::Keep;
 use sentinal_store::SandboxRecord;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::{activity::Told, context::Context, entry::Entry};
+use crate::{activity::Told, context::Context, entry::Entry, observe::Measured};
 
 /// How often all sandboxes are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub(crate) async fn keep(context: Arc<Context>) {
 /// Tells the node what it has to know of this sandbox, if anything, in the background.
 pub(crate) fn tell(context: &Arc<Context>, entry: &Arc<Entry>) {
     let record = entry.record();
-    if !matches!(record.phase, Phase::Running(_)) {
+    if !matches!(record.phase, Phase::Running(_)) || !matters(context, &record) {
         return;
     }
     let now = Instant::now();
@@ -59,6 +59,15 @@ pub(crate) fn tell(context: &Arc<Context>, entry: &Arc<Entry>) {
         }
         entry.activity().told(told.map_or(Told::Nothing, |()| news));
     });
+}
+
+/// Whether the node does anything else for it when it is not used. As long as that is not known, it may.
+fn matters(context: &Context, record: &SandboxRecord) -> bool {
+    let can_rest = |measured: &Measured| {
+        let engine = measured.view.engines.iter().find(|engine| Some(engine.name) == record.engine);
+        engine.is_none_or(|engine| engine.can_rest)
+    };
+    record.spec.idle_timeout.is_some() || context.node_state.view().map_or(true, |measured| can_rest(&measured))
 }
 
 /// Has the agent count a sandbox's idle time from now on, as this server does, in the background.

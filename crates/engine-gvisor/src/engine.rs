@@ -92,6 +92,10 @@ impl HostEngine for Gvisor {
         Ok(())
     }
 
+    fn can_rest(&self) -> bool {
+        true
+    }
+
     fn rest(&self, pid: i32) -> Result<(), EngineError> {
         rest::rest(pid).map_err(slack)
     }

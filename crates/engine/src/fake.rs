@@ -199,6 +199,10 @@ impl Engine for FakeEngine {
         Ok(ProbeReport { version: "fake 1".to_owned(), took: Duration::from_millis(1) })
     }
 
+    fn can_rest(&self) -> bool {
+        true
+    }
+
     async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError> {
         let behaviour = self.begin(Verb::Boot, Some(spec.id));
         let partial = FakeInstance { state: InstanceState::Partial, spec: Some(spec.clone()) };

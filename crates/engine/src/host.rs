@@ -71,6 +71,11 @@ pub trait HostEngine: Send + Sync + std::fmt::Debug + 'static {
     /// thread.
     fn release(&self, folder: &InstanceFolder) -> Result<(), EngineError>;
 
+    /// As [`Engine::can_rest`].
+    fn can_rest(&self) -> bool {
+        false
+    }
+
     /// As [`Engine::rest`], for an instance whose first process is `pid`.
     fn rest(&self, pid: i32) -> Result<(), EngineError> {
         let _ = pid;
@@ -176,6 +181,10 @@ impl<E: HostEngine> Engine for OnHost<E> {
     async fn resume(&self, id: &SandboxId) -> Result<(), EngineError> {
         let _alone = self.0.turns().take(id).await;
         self.alive(id)?.thaw()
+    }
+
+    fn can_rest(&self) -> bool {
+        self.0.can_rest()
     }
 
     async fn rest(&self, id: &SandboxId) -> Result<(), EngineError> {

@@ -57,6 +57,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Lets a paused instance go on. Succeeds when it runs already.
     async fn resume(&self, id: &SandboxId) -> Result<(), EngineError>;
 
+    /// Whether an instance that rests costs the host less than one that does not.
+    fn can_rest(&self) -> bool {
+        false
+    }
+
     /// Nobody uses the running instance for now: it may go on at less cost to the host, if less punctually. Succeeds when
     /// it rests already, and does nothing where there is nothing to be saved.
     async fn rest(&self, id: &SandboxId) -> Result<(), EngineError> {

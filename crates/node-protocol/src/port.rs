@@ -178,6 +178,8 @@ pub struct EngineView {
     pub probe: Probe,
     /// How long the probe took.
     pub took: Duration,
+    /// Whether a sandbox that rests costs the host less: then the node is told which ones nobody uses.
+    pub can_rest: bool,
 }
 
 /// What the last probe of an engine found.

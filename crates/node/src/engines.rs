@@ -69,7 +69,7 @@ impl ProbedEngine {
         let name = engine.name();
         let probe =
             Probe::Unavailable { reason: format!("the first probe of {name} has not finished; try again soon") };
-        let view = EngineView { name, probe, took: Duration::ZERO };
+        let view = EngineView { name, probe, took: Duration::ZERO, can_rest: engine.can_rest() };
         Self { engine, view: Mutex::new(view), probed: SetOnce::new(), suspected: Notify::new() }
     }
 
@@ -108,7 +108,7 @@ impl ProbedEngine {
             Ok(report) => (Probe::Available { version: report.version }, report.took),
             Err(failure) => (Probe::Unavailable { reason: failure.to_string() }, began.elapsed()),
         };
-        let fresh = EngineView { name: self.engine.name(), probe, took };
+        let fresh = EngineView { name: self.engine.name(), probe, took, can_rest: self.engine.can_rest() };
         let before = std::mem::replace(&mut *self.view.lock().unwrap_or_else(PoisonError::into_inner), fresh.clone());
         // Not an error: only the first probe is the first.
         let _ = self.probed.set(());

@@ -104,6 +104,10 @@ impl Engine for SimEngine {
         Ok(ProbeReport { version: "simulated 1".to_owned(), took: Duration::from_millis(1) })
     }
 
+    fn can_rest(&self) -> bool {
+        true
+    }
+
     async fn boot(&self, spec: &BootSpec) -> Result<(), EngineError> {
         self.trouble("engine boots").await?;
         let (done, booted) = oneshot::channel();

@@ -68,6 +68,9 @@ pub struct Engine {
     /// How long the probe took.
     #[prost(uint64, tag = "4")]
     pub probe_ms: u64,
+    /// Whether it has a use for words on which sandboxes are in use.
+    #[prost(bool, tag = "5")]
+    pub can_rest: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Image {

@@ -46,7 +46,7 @@ impl From<EngineView> for v1::Engine {
         let available = matches!(engine.probe, Probe::Available { .. });
         let (Probe::Available { version: detail } | Probe::Unavailable { reason: detail }) = engine.probe;
         let probe_ms = u64::try_from(engine.took.as_millis()).unwrap_or(u64::MAX);
-        Self { name: engine.name.to_string(), available, detail, probe_ms }
+        Self { name: engine.name.to_string(), available, detail, probe_ms, can_rest: engine.can_rest }
     }
 }
 
@@ -57,7 +57,8 @@ impl TryFrom<v1::Engine> for EngineView {
         let detail = clean(&engine.detail);
         let available = Probe::Available { version: detail.clone() };
         let probe = if engine.available { available } else { Probe::Unavailable { reason: detail } };
-        Ok(Self { name: parse("engine", &engine.name)?, probe, took: Duration::from_millis(engine.probe_ms) })
+        let took = Duration::from_millis(engine.probe_ms);
+        Ok(Self { name: parse("engine", &engine.name)?, probe, took, can_rest: engine.can_rest })
     }
 }
 
@@ -239,7 +240,7 @@ mod tests {
     fn what_an_engine_says_loses_its_control_characters_and_its_excess() {
         let name = "gvisor".to_owned();
         let detail = format!("\u{1b}[31m{}", "x".repeat(5000));
-        let engine = v1::Engine { name, available: false, detail, probe_ms: 1 };
+        let engine = v1::Engine { name, available: false, detail, probe_ms: 1, can_rest: false };
         let Probe::Unavailable { reason } = EngineView::try_from(engine).unwrap().probe else { panic!("available") };
         assert!(reason.starts_with(" [31mx") && reason.len() == super::super::TEXT_CHARS_MAX);
     }
