@@ -55,6 +55,9 @@ const EXPIRY_SLACK_MS: i64 = 500;
 /// How long a claimed one-shot lives before its node is told of its other terms: most are over before.
 const TELL_ONE_SHOT_AFTER: Duration = Duration::from_secs(1);
 
+/// As with any other: its agent knows them, and its first program comes first.
+const TELL_AFTER: Duration = Duration::from_millis(100);
+
 /// What each enforcer of a sandbox's end has to know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terms {
@@ -148,7 +151,8 @@ fn tell_at(record: &SandboxRecord, known: Known) -> Option<Millis> {
     match (known.node == terms, known.agent == terms) {
         (true, true) => None,
         (false, true) if record.one_shot => Some(record.created_at.after(TELL_ONE_SHOT_AFTER)),
-        (false, _) | (true, false) => Some(record.created_at),
+        (false, true) => Some(record.created_at.after(TELL_AFTER)),
+        (_, false) => Some(record.created_at),
     }
 }
 
@@ -369,9 +373,9 @@ mod tests {
         let mut claimed = record(Phase::Running(placement()), 60_000);
         claimed.created_at = NOW;
         check(&claimed, true, true, Action::Wait(claimed.expires_at));
-        for (node, agent) in [(false, true), (true, false), (false, false)] {
-            check(&claimed, node, agent, Action::Tell);
-        }
+        check(&claimed, true, false, Action::Tell);
+        check(&claimed, false, false, Action::Tell);
+        check(&claimed, false, true, Action::Wait(NOW.after(TELL_AFTER)));
         claimed.one_shot = true;
         check(&claimed, false, false, Action::Tell);
         check(&claimed, false, true, Action::Wait(NOW.after(TELL_ONE_SHOT_AFTER)));
