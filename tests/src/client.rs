@@ -75,6 +75,11 @@ impl Client {
         self.request(Method::POST, &format!("/api/v1{path}"))
     }
 
+    /// PATCH below `/api/v1`.
+    pub fn patch(&self, path: &str) -> Request {
+        self.request(Method::PATCH, &format!("/api/v1{path}"))
+    }
+
     /// DELETE below `/api/v1`.
     pub fn delete(&self, path: &str) -> Request {
         self.request(Method::DELETE, &format!("/api/v1{path}"))

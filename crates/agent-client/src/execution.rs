@@ -68,7 +68,7 @@ impl Connection {
             cwd: command.cwd.as_ref().map(|path| path.as_str().to_owned()).unwrap_or_default(),
             user: Some(v1::User { name: command.user.clone().unwrap_or_default() }),
             stdin: command.stdin.clone(),
-            stdin_open: false,
+            stdin_open: command.stdin_open,
             timeout_ms: millis(command.timeout),
             processes_max: limits::PROCESSES_MAX.into(),
             open_files_max: limits::OPEN_FILES_MAX,

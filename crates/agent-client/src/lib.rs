@@ -13,6 +13,7 @@ mod error;
 mod execution;
 mod file;
 mod registry;
+mod stdin;
 mod transport;
 
 pub use agent::{Agent, RunningExecution};
@@ -21,4 +22,5 @@ pub use error::{AgentError, clean};
 pub use execution::{Events, ExecutionEvent, Finished, Start};
 pub use file::{Reading, WriteError};
 pub use registry::{Agents, Listen};
+pub use stdin::Stdin;
 pub use transport::{Listener, Stream, Transport};

@@ -42,6 +42,8 @@ pub struct Execute {
     pub stdin: Option<String>,
     /// How `stdin` is written; `utf-8` unless told.
     pub stdin_encoding: Option<Encoding>,
+    /// Standard input stays open after `stdin`: more can be sent to the execution while it runs.
+    pub stdin_open: Option<bool>,
     /// Seconds it may run; 60 unless told.
     #[schema(exclusive_minimum = 0, maximum = 86400)]
     pub timeout: Option<f64>,
@@ -107,6 +109,7 @@ impl TryFrom<Execute> for ParsedExecute {
             cwd: wire.cwd.map(|path| named("cwd", path.parse::<GuestPath>())).transpose()?,
             user: wire.user.map(user).transpose()?,
             stdin: stdin(wire.stdin, wire.stdin_encoding)?,
+            stdin_open: wire.stdin_open.unwrap_or(false),
             timeout,
         };
         refuse_oversize(&command)?;

@@ -1,10 +1,10 @@
 //! What many fields have in common: names, numbers of seconds, moments, maps without duplicates.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
 
 use sentinal_model::{Error, Millis, Result};
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
 
@@ -64,14 +64,14 @@ pub(crate) fn parse_time(field: &str, text: &str) -> Result<Millis> {
     })
 }
 
-/// Reads an object of texts, and refuses a key that stands there twice.
-pub(crate) fn unique_map<'de, D: Deserializer<'de>>(
+/// Reads an object, and refuses a key that stands there twice.
+pub(crate) fn unique_map<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
     source: D,
-) -> std::result::Result<Option<BTreeMap<String, String>>, D::Error> {
-    struct Unique;
+) -> std::result::Result<Option<BTreeMap<String, V>>, D::Error> {
+    struct Unique<V>(PhantomData<V>);
 
-    impl<'de> Visitor<'de> for Unique {
-        type Value = Option<BTreeMap<String, String>>;
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
+        type Value = Option<BTreeMap<String, V>>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object of strings")
@@ -83,7 +83,7 @@ pub(crate) fn unique_map<'de, D: Deserializer<'de>>(
 
         fn visit_map<A: MapAccess<'de>>(self, mut source: A) -> std::result::Result<Self::Value, A::Error> {
             let mut map = BTreeMap::new();
-            while let Some((key, value)) = source.next_entry::<String, String>()? {
+            while let Some((key, value)) = source.next_entry::<String, V>()? {
                 if map.contains_key(&key) {
                     let key: String = key.chars().take(64).collect();
                     return Err(A::Error::custom(format!("{key:?} is given twice; give it once")));
@@ -94,7 +94,7 @@ pub(crate) fn unique_map<'de, D: Deserializer<'de>>(
         }
     }
 
-    source.deserialize_any(Unique)
+    source.deserialize_any(Unique(PhantomData))
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ mod pause;
 mod problem;
 mod query;
 mod sandbox;
+mod signal;
+mod stdin;
+mod update;
 mod upload;
 
 pub use bytes::{Encoding, Inline};
@@ -39,6 +42,9 @@ pub use names::{
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;
-pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query};
+pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query, SandboxesQuery, StdinQuery};
 pub use sandbox::Sandbox;
+pub use signal::{SendSignal, SignalName};
+pub use stdin::StdinGiven;
+pub use update::{ParsedUpdate, UpdateSandbox};
 pub use upload::{Upload, UploadedFile};

@@ -1,12 +1,12 @@
 //! What stands behind the question mark, strictly: unknown names, duplicates and broken escapes are refused.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use sentinal_model::{Error, GuestPath, Result, SandboxId, Stream, limits};
 
 use crate::field::{named, unknown};
 
-/// Names and values of a query string, each to be taken once.
+/// Names and values of a query string, to be taken one by one.
 #[derive(Debug)]
 pub struct Query(Vec<(String, String)>);
 
@@ -17,6 +17,15 @@ pub struct PageQuery<Id> {
     pub cursor: Option<Id>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// Which sandboxes.
+#[derive(Debug, Clone)]
+pub struct SandboxesQuery {
+    /// With all of these labels.
+    pub labels: BTreeMap<String, String>,
+    /// Which page.
+    pub page: PageQuery<SandboxId>,
 }
 
 /// Which executions.
@@ -39,6 +48,15 @@ pub struct OutputQuery {
     pub follow: bool,
 }
 
+/// Which part of a program's standard input.
+#[derive(Debug, Clone, Copy)]
+pub struct StdinQuery {
+    /// Of the first byte; `None` is after the last one sent before.
+    pub offset: Option<u64>,
+    /// Whether nothing follows.
+    pub end: bool,
+}
+
 /// A file in a sandbox.
 #[derive(Debug, Clone)]
 pub struct FileQuery {
@@ -56,23 +74,28 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| broken("the query"))?;
             let value = decode(value).ok_or_else(|| broken(&name.chars().take(64).collect::<String>()))?;
-            if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(Error::invalid(format!("{}: given twice; give it once", cut(&name))));
-            }
             pairs.push((name, value));
         }
         Ok(Self(pairs))
     }
 
-    /// The value of `name`, once.
+    /// The value of `name`.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.swap_remove(index).1)
+        Some(self.0.remove(index).1)
+    }
+
+    /// All values of `name`, which may be given more than once.
+    fn take_all(&mut self, name: &str) -> Vec<String> {
+        std::iter::from_fn(|| self.take(name)).collect()
     }
 
     /// Refuses what nobody took; `known` is what could have been.
     pub fn finish(self, known: &[&str]) -> Result<()> {
         match self.0.first() {
+            Some((name, _)) if known.contains(&name.as_str()) => {
+                Err(Error::invalid(format!("{}: given twice; give it once", cut(name))))
+            }
             Some((name, _)) => Err(Error::invalid(unknown(&cut(name), known))),
             None => Ok(()),
         }
@@ -88,13 +111,29 @@ impl<Id: FromStr<Err: std::fmt::Display>> PageQuery<Id> {
     }
 }
 
-impl<Id: FromStr<Err: std::fmt::Display>> TryFrom<Query> for PageQuery<Id> {
+impl TryFrom<Query> for SandboxesQuery {
     type Error = Error;
 
     fn try_from(mut query: Query) -> Result<Self> {
-        let parsed = Self::take(&mut query)?;
-        query.finish(&["limit", "cursor"])?;
-        Ok(parsed)
+        let mut labels = BTreeMap::new();
+        for text in query.take_all("label") {
+            let (key, value) = text.split_once('=').ok_or_else(|| {
+                Error::invalid(format!("label: {:?} has no value; write it like label=team=blue", cut(&text)))
+            })?;
+            if labels.insert(key.to_owned(), value.to_owned()).is_some_and(|other| other != value) {
+                return Err(Error::invalid(format!("label: {:?} cannot have two values at once", cut(key))));
+            }
+        }
+        if limits::LABELS_MAX < labels.len() {
+            return Err(Error::invalid(format!(
+                "label: given {} times; at most {} are allowed",
+                labels.len(),
+                limits::LABELS_MAX
+            )));
+        }
+        let page = PageQuery::take(&mut query)?;
+        query.finish(&["label", "limit", "cursor"])?;
+        Ok(Self { labels, page })
     }
 }
 
@@ -119,6 +158,19 @@ impl TryFrom<Query> for OutputQuery {
             follow: parse_flag("follow", query.take("follow"))?,
         };
         query.finish(&["stream", "offset", "follow"])?;
+        Ok(parsed)
+    }
+}
+
+impl TryFrom<Query> for StdinQuery {
+    type Error = Error;
+
+    fn try_from(mut query: Query) -> Result<Self> {
+        let parsed = Self {
+            offset: query.take("offset").map(|text| offset(&text)).transpose()?,
+            end: parse_flag("end", query.take("end"))?,
+        };
+        query.finish(&["offset", "end"])?;
         Ok(parsed)
     }
 }
@@ -225,6 +277,21 @@ mod tests {
         check("follow=1", "follow: \"1\" is neither true nor false");
         check("stream=%FF", "stream: has an escape that is not % and two hexadecimal digits, or is not UTF-8");
         check("stream=%4", "stream: has an escape that is not % and two hexadecimal digits, or is not UTF-8");
+    }
+
+    #[test]
+    fn labels_may_be_given_more_than_once() {
+        let parse = |query| Query::parse(query).and_then(SandboxesQuery::try_from);
+        let labels = parse("label=team=blue&limit=5&label=stage=a%3Db").unwrap().labels;
+        assert_eq!(labels, [("stage", "a=b"), ("team", "blue")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        for (query, message) in [
+            ("label=team", "label: \"team\" has no value; write it like label=team=blue"),
+            ("label=a=1&label=a=2", "label: \"a\" cannot have two values at once"),
+            ("limit=1&limit=2", "limit: given twice; give it once"),
+            ("labels=a=1", "unknown field \"labels\"; did you mean \"label\"? known fields: label, limit, cursor"),
+        ] {
+            assert_eq!(parse(query).unwrap_err().message(), message, "{query}");
+        }
     }
 
     #[test]

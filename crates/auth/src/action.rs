@@ -7,10 +7,12 @@ pub enum ActionName {
     CreateSandbox,
     ReadSandbox,
     DestroySandbox,
+    UpdateSandbox,
     PauseSandbox,
     ResumeSandbox,
     Execute,
     ReadExecution,
+    ControlExecution,
     WriteFile,
     ReadFile,
     ReadLogs,
@@ -57,6 +59,8 @@ actions!(
     ReadSandbox,
     /// Ending a sandbox.
     DestroySandbox,
+    /// Changing a sandbox's ttl or labels.
+    UpdateSandbox,
     /// Stopping everything in a sandbox where it is.
     PauseSandbox,
     /// Letting a paused sandbox go on.
@@ -65,6 +69,8 @@ actions!(
     Execute,
     /// Looking at executions and their output.
     ReadExecution,
+    /// Sending signals and standard input to a running program.
+    ControlExecution,
     /// Putting files into a sandbox.
     WriteFile,
     /// Getting files out of a sandbox.

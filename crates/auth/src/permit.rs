@@ -67,10 +67,12 @@ const fn allows(role: Role, action: ActionName) -> bool {
             ActionName::CreateSandbox
             | ActionName::ReadSandbox
             | ActionName::DestroySandbox
+            | ActionName::UpdateSandbox
             | ActionName::PauseSandbox
             | ActionName::ResumeSandbox
             | ActionName::Execute
             | ActionName::ReadExecution
+            | ActionName::ControlExecution
             | ActionName::WriteFile
             | ActionName::ReadFile
             | ActionName::ReadLogs
@@ -91,10 +93,12 @@ mod tests {
                 ActionName::CreateSandbox,
                 ActionName::ReadSandbox,
                 ActionName::DestroySandbox,
+                ActionName::UpdateSandbox,
                 ActionName::PauseSandbox,
                 ActionName::ResumeSandbox,
                 ActionName::Execute,
                 ActionName::ReadExecution,
+                ActionName::ControlExecution,
                 ActionName::WriteFile,
                 ActionName::ReadFile,
                 ActionName::ReadLogs,
@@ -138,10 +142,12 @@ mod tests {
         check::<crate::CreateSandbox>();
         check::<crate::ReadSandbox>();
         check::<crate::DestroySandbox>();
+        check::<crate::UpdateSandbox>();
         check::<crate::PauseSandbox>();
         check::<crate::ResumeSandbox>();
         check::<crate::Execute>();
         check::<crate::ReadExecution>();
+        check::<crate::ControlExecution>();
         check::<crate::WriteFile>();
         check::<crate::ReadFile>();
         check::<crate::ReadLogs>();

@@ -22,6 +22,11 @@ pub(crate) fn sandbox_resumed(record: &SandboxRecord, at: Millis) -> NewEvent {
     audit(record.tenant.clone(), record.id, at).named("Sandbox Resumed", "the sandbox goes on".to_owned())
 }
 
+/// A sandbox is to live longer or shorter, or has other labels.
+pub(crate) fn sandbox_updated(record: &SandboxRecord, at: Millis, what: &str) -> NewEvent {
+    audit(record.tenant.clone(), record.id, at).named("Sandbox Updated", what.to_owned())
+}
+
 /// A sandbox is to end.
 pub(crate) fn sandbox_destroyed(record: &SandboxRecord, end: End, at: Millis) -> NewEvent {
     let message = format!("the sandbox ends: {}", end.as_str());

@@ -43,7 +43,7 @@ impl Controller {
     }
 
     /// The agent of a sandbox, as soon as the sandbox runs, for one use.
-    async fn agent(&self, tenant: &TenantId, id: SandboxId) -> Result<(Agent, Use)> {
+    pub(crate) async fn agent(&self, tenant: &TenantId, id: SandboxId) -> Result<(Agent, Use)> {
         let entry = self.entry(tenant, id).await?;
         let record = running(&entry, limits::WAIT_DEFAULT).await?;
         if let Some(error) = not_running(&record) {

@@ -17,6 +17,7 @@ mod api;
 mod begin;
 mod collect;
 mod context;
+mod control;
 mod decide;
 mod drive;
 mod engines;
@@ -41,11 +42,14 @@ mod sandboxes;
 mod spool;
 mod start;
 mod table;
+mod update;
 
-pub use api::{Controller, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent};
+pub use api::{
+    Controller, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent, StdinPart, Update,
+};
 pub use context::{Parts, Settings};
 pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
-pub use sentinal_store::{ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxRecord};
+pub use sentinal_store::{ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord};

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
 use sentinal_model::{Code, End, Error, Event, Phase, Result, SandboxId, Spec, TenantId};
-use sentinal_store::{Page, SandboxRecord};
+use sentinal_store::{Page, SandboxFilter, SandboxRecord};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -40,8 +40,13 @@ impl Controller {
     }
 
     /// Sandboxes, newest first.
-    pub async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
-        self.context.store().sandboxes(permit.tenant(), page).await
+    pub async fn sandboxes(
+        &self,
+        permit: &Permit<ReadSandbox>,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>> {
+        self.context.store().sandboxes(permit.tenant(), filter, page).await
     }
 
     /// Ends a sandbox and answers when nothing is left of it, or `stopping` if that takes long. `not_found` if it had

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, CreateSandbox, DestroySandbox, Execute, Keys, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile,
-    ReadLogs, ReadSandbox, ResumeSandbox, WriteFile,
+    Caller, ControlExecution, CreateSandbox, DestroySandbox, Execute, Keys, PauseSandbox, Permit, ReadEngine,
+    ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
     Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
-    OutputEvent, OutputPart, Page, SandboxRecord,
+    OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord, StdinPart, Update,
 };
 use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, Spec};
 
@@ -33,8 +33,14 @@ impl Authenticate for Keys {
 pub trait Ask: Send + Sync + std::fmt::Debug {
     async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord>;
     async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord>;
-    async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>>;
+    async fn sandboxes(
+        &self,
+        permit: &Permit<ReadSandbox>,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>>;
     async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord>;
+    async fn update(&self, permit: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord>;
     async fn pause(&self, permit: &Permit<PauseSandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn resume(&self, permit: &Permit<ResumeSandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution>;
@@ -53,6 +59,14 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         page: Page<ExecutionId>,
     ) -> Result<Vec<ExecutionRecord>>;
     async fn finished(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord>;
+    async fn signal(&self, permit: &Permit<ControlExecution>, id: ExecutionId, signal: i32) -> Result<()>;
+    async fn write_stdin(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: ExecutionId,
+        part: StdinPart,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64>;
     async fn follow(
         &self,
         permit: &Permit<ReadExecution>,
@@ -92,12 +106,21 @@ impl Ask for Controller {
         self.sandbox(permit, id).await
     }
 
-    async fn sandboxes(&self, permit: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
-        self.sandboxes(permit, page).await
+    async fn sandboxes(
+        &self,
+        permit: &Permit<ReadSandbox>,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>> {
+        self.sandboxes(permit, filter, page).await
     }
 
     async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
         self.destroy(permit, id).await
+    }
+
+    async fn update(&self, permit: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord> {
+        self.update(permit, id, update).await
     }
 
     async fn pause(&self, permit: &Permit<PauseSandbox>, id: SandboxId) -> Result<SandboxRecord> {
@@ -137,6 +160,20 @@ impl Ask for Controller {
 
     async fn finished(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {
         self.finished(permit, id).await
+    }
+
+    async fn signal(&self, permit: &Permit<ControlExecution>, id: ExecutionId, signal: i32) -> Result<()> {
+        self.signal(permit, id, signal).await
+    }
+
+    async fn write_stdin(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: ExecutionId,
+        part: StdinPart,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64> {
+        self.write_stdin(permit, id, part, body).await
     }
 
     async fn follow(

@@ -1,5 +1,6 @@
 //! One file per thing that can be asked for. A handler parses, gets a permit, asks, and answers.
 
+pub(crate) mod control;
 pub(crate) mod download;
 pub(crate) mod engine;
 pub(crate) mod execute;

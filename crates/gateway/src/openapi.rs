@@ -17,16 +17,16 @@ use utoipa::{
 
 use crate::{
     answer::status_of,
-    handler::{download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{control, download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
 };
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "SENTINAL", description = "Runs code that nobody trusts, and gives back its results."),
     paths(
-        sandbox::create, sandbox::list, sandbox::read, sandbox::destroy, sandbox::pause, sandbox::resume,
+        sandbox::create, sandbox::list, sandbox::read, sandbox::update, sandbox::destroy, sandbox::pause, sandbox::resume,
         upload::upload, download::download,
-        execute::execute, execution::list, execution::read, output::output,
+        execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin,
         logs::logs, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),

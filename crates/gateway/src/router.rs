@@ -10,7 +10,7 @@ use sentinal_telemetry::Route;
 use crate::{
     App,
     answer::{Reply, finish},
-    handler::{download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{control, download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
     openapi,
 };
 
@@ -19,7 +19,7 @@ pub fn router(app: App) -> Router {
     let at = Route::template;
     Router::new()
         .route(at(Route::Sandboxes), post(sandbox::create).get(sandbox::list))
-        .route(at(Route::Sandbox), get(sandbox::read).delete(sandbox::destroy))
+        .route(at(Route::Sandbox), get(sandbox::read).patch(sandbox::update).delete(sandbox::destroy))
         .route(at(Route::SandboxPause), post(sandbox::pause))
         .route(at(Route::SandboxResume), post(sandbox::resume))
         .route(at(Route::Upload), post(upload::upload))
@@ -28,6 +28,8 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Executions), get(execution::list))
         .route(at(Route::Execution), get(execution::read))
         .route(at(Route::ExecutionOutput), get(output::output))
+        .route(at(Route::ExecutionSignal), post(control::signal))
+        .route(at(Route::ExecutionStdin), post(control::stdin))
         .route(at(Route::Engines), get(engine::list))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Health), get(health::health))

@@ -13,8 +13,10 @@ pub struct Command {
     pub cwd: Option<crate::GuestPath>,
     /// A user name or number known inside; `None` is the sandbox's ordinary user (uid 1000).
     pub user: Option<String>,
-    /// Standard input, whole; empty means end of file at once.
+    /// Standard input, whole, or its beginning where it stays open; empty and not open means end of file at once.
     pub stdin: Vec<u8>,
+    /// Whether more standard input may be sent while it runs.
+    pub stdin_open: bool,
     /// How long it may run.
     pub timeout: Duration,
 }

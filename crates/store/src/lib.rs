@@ -17,8 +17,8 @@ mod sqlite;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use record::{
-    Build, EventRecord, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, Page, SandboxRecord,
-    Write,
+    Build, EventRecord, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, Page, SandboxFilter,
+    SandboxRecord, Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -39,7 +39,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn sandbox(&self, id: SandboxId) -> Result<Option<SandboxRecord>>;
 
     /// Sandboxes of a tenant, newest first: by when they were created, then by id.
-    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>>;
+    async fn sandboxes(
+        &self,
+        tenant: &TenantId,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>>;
 
     /// Every sandbox that is not finished: what a start has to reconcile.
     async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>>;

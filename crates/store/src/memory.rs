@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
 
 use self::tables::Tables;
-use crate::{EventRecord, ExecutionRecord, KeyRecord, Page, SandboxRecord, Store, Write, check, row::CorruptRow};
+use crate::{
+    EventRecord, ExecutionRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write, check, row::CorruptRow,
+};
 
 /// A store in memory. It survives a simulated crash for as long as somebody holds it.
 #[derive(Debug, Default)]
@@ -43,7 +45,12 @@ impl Store for MemoryStore {
         Ok(row.map(SandboxRecord::try_from).transpose()?)
     }
 
-    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+    async fn sandboxes(
+        &self,
+        tenant: &TenantId,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>> {
         let tables = self.tables();
         let mut newest_first: Vec<_> =
             tables.sandboxes.values().filter(|row| row.tenant_id == tenant.as_str()).collect();
@@ -56,7 +63,10 @@ impl Store for MemoryStore {
         let of_page = newest_first
             .into_iter()
             .filter(|row| after.as_ref().is_none_or(|(created_at, id)| (row.created_at, &row.id) < (*created_at, id)));
-        records(of_page.take(rows(page.rows_max)))
+        let all = records(of_page)?;
+        let has = |record: &SandboxRecord, (key, value)| record.spec.labels.as_map().get(key) == Some(value);
+        let matches = |record: &SandboxRecord| filter.labels.iter().all(|label| has(record, label));
+        Ok(all.into_iter().filter(matches).take(rows(page.rows_max)).collect())
     }
 
     async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {

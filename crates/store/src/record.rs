@@ -1,6 +1,6 @@
 //! The records: model types with what only the store adds.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use sentinal_model::{
     Command, Ended, EngineName, ExecutionId, Generation, KeyId, Millis, NodeId, Phase, SandboxId, Spec, TenantId,
@@ -211,6 +211,13 @@ pub enum Write {
     },
     /// Appends an event.
     Event(NewEvent),
+}
+
+/// Which sandboxes of a tenant; all of them unless told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SandboxFilter {
+    /// With all of these labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A page of a list: rows after (older than) a cursor.

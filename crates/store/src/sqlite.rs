@@ -30,7 +30,7 @@ use self::{
     read::Reads,
     writer::{Job, Writer},
 };
-use crate::{EventRecord, ExecutionRecord, KeyRecord, Page, SandboxRecord, Store, Write, check};
+use crate::{EventRecord, ExecutionRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write, check};
 
 /// A store in one SQLite file. Dropping it lets the writer finish what was handed to it.
 #[derive(Debug)]
@@ -70,8 +70,13 @@ impl Store for SqliteStore {
         self.reads.sandbox(id).await
     }
 
-    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
-        self.reads.sandboxes(tenant, page).await
+    async fn sandboxes(
+        &self,
+        tenant: &TenantId,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>> {
+        self.reads.sandboxes(tenant, filter, page).await
     }
 
     async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {

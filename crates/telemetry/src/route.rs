@@ -46,6 +46,10 @@ routes!(
     Execution = "/api/v1/execution/{id}",
     /// What an execution wrote.
     ExecutionOutput = "/api/v1/execution/{id}/output",
+    /// A signal for an execution.
+    ExecutionSignal = "/api/v1/execution/{id}/signal",
+    /// More standard input for an execution.
+    ExecutionStdin = "/api/v1/execution/{id}/stdin",
     /// All engines.
     Engines = "/api/v1/engine",
     /// What happened.

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
 use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis, Result as Answer, SandboxId, TenantId};
-use sentinal_store::{EventRecord, KeyRecord, SqliteStore, Store, Write};
+use sentinal_store::{EventRecord, KeyRecord, SandboxFilter, SqliteStore, Store, Write};
 
 /// Calls that wait: a simulation has one thread.
 const CALLS_MAX: usize = 1;
@@ -75,9 +75,14 @@ impl Store for Sqlite {
         self.call(move |store| async move { store.sandbox(id).await })
     }
 
-    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Answer<Vec<SandboxRecord>> {
-        let tenant = tenant.clone();
-        self.call(move |store| async move { store.sandboxes(&tenant, page).await })
+    async fn sandboxes(
+        &self,
+        tenant: &TenantId,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Answer<Vec<SandboxRecord>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.call(move |store| async move { store.sandboxes(&tenant, &filter, page).await })
     }
 
     async fn unfinished_sandboxes(&self) -> Answer<Vec<SandboxRecord>> {

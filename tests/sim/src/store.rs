@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
 use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
-use sentinal_store::{EventRecord, KeyRecord, Store, Write};
+use sentinal_store::{EventRecord, KeyRecord, SandboxFilter, Store, Write};
 
 use crate::{ledger::Ledger, life::Life, sabotage::Sabotage, world::World};
 
@@ -92,9 +92,14 @@ impl Store for SimStore {
         self.inner.sandbox(id).await
     }
 
-    async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+    async fn sandboxes(
+        &self,
+        tenant: &TenantId,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>> {
         self.read("reads sandboxes").await?;
-        self.inner.sandboxes(tenant, page).await
+        self.inner.sandboxes(tenant, filter, page).await
     }
 
     async fn unfinished_sandboxes(&self) -> Result<Vec<SandboxRecord>> {

@@ -103,6 +103,24 @@ impl Entry {
         self.store(context, after, change.event).await
     }
 
+    /// Changes the record without a change of phase, as `revise` says. Goes on to its end if the caller leaves.
+    pub(crate) async fn revise(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        revise: impl FnOnce(&SandboxRecord) -> Result<(SandboxRecord, NewEvent)> + Send + 'static,
+    ) -> Result<Arc<SandboxRecord>> {
+        let (entry, own) = (Arc::clone(self), Arc::clone(context));
+        let revised = async move {
+            let _one_at_a_time = entry.changing.lock().await;
+            entry.settle(&own).await?;
+            let before = entry.record();
+            let (after, event) = revise(&before)?;
+            let after = SandboxRecord { generation: before.generation.next(), ..after };
+            entry.store(&own, after, Some(event)).await
+        };
+        context.complete(revised).await
+    }
+
     /// Raises the generation without a change of phase, so that the node refuses what was asked before.
     pub(crate) async fn renew(self: &Arc<Self>, context: &Arc<Context>) -> Result<Arc<SandboxRecord>> {
         let (entry, own) = (Arc::clone(self), Arc::clone(context));

@@ -29,6 +29,7 @@ async fn run(agent: &Agent, id: ExecutionId) -> Result<(), AgentError> {
         cwd: None,
         user: None,
         stdin: Vec::new(),
+        stdin_open: false,
         timeout: DEADLINE,
     };
     let connection = agent.connection(limits::AGENT_ANSWER_DEADLINE).await?;

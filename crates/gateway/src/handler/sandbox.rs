@@ -1,4 +1,4 @@
-//! Sandboxes: create, list, read, pause, resume, destroy.
+//! Sandboxes: create, list, read, update, pause, resume, destroy.
 
 use axum::{
     Json,
@@ -6,9 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
-use sentinal_api::{self as v1, List, PageQuery, ParsedCreate, Sandbox};
-use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox};
-use sentinal_controller::Page;
+use sentinal_api::{self as v1, List, ParsedCreate, ParsedUpdate, Sandbox, SandboxesQuery};
+use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox, UpdateSandbox};
+use sentinal_controller::{Page, SandboxFilter, Update};
 use sentinal_model::SandboxId;
 
 use crate::{
@@ -39,16 +39,17 @@ pub(crate) async fn create(
 ///
 /// Newest first, those that have ended within the retention time included.
 #[utoipa::path(get, operation_id = "listSandboxes", path = "/api/v1/sandbox", tag = "sandbox",
-    params(("limit" = Option<u32>, Query, description = "At most so many, 1 to 1000; 100 unless told"),
+    params(("label" = Option<Vec<String>>, Query, explode, description = "With this label, written `key=value`; given more than once: with all of them"),
+        ("limit" = Option<u32>, Query, description = "At most so many, 1 to 1000; 100 unless told"),
         ("cursor" = Option<String>, Query, description = "What `next` of the page before said")),
     responses((status = 200, description = "A page", body = List<Sandbox>), Problems))]
 pub(crate) async fn list(
     State(app): State<App>,
     Allowed(permit): Allowed<ReadSandbox>,
-    Asked(query): Asked<PageQuery<SandboxId>>,
+    Asked(SandboxesQuery { labels, page: query }): Asked<SandboxesQuery>,
 ) -> Reply<Json<List<Sandbox>>> {
     let page = Page { after: query.cursor, rows_max: query.limit + 1 };
-    let records = app.controller.sandboxes(&permit, page).await?;
+    let records = app.controller.sandboxes(&permit, &SandboxFilter { labels }, page).await?;
     Ok(Json(List::page(records, query.limit, |record| record.id.to_string(), present::sandbox)))
 }
 
@@ -64,6 +65,23 @@ pub(crate) async fn read(
     Id(id): Id<SandboxId>,
 ) -> Reply<Json<Sandbox>> {
     let record = app.controller.sandbox(&permit, id).await?;
+    Ok(Json(present::sandbox(record)))
+}
+
+/// Change a sandbox
+///
+/// How long it lives from now on, and its labels. The ttl of a paused sandbox cannot be changed.
+#[utoipa::path(patch, operation_id = "updateSandbox", path = "/api/v1/sandbox/{id}", tag = "sandbox",
+    params(("id" = String, Path, description = "The sandbox's id")), request_body = v1::UpdateSandbox,
+    responses((status = 200, description = "As it is now", body = Sandbox), Problems))]
+pub(crate) async fn update(
+    State(app): State<App>,
+    Allowed(permit): Allowed<UpdateSandbox>,
+    Id(id): Id<SandboxId>,
+    Valid(body): Valid<v1::UpdateSandbox>,
+) -> Reply<Json<Sandbox>> {
+    let ParsedUpdate { ttl, labels } = body.try_into()?;
+    let record = app.controller.update(&permit, id, Update { ttl, labels }).await?;
     Ok(Json(present::sandbox(record)))
 }
 

@@ -32,7 +32,9 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Upload
         | Route::Engines
         | Route::Executions
-        | Route::Execution => &[Format::Json],
+        | Route::Execution
+        | Route::ExecutionSignal
+        | Route::ExecutionStdin => &[Format::Json],
         Route::Execute | Route::Logs => &[Format::Json, Format::Events],
         Route::Download
         | Route::ExecutionOutput

@@ -13,12 +13,12 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    CreateSandbox, DestroySandbox, Execute, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadLogs,
-    ReadSandbox, ResumeSandbox, WriteFile,
+    ControlExecution, CreateSandbox, DestroySandbox, Execute, PauseSandbox, Permit, ReadEngine, ReadExecution,
+    ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
     EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution,
-    Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxRecord,
+    Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter, SandboxRecord, StdinPart, Update,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
@@ -175,7 +175,12 @@ impl Ask for Fake {
         self.known(id)
     }
 
-    async fn sandboxes(&self, _: &Permit<ReadSandbox>, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+    async fn sandboxes(
+        &self,
+        _: &Permit<ReadSandbox>,
+        _: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>> {
         let state = self.state();
         let older = state.sandboxes.values().rev().filter(|record| page.after.is_none_or(|after| record.id < after));
         Ok(older.take(usize::try_from(page.rows_max).unwrap()).cloned().collect())
@@ -185,6 +190,15 @@ impl Ask for Fake {
         let mut record = self.known(id)?;
         record.phase = Phase::Finished(End::Destroyed);
         record.finished_at = Some(NOW);
+        self.state().sandboxes.insert(id, record.clone());
+        Ok(record)
+    }
+
+    async fn update(&self, _: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord> {
+        let mut record = self.known(id)?;
+        if let Some(ttl) = update.ttl {
+            record.expires_at = NOW.after(ttl);
+        }
         self.state().sandboxes.insert(id, record.clone());
         Ok(record)
     }
@@ -239,6 +253,22 @@ impl Ask for Fake {
         let record = ended(record);
         self.state().executions.insert(id, record.clone());
         Ok(record)
+    }
+
+    async fn signal(&self, _: &Permit<ControlExecution>, id: ExecutionId, _: i32) -> Result<()> {
+        self.record(id).map(drop)
+    }
+
+    async fn write_stdin(
+        &self,
+        _: &Permit<ControlExecution>,
+        id: ExecutionId,
+        part: StdinPart,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64> {
+        self.record(id)?;
+        let count = |sum: u64, bytes: Bytes| async move { Ok(sum + u64::try_from(bytes.len()).unwrap()) };
+        body.try_fold(part.offset.unwrap_or(0), count).await
     }
 
     async fn follow(

@@ -75,6 +75,9 @@ struct CommandJson {
     cwd: Option<String>,
     user: Option<String>,
     timeout_us: u64,
+    /// Missing in rows of earlier versions.
+    #[serde(default)]
+    stdin_open: bool,
 }
 
 impl From<&ExecutionRecord> for ExecutionRow {
@@ -105,6 +108,7 @@ fn command_column(command: &Command) -> String {
         cwd: command.cwd.as_ref().map(ToString::to_string),
         user: command.user.clone(),
         timeout_us: micros(command.timeout),
+        stdin_open: command.stdin_open,
     };
     serde_json::to_string(&json).expect("strings and numbers are always JSON")
 }
@@ -199,6 +203,7 @@ impl ExecutionRow {
             cwd: reader.parsed("command.cwd", json.cwd.map(|path| path.parse()).transpose())?,
             user: json.user,
             stdin: Vec::new(),
+            stdin_open: json.stdin_open,
             timeout: Duration::from_micros(json.timeout_us),
         })
     }

@@ -8,7 +8,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{failure, open::Database};
 use crate::{
-    EventRecord, ExecutionRecord, KeyRecord, Page, SandboxRecord, limits,
+    EventRecord, ExecutionRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, limits,
     row::{CorruptRow, EventRow, ExecutionRow, KeyRow, SandboxRow},
 };
 
@@ -46,13 +46,21 @@ impl Reads {
         self.one::<SandboxRow, _>("SELECT * FROM sandbox WHERE id = ?1", [id.to_string()]).await
     }
 
-    pub(super) async fn sandboxes(&self, tenant: &TenantId, page: Page<SandboxId>) -> Result<Vec<SandboxRecord>> {
+    pub(super) async fn sandboxes(
+        &self,
+        tenant: &TenantId,
+        filter: &SandboxFilter,
+        page: Page<SandboxId>,
+    ) -> Result<Vec<SandboxRecord>> {
         let page_of = "SELECT * FROM sandbox WHERE tenant_id = ?1 AND (created_at, id) < \
              (COALESCE((SELECT created_at FROM sandbox WHERE tenant_id = ?1 AND id = ?2), ?4), ?2) \
+             AND NOT EXISTS (SELECT 1 FROM json_each(?5) AS wanted WHERE NOT EXISTS (SELECT 1 \
+             FROM json_each(sandbox.spec, '$.labels') AS has WHERE has.key = wanted.key AND has.value = wanted.value)) \
              ORDER BY created_at DESC, id DESC LIMIT ?3";
         // A row that was removed meanwhile was created when its id says, or later.
         let created_at = page.after.map_or(i64::MAX, |id| id.generated_at().0);
-        let terms = (tenant.to_string(), before(page.after), rows(page.rows_max), created_at);
+        let labels = serde_json::to_string(&filter.labels).expect("strings are always JSON");
+        let terms = (tenant.to_string(), before(page.after), rows(page.rows_max), created_at, labels);
         self.all::<SandboxRow, _>(page_of, terms).await
     }
 

@@ -1,7 +1,9 @@
 //! What every store does, as one suite that runs over each of them.
 
+use std::collections::BTreeMap;
+
 use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Millis, Phase};
-use sentinal_store::{MemoryStore, OutputPlace, Page, SqliteStore, Store, Write};
+use sentinal_store::{MemoryStore, OutputPlace, Page, SandboxFilter, SqliteStore, Store, Write};
 
 use crate::records::{
     ended, event, execution, finished, key, pooled, running, sandbox, sandbox_id, tenant, write, write_execution,
@@ -44,6 +46,7 @@ conformance!(
     a_finished_execution_stays_as_it_is,
     an_execution_needs_its_sandbox,
     lists_are_newest_first_in_pages_of_one_tenant,
+    sandboxes_are_listed_by_their_labels,
     executions_are_listed_by_sandbox,
     the_unfinished_are_found,
     a_revoked_key_is_gone_for_good,
@@ -54,6 +57,7 @@ conformance!(
     a_ping_and_a_touch_are_taken,
 );
 
+const ALL: SandboxFilter = SandboxFilter { labels: BTreeMap::new() };
 const FROM_THE_NEWEST: Page<sentinal_model::SandboxId> = Page { after: None, rows_max: 100 };
 
 async fn check_conflict(store: &dyn Store, writes: Vec<Write>) {
@@ -127,10 +131,13 @@ async fn what_is_pooled_becomes_somebodys_once(store: &dyn Store) {
     store.write(vec![write(&waiting)]).await.unwrap();
     assert_eq!(store.sandbox(waiting.id).await.unwrap(), Some(waiting.clone()));
     assert_eq!(store.unfinished_sandboxes().await.unwrap(), std::slice::from_ref(&waiting));
-    assert_eq!(store.sandboxes(&tenant("default"), FROM_THE_NEWEST).await.unwrap(), []);
+    assert_eq!(store.sandboxes(&tenant("default"), &ALL, FROM_THE_NEWEST).await.unwrap(), []);
     let claimed = sentinal_store::SandboxRecord { generation: waiting.generation.next(), ..running(1) };
     store.write(vec![write(&claimed)]).await.unwrap();
-    assert_eq!(store.sandboxes(&tenant("default"), FROM_THE_NEWEST).await.unwrap(), std::slice::from_ref(&claimed));
+    assert_eq!(
+        store.sandboxes(&tenant("default"), &ALL, FROM_THE_NEWEST).await.unwrap(),
+        std::slice::from_ref(&claimed)
+    );
     let generation = claimed.generation.next();
     let of_another = sentinal_store::SandboxRecord { tenant: tenant("other"), generation, ..claimed.clone() };
     check_conflict(store, vec![write(&of_another)]).await;
@@ -154,7 +161,7 @@ async fn a_list_goes_by_creation(store: &dyn Store) {
     store.write(rows.iter().map(write).collect()).await.unwrap();
     let mut page = Page { after: None, rows_max: 1 };
     let mut seen = Vec::new();
-    while let Some(row) = store.sandboxes(&tenant("default"), page).await.unwrap().pop() {
+    while let Some(row) = store.sandboxes(&tenant("default"), &ALL, page).await.unwrap().pop() {
         page.after = Some(row.id);
         seen.push(row.id);
     }
@@ -162,7 +169,7 @@ async fn a_list_goes_by_creation(store: &dyn Store) {
     // A row that is gone, or somebody else's, stands where its id says.
     let gone = sentinal_model::SandboxId::from_bytes([0; 16]);
     let after_gone = Page { after: Some(gone), rows_max: 9 };
-    assert_eq!(store.sandboxes(&tenant("default"), after_gone).await.unwrap(), []);
+    assert_eq!(store.sandboxes(&tenant("default"), &ALL, after_gone).await.unwrap(), []);
 }
 
 async fn a_batch_is_applied_as_a_whole_or_not_at_all(store: &dyn Store) {
@@ -179,7 +186,7 @@ async fn a_batch_is_applied_as_a_whole_or_not_at_all(store: &dyn Store) {
         write(&sandbox(1)),
     ];
     check_conflict(store, batch).await;
-    assert_eq!(store.sandboxes(&tenant("default"), FROM_THE_NEWEST).await.unwrap(), [running(1)]);
+    assert_eq!(store.sandboxes(&tenant("default"), &ALL, FROM_THE_NEWEST).await.unwrap(), [running(1)]);
     assert_eq!(store.running_executions().await.unwrap(), []);
     assert_eq!(store.events(&tenant("default"), None, 0, 10).await.unwrap(), []);
     assert_eq!(store.keys().await.unwrap(), [key(1)]);
@@ -225,16 +232,49 @@ async fn lists_are_newest_first_in_pages_of_one_tenant(store: &dyn Store) {
     let mut page = Page { after: None, rows_max: 2 };
     let mut seen = Vec::new();
     loop {
-        let rows = store.sandboxes(&tenant("default"), page).await.unwrap();
+        let rows = store.sandboxes(&tenant("default"), &ALL, page).await.unwrap();
         assert!(rows.len() <= 2);
         let Some(last) = rows.last() else { break };
         page.after = Some(last.id);
         seen.extend(rows.into_iter().map(|row| row.id));
     }
     assert_eq!(seen, [5, 4, 3, 2, 1].map(sandbox_id));
-    assert_eq!(store.sandboxes(&tenant("other"), FROM_THE_NEWEST).await.unwrap(), [others]);
-    let of_nobody = store.sandboxes(&tenant("nobody"), FROM_THE_NEWEST).await.unwrap();
+    assert_eq!(store.sandboxes(&tenant("other"), &ALL, FROM_THE_NEWEST).await.unwrap(), [others]);
+    let of_nobody = store.sandboxes(&tenant("nobody"), &ALL, FROM_THE_NEWEST).await.unwrap();
     assert!(of_nobody.is_empty());
+}
+
+async fn sandboxes_are_listed_by_their_labels(store: &dyn Store) {
+    let labels =
+        |all: &[(&str, &str)]| all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let labelled = |number, all: &[(&str, &str)]| {
+        let mut record = sandbox(number);
+        record.spec.labels = sentinal_model::Labels::try_from(labels(all)).unwrap();
+        record
+    };
+    let records = [
+        labelled(1, &[("team", "blue"), ("stage", "a=b")]),
+        labelled(2, &[("team", "blue")]),
+        labelled(3, &[("team", "red"), ("it's \"$.x\"", "")]),
+        labelled(4, &[]),
+    ];
+    store.write(records.iter().map(write).collect()).await.unwrap();
+    for (wanted, expected) in [
+        (labels(&[]), vec![4, 3, 2, 1]),
+        (labels(&[("team", "blue")]), vec![2, 1]),
+        (labels(&[("team", "blue"), ("stage", "a=b")]), vec![1]),
+        (labels(&[("it's \"$.x\"", "")]), vec![3]),
+        (labels(&[("team", "")]), vec![]),
+        (labels(&[("blue", "team")]), vec![]),
+    ] {
+        let filter = SandboxFilter { labels: wanted };
+        let found = store.sandboxes(&tenant("default"), &filter, FROM_THE_NEWEST).await.unwrap();
+        let expected: Vec<_> = expected.into_iter().map(sandbox_id).collect();
+        assert_eq!(found.into_iter().map(|record| record.id).collect::<Vec<_>>(), expected, "{filter:?}");
+    }
+    let page = Page { after: Some(sandbox_id(2)), rows_max: 1 };
+    let filter = SandboxFilter { labels: labels(&[("team", "blue")]) };
+    assert_eq!(store.sandboxes(&tenant("default"), &filter, page).await.unwrap(), [records[0].clone()]);
 }
 
 async fn executions_are_listed_by_sandbox(store: &dyn Store) {
@@ -303,7 +343,7 @@ async fn retention_takes_what_ended_before(store: &dyn Store) {
     store.write(batch).await.unwrap();
 
     assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap(), [of_old[1].id]);
-    assert_eq!(store.sandboxes(&old.tenant, FROM_THE_NEWEST).await.unwrap(), [alive, young.clone()]);
+    assert_eq!(store.sandboxes(&old.tenant, &ALL, FROM_THE_NEWEST).await.unwrap(), [alive, young.clone()]);
     let page = Page { after: None, rows_max: 10 };
     assert_eq!(store.executions(&old.tenant, None, page).await.unwrap(), [of_young]);
     let left = store.events(&old.tenant, None, 0, 10).await.unwrap();
@@ -322,7 +362,7 @@ async fn retention_takes_the_oldest_first(store: &dyn Store) {
     let records = [finished(1, 3000), finished(2, 1000), finished(3, 2000)];
     store.write(records.iter().map(write).collect()).await.unwrap();
     store.remove_finished(Millis(9000), 2).await.unwrap();
-    assert_eq!(store.sandboxes(&records[0].tenant, FROM_THE_NEWEST).await.unwrap(), [records[0].clone()]);
+    assert_eq!(store.sandboxes(&records[0].tenant, &ALL, FROM_THE_NEWEST).await.unwrap(), [records[0].clone()]);
 }
 
 async fn retention_takes_more_than_one_transaction_holds(store: &dyn Store) {

@@ -76,6 +76,7 @@ pub(crate) fn execution(number: u64, sandbox: &SandboxRecord) -> ExecutionRecord
             cwd: Some("/tmp".parse().unwrap()),
             user: None,
             stdin: Vec::new(),
+            stdin_open: false,
             timeout: Duration::from_millis(1500),
         },
         state: ExecutionState::Running,

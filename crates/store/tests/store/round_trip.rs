@@ -128,6 +128,7 @@ fn command() -> impl Strategy<Value = Command> {
         cwd: cwd.map(|path| path.parse().unwrap()),
         user,
         stdin: Vec::new(),
+        stdin_open: false,
         timeout: Duration::from_micros(timeout_us.into()),
     })
 }

@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use rusqlite::Connection;
 use sentinal_model::{Code, SandboxId, TenantId};
-use sentinal_store::{OpenError, Page, SqliteStore, Store, Write};
+use sentinal_store::{OpenError, Page, SandboxFilter, SqliteStore, Store, Write};
 
 use crate::records::{event, key, running, sandbox, write};
 
@@ -121,7 +121,7 @@ async fn a_conflict_fails_only_its_own_batch() {
         assert_eq!(bad.unwrap_err().code(), Code::Conflict);
     }
     let page = Page::<SandboxId> { after: None, rows_max: 1000 };
-    assert_eq!(store.sandboxes(&TenantId::default_tenant(), page).await.unwrap().len(), 129);
+    assert_eq!(store.sandboxes(&TenantId::default_tenant(), &SandboxFilter::default(), page).await.unwrap().len(), 129);
     assert_eq!(store.events(&TenantId::default_tenant(), None, 0, 1000).await.unwrap().len(), 128);
 }
 

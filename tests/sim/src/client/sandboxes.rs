@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox};
-use sentinal_controller::{Controller, Page, SandboxRecord};
+use sentinal_controller::{Controller, Page, SandboxFilter, SandboxRecord};
 use sentinal_engine::InstanceState;
 use sentinal_model::{Code, Phase, SandboxId, Spec};
 
@@ -129,7 +129,8 @@ impl Client {
     pub(super) async fn list(&self) {
         let permit = permit::<ReadSandbox>();
         let page = Page { after: None, rows_max: 100 };
-        let list = |controller: Controller| async move { controller.sandboxes(&permit, page).await };
+        let all = SandboxFilter::default();
+        let list = |controller: Controller| async move { controller.sandboxes(&permit, &all, page).await };
         // The rest of what is in it was looked at when it was committed.
         let Some(Ok(records)) = self.ask("list", PATIENCE, list).await else { return };
         if let Some(pooled) = records.iter().find(|record| record.pooled.is_some()) {

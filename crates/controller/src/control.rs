@@ -1,0 +1,80 @@
+//! Signals and standard input for programs that run.
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use sentinal_agent_client::{Agent, AgentError, Stdin};
+use sentinal_auth::{ControlExecution, Permit};
+use sentinal_model::{Code, Error, ExecutionId, Result, TenantId};
+
+use crate::{
+    activity::Use,
+    api::{Controller, StdinPart},
+};
+
+impl Controller {
+    /// Sends a signal to a running program and all it has started, unless they went into a session of their own.
+    pub async fn signal(&self, permit: &Permit<ControlExecution>, id: ExecutionId, signal: i32) -> Result<()> {
+        let (agent, _used) = self.agent_of(permit.tenant(), id).await?;
+        agent.signal(id, signal).await.map_err(|error| refused(id, error))
+    }
+
+    /// Sends bytes to a running program's standard input, at the pace at which it reads. Answers how many it has been
+    /// given in all.
+    pub async fn write_stdin(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: ExecutionId,
+        part: StdinPart,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<u64> {
+        let (agent, _used) = self.agent_of(permit.tenant(), id).await?;
+        let StdinPart { offset, end } = part;
+        let written = agent.write_stdin(Stdin { id, offset, end }, body).await;
+        written.map_err(|error| match error {
+            sentinal_agent_client::WriteError::Agent(error) => refused_stdin(id, error),
+            body @ sentinal_agent_client::WriteError::Body(_) => body.into(),
+        })
+    }
+
+    /// The agent of the sandbox in which an execution runs.
+    async fn agent_of(&self, tenant: &TenantId, id: ExecutionId) -> Result<(Agent, Use)> {
+        let live = self.context.live.get(id).filter(|live| live.record.tenant == *tenant);
+        match live {
+            Some(live) => self.agent(tenant, live.record.sandbox).await,
+            None => match self.context.store().execution(id).await? {
+                Some(record) if record.tenant == *tenant => Err(ended(id)),
+                Some(_) | None => Err(Error::not_found(format!("execution {id} does not exist"))),
+            },
+        }
+    }
+}
+
+fn refused(id: ExecutionId, error: AgentError) -> Error {
+    match error {
+        AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _) => ended(id),
+        error @ (AgentError::Disconnected | AgentError::Deadline | AgentError::Refused(..)) => error.into(),
+    }
+}
+
+fn refused_stdin(id: ExecutionId, error: AgentError) -> Error {
+    match error {
+        AgentError::NotFound(_) => ended(id),
+        AgentError::Refused(Code::Conflict, _) => {
+            let message = format!(
+                "the standard input of execution {id} is closed; it takes more only if it was started with \
+                 \"stdin_open\": true, and until its end was sent"
+            );
+            Error::new(Code::Conflict, message)
+        }
+        AgentError::Deadline => {
+            let message = "the program does not read its standard input; send nothing to learn how much it has been given, \
+                           and the rest later";
+            Error::new(Code::Unavailable, message)
+        }
+        error @ (AgentError::Disconnected | AgentError::Refused(..)) => error.into(),
+    }
+}
+
+fn ended(id: ExecutionId) -> Error {
+    Error::new(Code::Conflict, format!("execution {id} has ended"))
+}

@@ -1,0 +1,67 @@
+//! Changing what may be changed of a sandbox in the middle of its life: how long it lives, and its labels.
+
+use std::sync::Arc;
+
+use sentinal_auth::{Permit, UpdateSandbox};
+use sentinal_model::{Code, Error, Labels, Phase, Result, SandboxId, limits};
+use sentinal_store::SandboxRecord;
+
+use crate::{
+    api::{Controller, Update},
+    events,
+    sandboxes::{not_running, running, unknown},
+};
+
+impl Controller {
+    /// Changes a sandbox, as soon as it is up. Node and agent are told of a new end in the background.
+    pub async fn update(&self, permit: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord> {
+        let entry = self.entry(permit.tenant(), id).await?;
+        running(&entry, limits::WAIT_DEFAULT).await?;
+        let own = Arc::clone(&self.context);
+        let changed = entry.revise(&self.context, move |before| {
+            let after = update.of(before, own.now())?;
+            let event = events::sandbox_updated(&after, own.now(), &update.words());
+            Ok((after, event))
+        });
+        changed.await.map(|record| SandboxRecord::clone(&record))
+    }
+}
+
+impl Update {
+    fn of(&self, before: &SandboxRecord, now: sentinal_model::Millis) -> Result<SandboxRecord> {
+        match &before.phase {
+            Phase::Running(_) => {}
+            // Its agent stands still, too, and cannot be told: it would end the sandbox when it goes on.
+            Phase::Paused(_) if self.ttl.is_none() => {}
+            Phase::Pending | Phase::Booting(_) | Phase::Paused(_) => {
+                return Err(not_running(before).unwrap_or_else(closed));
+            }
+            Phase::Stopping(..) | Phase::Finished(_) => return Err(unknown(before.id)),
+        }
+        let mut after = before.clone();
+        if let Some(ttl) = self.ttl {
+            after.spec.ttl = ttl;
+            after.expires_at = now.after(ttl);
+        }
+        let mut labels = before.spec.labels.as_map().clone();
+        for (key, value) in &self.labels {
+            match value {
+                Some(value) => drop(labels.insert(key.clone(), value.clone())),
+                None => drop(labels.remove(key)),
+            }
+        }
+        after.spec.labels = Labels::try_from(labels)?;
+        Ok(after)
+    }
+
+    /// What is changed, for the log.
+    fn words(&self) -> String {
+        let ttl = self.ttl.map(|ttl| format!("its ttl is {} s from now on", ttl.as_secs_f64()));
+        let labels = (!self.labels.is_empty()).then(|| "its labels have changed".to_owned());
+        [ttl, labels].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Code::Unavailable, "the sandbox cannot be changed now; try again")
+}
