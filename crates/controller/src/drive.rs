@@ -304,7 +304,8 @@ async fn tell_unless_changed(context: &Context, entry: &Entry, changes: &mut Cha
     }
 }
 
-async fn tell(context: &Context, entry: &Entry, record: &SandboxRecord) -> Result<()> {
+/// Tells node and agent what they do not know of the sandbox's terms.
+pub(crate) async fn tell(context: &Context, entry: &Entry, record: &SandboxRecord) -> Result<()> {
     let terms = Terms::of(record);
     if entry.known().node != Some(terms) {
         place(context, entry, record).await?;

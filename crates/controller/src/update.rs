@@ -5,15 +5,19 @@ use std::sync::Arc;
 use sentinal_auth::{Permit, UpdateSandbox};
 use sentinal_model::{Code, Error, Labels, Phase, Result, SandboxId, limits};
 use sentinal_store::SandboxRecord;
+use tokio::time::timeout;
 
 use crate::{
     api::{Controller, Update},
+    drive,
+    entry::Entry,
     events,
     sandboxes::{not_running, running, unknown},
 };
 
 impl Controller {
-    /// Changes a sandbox, as soon as it is up. Node and agent are told of a new end in the background.
+    /// Changes a sandbox, as soon as it is up. When this answers, node and agent know of a new end, unless one of them
+    /// does not answer: it is told in the background then.
     pub async fn update(&self, permit: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord> {
         let entry = self.entry(permit.tenant(), id).await?;
         running(&entry, limits::WAIT_DEFAULT).await?;
@@ -23,7 +27,20 @@ impl Controller {
             let event = events::sandbox_updated(&after, own.now(), &update.words());
             Ok((after, event))
         });
-        changed.await.map(|record| SandboxRecord::clone(&record))
+        let record = changed.await?;
+        if matches!(record.phase, Phase::Running(_)) {
+            self.tell(&entry, &record).await;
+        }
+        Ok(SandboxRecord::clone(&record))
+    }
+
+    /// An agent that is not told before its sandbox is paused ends it as soon as it goes on.
+    async fn tell(&self, entry: &Entry, record: &SandboxRecord) {
+        let late = |_| Err(Error::new(Code::Unavailable, "node and agent take long to answer"));
+        let told = timeout(limits::AGENT_ANSWER_DEADLINE, drive::tell(&self.context, entry, record)).await;
+        if let Err(error) = told.unwrap_or_else(late) {
+            tracing::warn!(sandbox = %record.id, ?error, "node and agent do not know of the sandbox's new end yet");
+        }
     }
 }
 
