@@ -158,7 +158,7 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
     };
     let message = match booted {
         Ok(Ok(())) => return,
-        Ok(Err(error)) if error.code() == Code::Unavailable && retry == Retry::Again => {
+        Ok(Err(error)) if was_cut_off(&error) && retry == Retry::Again => {
             tracing::warn!(sandbox = %entry.record().id, ?error, "boot was cut off; it is tried again");
             entry.observe(Observed::Partial);
             return sleep(RETRY_AFTER).await;
@@ -177,6 +177,12 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
         return sleep(RETRY_AFTER).await;
     }
     stop(context, entry, &entry.record(), (End::Failed(Failure::BootFailed), Some(message))).await;
+}
+
+/// Whether the node went away under a boot. The connection repeats a call that it broke off: the next node refuses that
+/// one for what the first call has left.
+fn was_cut_off(error: &Error) -> bool {
+    matches!(error.code(), Code::Unavailable | Code::Conflict)
 }
 
 /// Places, listens, boots, waits for the agent, and writes down that it runs.

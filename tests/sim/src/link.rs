@@ -21,6 +21,8 @@ use crate::{life::Life, sabotage::Sabotage, world::World};
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// As the real client has it, for what boots and halts.
 const LONG_DEADLINE: Duration = Duration::from_secs(5).saturating_add(limits::BOOT_DEADLINE);
+/// As the real client has it.
+const ATTEMPTS: usize = 2;
 /// How much later a request may arrive once more.
 const LATE_MS_MAX: u64 = 20_000;
 
@@ -65,22 +67,23 @@ impl Link {
         answer
     }
 
+    /// A call under which the node dies is repeated, as by the real client: the next node may know of the first one.
     async fn ask<T: Send + 'static>(&self, verb: Verb<T>) -> Result<T> {
-        let up = self.connected().await?;
-        if self.world.fails(self.world.plan.lost) {
-            return Err(went_away());
-        }
         let verb = Arc::new(verb);
-        if self.world.fails(self.world.plan.repeated) {
-            self.repeat(&up, Arc::clone(&verb));
+        for _ in 0..ATTEMPTS {
+            let up = self.connected().await?;
+            if self.world.fails(self.world.plan.lost) {
+                return Err(went_away());
+            }
+            if self.world.fails(self.world.plan.repeated) {
+                self.repeat(&up, Arc::clone(&verb));
+            }
+            let (done, answered) = oneshot::channel();
+            deliver(&up, Arc::clone(&verb), Duration::ZERO, done);
+            let Ok(answer) = answered.await else { continue };
+            return if self.world.fails(self.world.plan.lost) { Err(went_away()) } else { answer };
         }
-        let (done, answered) = oneshot::channel();
-        deliver(&up, verb, Duration::ZERO, done);
-        let answer = answered.await.unwrap_or_else(|_| Err(went_away()));
-        if self.world.fails(self.world.plan.lost) {
-            return Err(went_away());
-        }
-        answer
+        Err(went_away())
     }
 
     fn repeat<T: Send + 'static>(&self, up: &NodeUp, verb: Arc<Verb<T>>) {
