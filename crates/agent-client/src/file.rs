@@ -1,17 +1,17 @@
 //! Files through the agent, as the sandbox's ordinary user.
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
-use sentinal_agent_protocol::{CHUNK_BYTES, v1};
-use sentinal_model::{Error, GuestPath, limits};
-use tokio::{sync::mpsc, time::timeout};
-use tokio_stream::wrappers::ReceiverStream;
+use futures::{Stream, stream};
+use sentinal_agent_protocol::v1;
+use sentinal_model::{GuestPath, limits};
+use tokio::time::timeout;
 use tonic::Streaming;
 
-use crate::{agent::Agent, agent::answer, error::AgentError};
-
-/// Messages of an upload under way between the caller's body and the agent.
-const UPLOAD_QUEUE: usize = 4;
+use crate::{
+    agent::{Agent, answer},
+    body::{WriteError, answered, messages},
+    error::AgentError,
+};
 
 /// A file being read.
 #[derive(Debug)]
@@ -30,21 +30,18 @@ impl Agent {
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<u64, WriteError<E>> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await.map_err(WriteError::Agent)?.client();
-        let (sender, receiver) = mpsc::channel(UPLOAD_QUEUE);
+        let (messages, receiver) = messages();
+        let call = client.write_file(receiver);
         let start = v1::WriteFileStart { path: path.as_str().to_owned(), mode: 0o644, user: None, make_parents: true };
-        let call = client.write_file(ReceiverStream::new(receiver));
-        let feed = feed(sender, start, body);
-        let mut call = std::pin::pin!(call);
-        tokio::select! {
-            biased;
-            // An agent that refuses answers before the body is through.
-            early = &mut call => return written(early),
-            fed = feed => fed?,
-        }
-        match timeout(limits::AGENT_ANSWER_DEADLINE, call).await {
-            Ok(answer) => written(answer),
-            Err(_) => Err(WriteError::Agent(AgentError::Deadline)),
-        }
+        let feed = async move {
+            let first = v1::WriteFileRequest { start: Some(start), data: Vec::new(), end: false };
+            messages.send(first).await?;
+            let part = |data: &[u8]| v1::WriteFileRequest { start: None, data: data.to_vec(), end: false };
+            messages.send_all(body, part).await?;
+            // Without the end mark nothing is kept.
+            messages.send(v1::WriteFileRequest { start: None, data: Vec::new(), end: true }).await
+        };
+        answered(call, feed).await.map(|written| written.size)
     }
 
     /// Opens a file for reading.
@@ -58,49 +55,6 @@ impl Agent {
         };
         Ok(Reading { size: first.size, messages, first: Some(first) })
     }
-}
-
-/// Why a file was not written.
-#[derive(Debug)]
-pub enum WriteError<E> {
-    /// The caller's body failed.
-    Body(E),
-    /// The agent did.
-    Agent(AgentError),
-}
-
-impl From<WriteError<Self>> for Error {
-    fn from(error: WriteError<Self>) -> Self {
-        match error {
-            WriteError::Body(error) => error,
-            WriteError::Agent(error) => error.into(),
-        }
-    }
-}
-
-/// Sends the body in messages of bounded size. Returns early, without the end mark, when it fails.
-async fn feed<E>(
-    sender: mpsc::Sender<v1::WriteFileRequest>,
-    start: v1::WriteFileStart,
-    body: impl Stream<Item = Result<Bytes, E>> + Send,
-) -> Result<(), WriteError<E>> {
-    let gone = |_| WriteError::Agent(AgentError::Disconnected);
-    let first = v1::WriteFileRequest { start: Some(start), data: Vec::new(), end: false };
-    sender.send(first).await.map_err(gone)?;
-    let mut body = std::pin::pin!(body);
-    while let Some(bytes) = body.next().await {
-        let bytes = bytes.map_err(WriteError::Body)?;
-        for chunk in bytes.chunks(CHUNK_BYTES) {
-            let message = v1::WriteFileRequest { start: None, data: chunk.to_vec(), end: false };
-            let sent = timeout(limits::AGENT_ANSWER_DEADLINE, sender.send(message)).await;
-            sent.map_err(|_| WriteError::Agent(AgentError::Deadline))?.map_err(gone)?;
-        }
-    }
-    sender.send(v1::WriteFileRequest { start: None, data: Vec::new(), end: true }).await.map_err(gone)
-}
-
-fn written<E>(answer: Result<tonic::Response<v1::WriteFileResponse>, tonic::Status>) -> Result<u64, WriteError<E>> {
-    answer.map(|answer| answer.into_inner().size).map_err(|status| WriteError::Agent(status.into()))
 }
 
 impl Reading {

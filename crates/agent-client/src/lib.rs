@@ -8,6 +8,7 @@
 
 mod accept;
 mod agent;
+mod body;
 mod connection;
 mod error;
 mod execution;
@@ -17,10 +18,10 @@ mod stdin;
 mod transport;
 
 pub use agent::{Agent, RunningExecution};
+pub use body::WriteError;
 pub use connection::Connection;
 pub use error::{AgentError, clean};
 pub use execution::{Events, ExecutionEvent, Finished, Start};
-pub use file::{Reading, WriteError};
+pub use file::Reading;
 pub use registry::{Agents, Listen};
-pub use stdin::Stdin;
 pub use transport::{Listener, Stream, Transport};

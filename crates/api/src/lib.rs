@@ -42,9 +42,9 @@ pub use names::{
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;
-pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query, SandboxesQuery, StdinQuery};
+pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query, SandboxesQuery};
 pub use sandbox::Sandbox;
 pub use signal::{SendSignal, SignalName};
 pub use stdin::StdinGiven;
-pub use update::{ParsedUpdate, UpdateSandbox};
+pub use update::UpdateSandbox;
 pub use upload::{Upload, UploadedFile};

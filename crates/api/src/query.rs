@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use sentinal_model::{Error, GuestPath, Result, SandboxId, Stream, limits};
+use sentinal_model::{Error, GuestPath, Result, SandboxId, StdinPart, Stream, limits};
 
 use crate::field::{named, unknown};
 
@@ -46,15 +46,6 @@ pub struct OutputQuery {
     pub offset: u64,
     /// Whether to go on until the end.
     pub follow: bool,
-}
-
-/// Which part of a program's standard input.
-#[derive(Debug, Clone, Copy)]
-pub struct StdinQuery {
-    /// Of the first byte; `None` is after the last one sent before.
-    pub offset: Option<u64>,
-    /// Whether nothing follows.
-    pub end: bool,
 }
 
 /// A file in a sandbox.
@@ -162,7 +153,7 @@ impl TryFrom<Query> for OutputQuery {
     }
 }
 
-impl TryFrom<Query> for StdinQuery {
+impl TryFrom<Query> for StdinPart {
     type Error = Error;
 
     fn try_from(mut query: Query) -> Result<Self> {

@@ -1,8 +1,8 @@
 //! A change of a sandbox as callers ask for it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use sentinal_model::{Error, Result, limits};
+use sentinal_model::{Error, Result, SandboxUpdate, limits};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -22,16 +22,7 @@ pub struct UpdateSandbox {
     pub labels: Option<BTreeMap<String, Option<String>>>,
 }
 
-/// An [`UpdateSandbox`] in which everything is valid.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ParsedUpdate {
-    /// How long it lives from now on.
-    pub ttl: Option<Duration>,
-    /// Labels to set or, without a value, to remove.
-    pub labels: BTreeMap<String, Option<String>>,
-}
-
-impl TryFrom<UpdateSandbox> for ParsedUpdate {
+impl TryFrom<UpdateSandbox> for SandboxUpdate {
     type Error = Error;
 
     fn try_from(wire: UpdateSandbox) -> Result<Self> {
@@ -47,9 +38,11 @@ impl TryFrom<UpdateSandbox> for ParsedUpdate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn parse(body: &str) -> Result<ParsedUpdate> {
+    fn parse(body: &str) -> Result<SandboxUpdate> {
         crate::parse_json::<UpdateSandbox>(body.as_bytes())?.try_into()
     }
 
@@ -57,7 +50,7 @@ mod tests {
     fn what_is_left_out_stays() {
         let parsed = parse(r#"{"labels":{"team":"blue","draft":null}}"#).unwrap();
         let labels = [("draft".to_owned(), None), ("team".to_owned(), Some("blue".to_owned()))];
-        assert_eq!(parsed, ParsedUpdate { ttl: None, labels: labels.into() });
+        assert_eq!(parsed, SandboxUpdate { ttl: None, labels: labels.into() });
         assert_eq!(parse(r#"{"ttl":1.5}"#).unwrap().ttl, Some(Duration::from_millis(1500)));
     }
 

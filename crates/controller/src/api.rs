@@ -1,7 +1,7 @@
 //! What the gateway holds, and what goes in and out. The calls themselves, each of which takes a permit, are with
 //! what they are about: `sandboxes`, `update`, `executions`, `control`, `output`, `files`, `logs`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -16,24 +16,6 @@ use crate::context::Context;
 #[derive(Debug, Clone)]
 pub struct Controller {
     pub(crate) context: Arc<Context>,
-}
-
-/// What is to be changed of a sandbox.
-#[derive(Debug, Clone, Default)]
-pub struct Update {
-    /// How long it lives from now on.
-    pub ttl: Option<Duration>,
-    /// Labels to set, or without a value to remove; others stay.
-    pub labels: BTreeMap<String, Option<String>>,
-}
-
-/// Which part of a program's standard input is sent.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct StdinPart {
-    /// Of the first byte; `None` is after the last one sent before.
-    pub offset: Option<u64>,
-    /// Whether nothing follows.
-    pub end: bool,
 }
 
 /// An execution to be started.

@@ -2,14 +2,11 @@
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_agent_client::{Agent, AgentError, Stdin};
+use sentinal_agent_client::{Agent, AgentError, WriteError};
 use sentinal_auth::{ControlExecution, Permit};
-use sentinal_model::{Code, Error, ExecutionId, Result, TenantId};
+use sentinal_model::{Code, Error, ExecutionId, Result, StdinPart, TenantId};
 
-use crate::{
-    activity::Use,
-    api::{Controller, StdinPart},
-};
+use crate::{activity::Use, api::Controller};
 
 impl Controller {
     /// Sends a signal to a running program and all it has started, unless they went into a session of their own.
@@ -28,11 +25,9 @@ impl Controller {
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<u64> {
         let (agent, _used) = self.agent_of(permit.tenant(), id).await?;
-        let StdinPart { offset, end } = part;
-        let written = agent.write_stdin(Stdin { id, offset, end }, body).await;
-        written.map_err(|error| match error {
-            sentinal_agent_client::WriteError::Agent(error) => refused_stdin(id, error),
-            body @ sentinal_agent_client::WriteError::Body(_) => body.into(),
+        agent.write_stdin(id, part, body).await.map_err(|error| match error {
+            WriteError::Body(error) => error,
+            WriteError::Agent(error) => refused_stdin(id, error),
         })
     }
 

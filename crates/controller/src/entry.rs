@@ -22,8 +22,7 @@ use crate::{
 
 pub(crate) use change::{Change, Claimed};
 
-/// One sandbox. Its record changes only through [`Entry::advance`], one change at a time, and only after the
-/// store has it.
+/// One sandbox. Its record changes only as `change` has it: one change at a time, and only after the store has it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     record: watch::Sender<Arc<SandboxRecord>>,

@@ -67,7 +67,7 @@ fn matters(context: &Context, record: &SandboxRecord) -> bool {
         let engine = measured.view.engines.iter().find(|engine| Some(engine.name) == record.engine);
         engine.is_none_or(|engine| engine.can_rest)
     };
-    record.spec.idle_timeout.is_some() || context.node_state.view().map_or(true, |measured| can_rest(&measured))
+    record.spec.idle_timeout.is_some() || context.node_state.view().ok().is_none_or(|measured| can_rest(&measured))
 }
 
 /// Has the agent count a sandbox's idle time from now on, as this server does, in the background.

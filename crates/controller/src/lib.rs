@@ -44,9 +44,7 @@ mod start;
 mod table;
 mod update;
 
-pub use api::{
-    Controller, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent, StdinPart, Update,
-};
+pub use api::{Controller, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent};
 pub use context::{Parts, Settings};
 pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use sentinal_auth::{Permit, UpdateSandbox};
-use sentinal_model::{Code, Error, Labels, Phase, Result, SandboxId, limits};
+use sentinal_model::{Code, Error, Labels, Millis, Phase, Result, SandboxId, SandboxUpdate, limits};
 use sentinal_store::SandboxRecord;
 use tokio::time::timeout;
 
 use crate::{
-    api::{Controller, Update},
+    api::Controller,
     drive,
     entry::Entry,
     events,
@@ -18,13 +18,18 @@ use crate::{
 impl Controller {
     /// Changes a sandbox, as soon as it is up. When this answers, node and agent know of a new end, unless one of them
     /// does not answer: it is told in the background then.
-    pub async fn update(&self, permit: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord> {
+    pub async fn update(
+        &self,
+        permit: &Permit<UpdateSandbox>,
+        id: SandboxId,
+        update: SandboxUpdate,
+    ) -> Result<SandboxRecord> {
         let entry = self.entry(permit.tenant(), id).await?;
         running(&entry, limits::WAIT_DEFAULT).await?;
         let own = Arc::clone(&self.context);
         let changed = entry.revise(&self.context, move |before| {
-            let after = update.of(before, own.now())?;
-            let event = events::sandbox_updated(&after, own.now(), &update.words());
+            let after = updated(before, &update, own.now())?;
+            let event = events::sandbox_updated(&after, own.now(), &words(&update));
             Ok((after, event))
         });
         let record = changed.await?;
@@ -44,41 +49,34 @@ impl Controller {
     }
 }
 
-impl Update {
-    fn of(&self, before: &SandboxRecord, now: sentinal_model::Millis) -> Result<SandboxRecord> {
-        match &before.phase {
-            Phase::Running(_) => {}
-            // Its agent stands still, too, and cannot be told: it would end the sandbox when it goes on.
-            Phase::Paused(_) if self.ttl.is_none() => {}
-            Phase::Pending | Phase::Booting(_) | Phase::Paused(_) => {
-                return Err(not_running(before).unwrap_or_else(closed));
-            }
-            Phase::Stopping(..) | Phase::Finished(_) => return Err(unknown(before.id)),
-        }
-        let mut after = before.clone();
-        if let Some(ttl) = self.ttl {
-            after.spec.ttl = ttl;
-            after.expires_at = now.after(ttl);
-        }
-        let mut labels = before.spec.labels.as_map().clone();
-        for (key, value) in &self.labels {
-            match value {
-                Some(value) => drop(labels.insert(key.clone(), value.clone())),
-                None => drop(labels.remove(key)),
-            }
-        }
-        after.spec.labels = Labels::try_from(labels)?;
-        Ok(after)
+/// The record after the change; refused where it cannot be made.
+fn updated(before: &SandboxRecord, update: &SandboxUpdate, now: Millis) -> Result<SandboxRecord> {
+    match (&before.phase, not_running(before)) {
+        (Phase::Stopping(..) | Phase::Finished(_), _) => return Err(unknown(before.id)),
+        // With another ttl its agent, which stands still and cannot be told, would end it when it goes on.
+        (Phase::Paused(_), _) if update.ttl.is_none() => {}
+        (_, Some(refusal)) => return Err(refusal),
+        (_, None) => {}
     }
-
-    /// What is changed, for the log.
-    fn words(&self) -> String {
-        let ttl = self.ttl.map(|ttl| format!("its ttl is {} s from now on", ttl.as_secs_f64()));
-        let labels = (!self.labels.is_empty()).then(|| "its labels have changed".to_owned());
-        [ttl, labels].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let mut after = before.clone();
+    if let Some(ttl) = update.ttl {
+        after.spec.ttl = ttl;
+        after.expires_at = now.after(ttl);
     }
+    let mut labels = before.spec.labels.as_map().clone();
+    for (key, value) in &update.labels {
+        match value {
+            Some(value) => drop(labels.insert(key.clone(), value.clone())),
+            None => drop(labels.remove(key)),
+        }
+    }
+    after.spec.labels = Labels::try_from(labels)?;
+    Ok(after)
 }
 
-fn closed() -> Error {
-    Error::new(Code::Unavailable, "the sandbox cannot be changed now; try again")
+/// What is changed, for the log.
+fn words(update: &SandboxUpdate) -> String {
+    let ttl = update.ttl.map(|ttl| format!("its ttl is {} s from now on", ttl.as_secs_f64()));
+    let labels = (!update.labels.is_empty()).then(|| "its labels have changed".to_owned());
+    [ttl, labels].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

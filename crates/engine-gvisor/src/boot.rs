@@ -22,8 +22,6 @@ use crate::{
 pub(crate) const TASKS_MAX: u32 = 4096;
 /// For the layer's own structures.
 const LAYER_OWN_BYTES: u64 = 16 << 20;
-/// Digits of the sandbox's id in its hostname.
-const HOSTNAME_DIGITS: usize = 10;
 
 pub(crate) async fn boot(engine: &Gvisor, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
     let folder = Furnished(engine.instance(&spec.id));
@@ -35,7 +33,7 @@ pub(crate) async fn boot(engine: &Gvisor, spec: &BootSpec, stop: &CancellationTo
     let (data, guest) = (folder.layer_point(), folder.guest());
     let bundle = Bundle {
         root: Root::Image { image: &spec.image, data: &data, disk: spec.disk },
-        hostname: &hostname(&spec.id.to_string()),
+        hostname: &folder.0.hostname(),
         init: &["/.sentinal/agent"],
         env: &spec.agent_env,
         guest: &guest,
@@ -57,9 +55,4 @@ pub(crate) async fn boot(engine: &Gvisor, spec: &BootSpec, stop: &CancellationTo
 /// layer is a hole in itself, so that room that is not used costs nothing.
 pub(crate) fn layer_bytes(disk: Disk) -> u64 {
     2 * disk.bytes() + LAYER_OWN_BYTES
-}
-
-/// The end of an id is random; its beginning is a time.
-pub(crate) fn hostname(id: &str) -> String {
-    format!("sbx-{}", &id[id.len().saturating_sub(HOSTNAME_DIGITS)..])
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc};
 
 use sentinal_engine::{
     BootSpec, EngineError, ProbeFailure, ProbeReport, Turns,
-    cgroup::Cgroups,
+    cgroup::{Cgroups, CgroupsOnce},
     host::{Hold, HostEngine, InstanceFolder},
     layer::Templates,
 };
@@ -20,6 +20,7 @@ const SOCKET_FOLDERS: [&str; 3] = ["/var/run", "/run", "/tmp"];
 #[derive(Debug)]
 pub struct Gvisor {
     config: GvisorConfig,
+    cgroups: CgroupsOnce,
     turns: Turns,
     templates: Templates,
 }
@@ -27,7 +28,8 @@ pub struct Gvisor {
 impl Gvisor {
     /// An engine that keeps everything where `config` says. Touches nothing yet.
     pub fn new(config: GvisorConfig) -> Self {
-        Self { config, turns: Turns::default(), templates: Templates::default() }
+        let cgroups = CgroupsOnce::new(config.cgroup_parent.clone());
+        Self { config, cgroups, turns: Turns::default(), templates: Templates::default() }
     }
 
     pub(crate) fn config(&self) -> &GvisorConfig {
@@ -38,8 +40,8 @@ impl Gvisor {
         &self.templates
     }
 
-    pub(crate) fn cgroups(&self) -> Result<Cgroups, EngineError> {
-        Cgroups::detect(&self.config.cgroup_parent)
+    pub(crate) fn cgroups(&self) -> Result<&Cgroups, EngineError> {
+        self.cgroups.get()
     }
 }
 

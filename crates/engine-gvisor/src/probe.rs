@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    boot::{TASKS_MAX, hostname, layer_bytes},
+    boot::{TASKS_MAX, layer_bytes},
     bundle::{Bundle, Root},
     engine::Gvisor,
     folder::Furnished,
@@ -88,7 +88,7 @@ async fn run(engine: &Gvisor, id: SandboxId) -> Result<(), EngineError> {
     layer.make(layer_bytes(Disk::MIN), Inodes::Few, engine.templates(), &stop).await?;
     let bundle = Bundle {
         root: Root::Empty,
-        hostname: &hostname(&id.to_string()),
+        hostname: &folder.0.hostname(),
         init: &["/.sentinal/agent", "--version"],
         env: &[],
         guest: &folder.guest(),

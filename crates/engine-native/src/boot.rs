@@ -26,8 +26,6 @@ const AGENT_OPEN_FILES_MAX: u64 = 65_536;
 const SHM_SHARE_OF_MEMORY: u64 = 4;
 /// What the agent gives to programs as their score under memory pressure.
 const ENV_PROGRAM_OOM_SCORE: &str = "SENTINAL_PROGRAM_OOM_SCORE";
-/// Digits of the sandbox's id in its hostname.
-const HOSTNAME_DIGITS: usize = 10;
 
 pub(crate) async fn boot(engine: &Native, spec: &BootSpec, stop: &CancellationToken) -> Result<(), EngineError> {
     prepare(engine, &spec.id, spec.memory, spec.disk, stop).await?;
@@ -98,7 +96,7 @@ pub(crate) fn plan(
         cgroup: engine.hold(id)?.entrances(),
         pid_file: folder.pid_file(),
         ground: ground(&folder, image, memory, disk)?,
-        hostname: hostname(&id.to_string()),
+        hostname: folder.hostname(),
         agent: PathBuf::new(),
         arguments: Vec::new(),
         environment: Vec::new(),
@@ -132,9 +130,4 @@ fn ground(folder: &InstanceFolder, image: &Image, memory: Memory, disk: Disk) ->
 /// Returns when the sandbox's init runs.
 pub(crate) async fn launch(engine: &Native, plan: Plan, stop: &CancellationToken) -> Result<(), EngineError> {
     engine.config().launcher.run(&Task::Launch(plan), BOOT_DEADLINE, stop).await
-}
-
-/// The end of an id is random; its beginning is a time.
-fn hostname(id: &str) -> String {
-    format!("sbx-{}", &id[id.len().saturating_sub(HOSTNAME_DIGITS)..])
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use sentinal_engine::{
     BootSpec, EngineError, ProbeFailure, ProbeReport, Turns,
-    cgroup::Cgroups,
+    cgroup::{Cgroups, CgroupsOnce},
     host::{Hold, HostEngine, InstanceFolder},
     layer::Templates,
 };
@@ -18,6 +18,7 @@ use crate::{NativeConfig, Privilege, boot, images::Images, probe, trees::Trees, 
 #[derive(Debug)]
 pub struct Native {
     config: NativeConfig,
+    cgroups: CgroupsOnce,
     turns: Turns,
     templates: Templates,
     privilege: Privilege,
@@ -32,8 +33,10 @@ impl Native {
         let privilege = Privilege::of_this_process();
         let trees = Trees::new(&config.folder, config.launcher.clone(), privilege);
         let users = Users::new(&config.folder);
+        let cgroups = CgroupsOnce::new(config.cgroup_parent.clone());
         Self {
             config,
+            cgroups,
             turns: Turns::default(),
             templates: Templates::default(),
             privilege,
@@ -67,8 +70,8 @@ impl Native {
         &self.users
     }
 
-    pub(crate) fn cgroups(&self) -> Result<Cgroups, EngineError> {
-        Cgroups::detect(&self.config.cgroup_parent)
+    pub(crate) fn cgroups(&self) -> Result<&Cgroups, EngineError> {
+        self.cgroups.get()
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn probe(engine: &Arc<Native>) -> Result<ProbeReport, ProbeFail
 /// What holds and limits sandboxes.
 fn means(engine: &Native) -> Result<String, ProbeFailure> {
     match engine.privilege() {
-        Privilege::Root => engine.cgroups().map(|cgroups| cgroups.to_string()).map_err(|error| why::cgroups(&error)),
+        Privilege::Root => engine.cgroups().map(ToString::to_string).map_err(|error| why::cgroups(&error)),
         Privilege::Unprivileged(Users::One) => Ok("unprivileged: one user, no cgroup".to_owned()),
         Privilege::Unprivileged(Users::Range { .. }) => Ok("unprivileged: users of its own, no cgroup".to_owned()),
     }

@@ -4,7 +4,7 @@
 //! `/proc/self/mountinfo`. A sandbox's cgroup is a folder of its id in each hierarchy that holds a
 //! controller we use.
 //!
-//! Start at [`Cgroups::detect`], then [`Cgroup`].
+//! Start at [`Cgroups`], then [`Cgroup`].
 
 mod expect;
 mod freeze;
@@ -17,6 +17,7 @@ use std::{
     collections::BTreeSet,
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -71,6 +72,29 @@ pub struct Cgroup {
     hierarchies: Hierarchies,
     /// `<parent>/<id>`.
     path: PathBuf,
+}
+
+/// Where an engine's cgroups are: found when it is first asked for, since that reads all of the machine's mounts.
+#[derive(Debug)]
+pub struct CgroupsOnce {
+    parent: String,
+    found: OnceLock<Cgroups>,
+}
+
+impl CgroupsOnce {
+    /// As for [`Cgroups::detect`]. Touches nothing yet.
+    pub const fn new(parent: String) -> Self {
+        Self { parent, found: OnceLock::new() }
+    }
+
+    /// What was found. A machine that cannot serve is looked at again the next time.
+    pub fn get(&self) -> Result<&Cgroups, EngineError> {
+        if let Some(found) = self.found.get() {
+            return Ok(found);
+        }
+        let found = Cgroups::detect(&self.parent)?;
+        Ok(self.found.get_or_init(|| found))
+    }
 }
 
 impl Cgroups {

@@ -11,9 +11,9 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
-    OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord, StdinPart, Update,
+    OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
 };
-use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, Spec};
+use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, SandboxUpdate, Spec, StdinPart};
 
 /// Recognises callers by their keys.
 pub trait Authenticate: Send + Sync + std::fmt::Debug {
@@ -40,7 +40,12 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         page: Page<SandboxId>,
     ) -> Result<Vec<SandboxRecord>>;
     async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord>;
-    async fn update(&self, permit: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord>;
+    async fn update(
+        &self,
+        permit: &Permit<UpdateSandbox>,
+        id: SandboxId,
+        update: SandboxUpdate,
+    ) -> Result<SandboxRecord>;
     async fn pause(&self, permit: &Permit<PauseSandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn resume(&self, permit: &Permit<ResumeSandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution>;
@@ -119,7 +124,12 @@ impl Ask for Controller {
         self.destroy(permit, id).await
     }
 
-    async fn update(&self, permit: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord> {
+    async fn update(
+        &self,
+        permit: &Permit<UpdateSandbox>,
+        id: SandboxId,
+        update: SandboxUpdate,
+    ) -> Result<SandboxRecord> {
         self.update(permit, id, update).await
     }
 

@@ -21,6 +21,16 @@ pub struct Command {
     pub timeout: Duration,
 }
 
+/// Which part of a program's standard input is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StdinPart {
+    /// Of the first byte, counted from the first one that was ever sent; `None` is after the last one. Bytes that the
+    /// program has been given already are not given to it again.
+    pub offset: Option<u64>,
+    /// Whether nothing follows.
+    pub end: bool,
+}
+
 /// One of the two output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {

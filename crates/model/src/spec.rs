@@ -67,6 +67,15 @@ impl FromStr for ImageName {
     }
 }
 
+/// What is to be changed of a sandbox; the rest stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SandboxUpdate {
+    /// How long it lives from now on.
+    pub ttl: Option<Duration>,
+    /// Labels to set or, without a value, to remove.
+    pub labels: BTreeMap<String, Option<String>>,
+}
+
 /// A sandbox's labels: bounded in number and size.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Labels(BTreeMap<String, String>);

@@ -19,6 +19,9 @@ use sentinal_model::SandboxId;
 
 use crate::{EngineError, layer::Layer};
 
+/// Digits of the sandbox's id in its hostname.
+const HOSTNAME_DIGITS: usize = 10;
+
 /// The folder of one instance, whether it exists or not.
 #[derive(Debug, Clone)]
 pub struct InstanceFolder {
@@ -35,6 +38,12 @@ impl InstanceFolder {
     /// Whose it is.
     pub const fn id(&self) -> &SandboxId {
         &self.id
+    }
+
+    /// What the sandbox is called inside. The end of an id is random; its beginning is a time.
+    pub fn hostname(&self) -> String {
+        let id = self.id.to_string();
+        format!("sbx-{}", &id[id.len().saturating_sub(HOSTNAME_DIGITS)..])
     }
 
     /// Where it is.

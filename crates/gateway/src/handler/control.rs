@@ -1,10 +1,9 @@
 //! Signals and standard input for programs that run.
 
 use axum::{Json, body::Body, extract::State};
-use sentinal_api::{Execution, SendSignal, StdinGiven, StdinQuery};
+use sentinal_api::{Execution, SendSignal, StdinGiven};
 use sentinal_auth::{ControlExecution, ReadExecution};
-use sentinal_controller::StdinPart;
-use sentinal_model::{Code, Error, ExecutionId, limits};
+use sentinal_model::{Code, Error, ExecutionId, StdinPart, limits};
 
 use crate::{
     App,
@@ -47,13 +46,12 @@ pub(crate) async fn stdin(
     State(app): State<App>,
     Allowed(permit): Allowed<ControlExecution>,
     Id(id): Id<ExecutionId>,
-    Asked(query): Asked<StdinQuery>,
+    Asked(part): Asked<StdinPart>,
     body: Body,
 ) -> Reply<Json<StdinGiven>> {
     if limits::UPLOAD_BYTES_MAX < length_hint(&body) {
         return Err(too_large().into());
     }
-    let part = StdinPart { offset: query.offset, end: query.end };
     let bytes = limited(chunks(body), limits::UPLOAD_BYTES_MAX, too_large);
     let offset = app.controller.write_stdin(&permit, id, part, bytes).await?;
     Ok(Json(StdinGiven { offset }))

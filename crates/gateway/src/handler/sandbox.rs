@@ -6,9 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
-use sentinal_api::{self as v1, List, ParsedCreate, ParsedUpdate, Sandbox, SandboxesQuery};
+use sentinal_api::{self as v1, List, ParsedCreate, Sandbox, SandboxesQuery};
 use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox, UpdateSandbox};
-use sentinal_controller::{Page, SandboxFilter, Update};
+use sentinal_controller::{Page, SandboxFilter};
 use sentinal_model::SandboxId;
 
 use crate::{
@@ -80,8 +80,7 @@ pub(crate) async fn update(
     Id(id): Id<SandboxId>,
     Valid(body): Valid<v1::UpdateSandbox>,
 ) -> Reply<Json<Sandbox>> {
-    let ParsedUpdate { ttl, labels } = body.try_into()?;
-    let record = app.controller.update(&permit, id, Update { ttl, labels }).await?;
+    let record = app.controller.update(&permit, id, body.try_into()?).await?;
     Ok(Json(present::sandbox(record)))
 }
 

@@ -18,12 +18,12 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution,
-    Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter, SandboxRecord, StdinPart, Update,
+    Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
     Code, Command, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome, Generation, GuestPath, Millis,
-    NodeId, Phase, Placement, Result, SandboxId, Spec, Stream, TenantId, Usage,
+    NodeId, Phase, Placement, Result, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, Usage,
 };
 
 const NOW: Millis = Millis(1_764_000_000_000);
@@ -194,7 +194,7 @@ impl Ask for Fake {
         Ok(record)
     }
 
-    async fn update(&self, _: &Permit<UpdateSandbox>, id: SandboxId, update: Update) -> Result<SandboxRecord> {
+    async fn update(&self, _: &Permit<UpdateSandbox>, id: SandboxId, update: SandboxUpdate) -> Result<SandboxRecord> {
         let mut record = self.known(id)?;
         if let Some(ttl) = update.ttl {
             record.expires_at = NOW.after(ttl);

@@ -1,0 +1,82 @@
+//! Bodies on their way to an agent: in messages of bounded size, no faster than it takes them.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use sentinal_agent_protocol::CHUNK_BYTES;
+use sentinal_model::{Error, limits};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::error::AgentError;
+
+/// Messages between the caller's body and the agent.
+const QUEUE: usize = 4;
+
+/// Why a body did not arrive.
+#[derive(Debug)]
+pub enum WriteError<E> {
+    /// The caller's body failed.
+    Body(E),
+    /// The agent did.
+    Agent(AgentError),
+}
+
+impl From<WriteError<Self>> for Error {
+    fn from(error: WriteError<Self>) -> Self {
+        match error {
+            WriteError::Body(error) => error,
+            WriteError::Agent(error) => error.into(),
+        }
+    }
+}
+
+/// Where the messages of one call go in.
+pub(crate) struct Messages<M>(mpsc::Sender<M>);
+
+/// The two ends of a call's messages.
+pub(crate) fn messages<M>() -> (Messages<M>, ReceiverStream<M>) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (Messages(sender), ReceiverStream::new(receiver))
+}
+
+impl<M> Messages<M> {
+    pub(crate) async fn send<E>(&self, message: M) -> Result<(), WriteError<E>> {
+        let sent = timeout(limits::AGENT_ANSWER_DEADLINE, self.0.send(message)).await;
+        let sent = sent.map_err(|_| WriteError::Agent(AgentError::Deadline))?;
+        sent.map_err(|_| WriteError::Agent(AgentError::Disconnected))
+    }
+
+    /// Sends a body as messages that `message` makes. Returns early when it fails.
+    pub(crate) async fn send_all<E>(
+        &self,
+        body: impl Stream<Item = Result<Bytes, E>> + Send,
+        mut message: impl FnMut(&[u8]) -> M,
+    ) -> Result<(), WriteError<E>> {
+        let mut body = std::pin::pin!(body);
+        while let Some(bytes) = body.next().await {
+            for chunk in bytes.map_err(WriteError::Body)?.chunks(CHUNK_BYTES) {
+                self.send(message(chunk)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the agent answers to a call whose messages `feed` sends.
+pub(crate) async fn answered<A, E>(
+    call: impl Future<Output = Result<tonic::Response<A>, tonic::Status>>,
+    feed: impl Future<Output = Result<(), WriteError<E>>>,
+) -> Result<A, WriteError<E>> {
+    let mut call = std::pin::pin!(call);
+    let answer = tokio::select! {
+        biased;
+        // An agent that refuses answers before the body is through.
+        early = &mut call => Ok(early),
+        fed = feed => {
+            fed?;
+            timeout(limits::AGENT_ANSWER_DEADLINE, call).await
+        }
+    };
+    let answer = answer.map_err(|_| WriteError::Agent(AgentError::Deadline))?;
+    answer.map(tonic::Response::into_inner).map_err(|status| WriteError::Agent(status.into()))
+}
