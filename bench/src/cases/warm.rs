@@ -17,6 +17,8 @@ use crate::{
 const PROGRAM: [&str; 1] = ["/bin/true"];
 /// Sandboxes that a pool keeps ready.
 const POOL: usize = 16;
+/// Between a sandbox's first program and a late one.
+const PROGRAMS_BETWEEN: usize = 20;
 /// One-shots at once.
 const CLIENTS: usize = 4;
 const FULL_DEADLINE: Duration = Duration::from_secs(60);
@@ -34,6 +36,8 @@ async fn measure(bench: &Bench, server: &Server) -> Result<Vec<Row>> {
     Ok(vec![
         native_beside_execute(bench, server).await?,
         gvisor_beside_runsc_run(bench, server).await?,
+        first_beside_late(bench, server, Kind::NATIVE_POOLED).await?,
+        first_beside_late(bench, server, Kind::GVISOR_POOLED).await?,
         rate_beside(bench, server, Kind::NATIVE_POOLED, "bwrap", 1.0).await?,
         rate_beside(bench, server, Kind::GVISOR_POOLED, "runsc run", 3.0).await?,
     ])
@@ -59,6 +63,25 @@ async fn gvisor_beside_runsc_run(bench: &Bench, server: &Server) -> Result<Row> 
         peer.add_time(block_in_place(|| bench.bare.run("bench-warm", &PROGRAM))?.end);
     }
     Ok(row("gvisor: warm create + execute /bin/true", ours, "runsc run", peer, Target::AtMostOfPeer(0.10)))
+}
+
+/// What the first programs of a sandbox cost more than later ones, which is part of a warm start.
+async fn first_beside_late(bench: &Bench, server: &Server, kind: Kind) -> Result<Row> {
+    let mut api = server.api().await?;
+    let (mut first, mut late) = (Samples::default(), Samples::default());
+    for _ in 0..bench.options.samples() {
+        full(server, kind).await?;
+        let sandbox = api.create(kind).await?;
+        first.add_time(timed(api.execute(&sandbox, &PROGRAM)).await?.0);
+        for _ in 0..PROGRAMS_BETWEEN {
+            api.execute(&sandbox, &PROGRAM).await?;
+        }
+        full(server, kind).await?;
+        late.add_time(timed(api.execute(&sandbox, &PROGRAM)).await?.0);
+        api.destroy(&sandbox).await?;
+    }
+    let what = format!("{}: first /bin/true after a claim", kind.engine);
+    Ok(row(&what, first, "a late one in the same sandbox", late, Target::ForInformation))
 }
 
 /// From a full pool that is not being filled.
