@@ -34,7 +34,7 @@ const QUIET: Duration = Duration::from_millis(100);
 /// How long before boots for a pool may take the whole machine.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long a pool waits at most for a quiet moment before it takes a step all the same.
+/// How long a step waits at most for a quiet moment before it is taken all the same.
 const STARVE_MAX: Duration = Duration::from_secs(2);
 
 /// Boots for all pools at once: while nobody asks for anything, and else.
@@ -76,7 +76,8 @@ struct Keeper {
     boots: BTreeMap<SandboxId, (usize, Arc<Entry>)>,
     /// Since when an agent has been away.
     away: BTreeMap<SandboxId, Instant>,
-    stepped: Instant,
+    /// Since when a step has had to wait, with none taken meanwhile.
+    waiting_since: Option<Instant>,
 }
 
 /// A pool that rests after failures.
@@ -104,7 +105,7 @@ impl Keeper {
     fn new(pools: &[Pool]) -> Self {
         let now = Instant::now();
         let rests = vec![Rest { failures: 0, until: now }; pools.len()];
-        Self { rests, boots: BTreeMap::new(), away: BTreeMap::new(), stepped: now }
+        Self { rests, boots: BTreeMap::new(), away: BTreeMap::new(), waiting_since: None }
     }
 
     /// Looks once, and takes the steps that may be taken now. Answers how long to rest.
@@ -123,10 +124,14 @@ impl Keeper {
             steps.retain(|step| matches!(step, Step::Retire(_)));
             steps.extend(members.first().filter(|_| steps.is_empty()).map(|member| Step::Retire(member.id)));
         }
-        let mut waits = false;
+        let (mut waits, mut stepped) = (false, false);
         for step in steps {
-            waits |= !self.step(context, measured, (&entries, step), &mut pace).await;
+            let taken = self.step(context, measured, (&entries, step), &mut pace).await;
+            waits |= !taken;
+            stepped |= taken;
         }
+        let since = self.waiting_since.filter(|_| !stepped).unwrap_or_else(Instant::now);
+        self.waiting_since = waits.then_some(since);
         if waits { LOOK_AGAIN } else { LOOK_EVERY }
     }
 
@@ -188,7 +193,7 @@ impl Keeper {
             .map(|entry| entry.record())
             .any(|record| record.pooled.is_none() && matches!(record.phase, Phase::Pending | Phase::Booting(_)));
         let most = if callers_boot || quiet_for < QUIET {
-            let is_starved = STARVE_MAX <= self.stepped.elapsed();
+            let is_starved = self.is_starved();
             Pace { boots: usize::from(is_starved), ends: usize::from(is_starved) }
         } else if quiet_for < IDLE {
             Pace { boots: BOOTS_MAX, ends: ENDS_MAX }
@@ -202,8 +207,11 @@ impl Keeper {
 
     /// No boots, and an end now and then: what it frees is seen only later.
     fn yield_one(&self, pace: Pace) -> Pace {
-        let ends = usize::from(STARVE_MAX <= self.stepped.elapsed());
-        Pace { boots: 0, ends: ends.min(pace.ends) }
+        Pace { boots: 0, ends: usize::from(self.is_starved()).min(pace.ends) }
+    }
+
+    fn is_starved(&self) -> bool {
+        self.waiting_since.is_some_and(|since| STARVE_MAX <= since.elapsed())
     }
 
     /// Takes a step if it may be taken now.
@@ -241,7 +249,6 @@ impl Keeper {
                 }
             }
         }
-        self.stepped = Instant::now();
         true
     }
 }

@@ -23,8 +23,11 @@ impl Host {
         let record = held.record().cloned().ok_or(NodeError::NotFound { id: keep.id })?;
         match record.stage {
             Stage::Up | Stage::Paused => {
-                let record = said(record, keep, self.clock.now());
-                self.rest_or_rouse(&record).await;
+                let (now, before) = (self.clock.now(), record.busy_until);
+                let record = said(record, keep, now);
+                if before <= now || record.busy_until <= now {
+                    self.rest_or_rouse(&record).await;
+                }
                 self.move_end(&mut held, record).await
             }
             stage @ (Stage::Placed | Stage::Booting | Stage::Ended(_) | Stage::Halting) => {
