@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_model::{Command, ExecutionId, Millis, Result, SandboxId, Stream};
+use sentinal_model::{Command, ExecutionId, Millis, Once, Result, SandboxId, Spec, Stream};
 use sentinal_node_protocol::{EngineView, NodeView, Probe};
 use sentinal_scheduler::Policy;
-use sentinal_store::ExecutionRecord;
+use sentinal_store::{ExecutionRecord, SandboxRecord};
 
 use crate::context::Context;
 
@@ -18,6 +18,26 @@ pub struct Controller {
     pub(crate) context: Arc<Context>,
 }
 
+/// A sandbox to be created.
+#[derive(Debug)]
+pub struct NewSandbox {
+    /// What it shall be.
+    pub spec: Spec,
+    /// How long to wait for it to run.
+    pub wait: Duration,
+    /// What its caller calls the request, if it may be sent again.
+    pub once: Option<Once>,
+}
+
+/// A sandbox that was acknowledged.
+#[derive(Debug)]
+pub struct Created {
+    /// As it is.
+    pub record: SandboxRecord,
+    /// Whether the same request had created it before.
+    pub is_replay: bool,
+}
+
 /// An execution to be started.
 #[derive(Debug)]
 pub struct NewExecution {
@@ -25,6 +45,8 @@ pub struct NewExecution {
     pub command: Command,
     /// How long to wait for a pending sandbox.
     pub wait: Duration,
+    /// What its caller calls the request, if it may be sent again.
+    pub once: Option<Once>,
 }
 
 /// An execution that was acknowledged. Dropping it does not end the execution.
@@ -34,6 +56,8 @@ pub struct Execution {
     pub id: ExecutionId,
     /// Where it runs.
     pub sandbox: SandboxId,
+    /// Whether the same request had started it before.
+    pub is_replay: bool,
 }
 
 /// What an execution's followers see, in order.

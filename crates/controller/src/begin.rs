@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use sentinal_model::{Code, EngineName, Error, Event, Generation, Phase, Placement, Result, SandboxId, Spec, TenantId};
+use sentinal_model::{
+    Code, EngineName, Error, Event, Generation, Made, Phase, Placement, Result, SandboxId, Spec, TenantId,
+};
 use sentinal_scheduler as scheduler;
 use sentinal_store::{Build, SandboxRecord, Write};
 use sentinal_telemetry::Claim;
@@ -15,7 +17,9 @@ use crate::{
     decide::Observed,
     drive,
     entry::{Claimed, Entry},
-    events, lease,
+    events,
+    idempotency::Mark,
+    lease,
     observe::{Measured, describe},
     place::{self, Offer},
     pool::{self, Owner},
@@ -37,21 +41,27 @@ pub(crate) enum Kind {
 }
 
 /// Gives a caller a sandbox, durably: one that waits in a pool, or else a new one that is being driven from then on.
-pub(crate) async fn begin(context: &Arc<Context>, tenant: &TenantId, spec: Spec, kind: Kind) -> Result<Arc<Entry>> {
+pub(crate) async fn begin(
+    context: &Arc<Context>,
+    tenant: &TenantId,
+    (spec, kind): (Spec, Kind),
+    mark: Option<Mark>,
+) -> Result<Arc<Entry>> {
     let asked = Instant::now();
     context.pools.asked();
     let own = Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None };
     for _ in 0..CLAIMS_MAX {
         let (entry, source) = placed_now(context, (&spec, &own), Pooled::Taken).await?;
-        let Source::Pool(reason) = source else { return acknowledged(context, entry).await };
+        let Source::Pool(reason) = source else { return acknowledged(context, entry, mark).await };
         let at = context.now();
-        let owner = Owner { tenant: own.tenant.clone(), spec: spec.clone(), one_shot: own.one_shot, reason, at };
+        let (tenant, spec, mark) = (own.tenant.clone(), spec.clone(), mark.clone());
+        let owner = Owner { tenant, spec, one_shot: own.one_shot, reason, at, mark };
         if let Some(entry) = claimed(context, entry, owner, asked).await? {
             return Ok(entry);
         }
     }
     let (entry, _) = placed_now(context, (&spec, &own), Pooled::Left).await?;
-    acknowledged(context, entry).await
+    acknowledged(context, entry, mark).await
 }
 
 /// Begins to boot a sandbox for a pool. Callers never give way to it.
@@ -61,7 +71,7 @@ pub(crate) async fn begin_pooled(
     new: (&Spec, &Own),
 ) -> Result<Arc<Entry>> {
     let (entry, _) = placed(context, measured, new, Pooled::Left)?;
-    acknowledged(context, entry).await
+    acknowledged(context, entry, None).await
 }
 
 /// Places a sandbox by what the node has said, or else by what it says now.
@@ -169,7 +179,14 @@ async fn claimed(
     lease::tell(context, &entry);
     let claim = context.complete(async move {
         let _used = used;
-        let claim = taken.claim(&own, owner).await;
+        let has_key = owner.mark.is_some();
+        let claim = match taken.claim(&own, owner).await {
+            Err(error) if has_key && is_claimed_after_all(&own, &taken).await => {
+                tracing::debug!(sandbox = %taken.record().id, ?error, "claim was written all the same");
+                Ok(Claimed::Up)
+            }
+            claim => claim,
+        };
         if !matches!(claim, Ok(Claimed::Up)) {
             // Whoever it is recorded for, nobody is going to get it.
             taken.abandon();
@@ -194,12 +211,32 @@ async fn claimed(
     }
 }
 
+/// Whether the store took a claim of which it said that it had failed.
+async fn is_claimed_after_all(context: &Arc<Context>, entry: &Arc<Entry>) -> bool {
+    while let Err(error) = entry.clear_doubt(context).await {
+        tracing::warn!(sandbox = %entry.record().id, ?error, "not known yet whether the store has the claim");
+        sleep(RETRY_AFTER).await;
+    }
+    let record = entry.record();
+    let is_claimed = record.pooled.is_none();
+    if is_claimed {
+        entry.activity().begin_anew(record.spec.idle_timeout);
+    }
+    is_claimed
+}
+
 /// Writes a new sandbox down and starts driving it, even if the caller leaves.
-async fn acknowledged(context: &Arc<Context>, entry: Arc<Entry>) -> Result<Arc<Entry>> {
+async fn acknowledged(context: &Arc<Context>, entry: Arc<Entry>, mark: Option<Mark>) -> Result<Arc<Entry>> {
     let own = Arc::clone(context);
     let acknowledged = async move {
-        match acknowledge(&own, &entry).await {
+        let has_key = mark.is_some();
+        match acknowledge(&own, &entry, mark).await {
             Ok(()) => own.spawn(drive::drive(Arc::clone(&own), Arc::clone(&entry))),
+            Err(error) if has_key && is_stored(&own, &entry).await => {
+                tracing::debug!(sandbox = %entry.record().id, ?error, "sandbox was written all the same");
+                count(&own, &entry.record());
+                own.spawn(drive::drive(Arc::clone(&own), Arc::clone(&entry)));
+            }
             Err(error) => {
                 own.spawn(take_back(Arc::clone(&own), entry));
                 return Err(error);
@@ -211,13 +248,14 @@ async fn acknowledged(context: &Arc<Context>, entry: Arc<Entry>) -> Result<Arc<E
 }
 
 /// Writes a new sandbox down.
-async fn acknowledge(context: &Context, entry: &Entry) -> Result<()> {
+async fn acknowledge(context: &Context, entry: &Entry, mark: Option<Mark>) -> Result<()> {
     let record = entry.record();
     let mut writes = vec![Write::Sandbox(Box::new(SandboxRecord::clone(&record)))];
     if record.pooled.is_none() {
         // One for a pool is nobody's: it is created for its owner when it is claimed.
         writes.push(Write::Event(events::sandbox_created(&record)));
     }
+    writes.extend(mark.map(|mark| mark.write(Made::Sandbox(record.id))));
     context.write(writes).await?;
     count(context, &record);
     Ok(())
@@ -233,20 +271,26 @@ fn count(context: &Context, record: &SandboxRecord) {
 /// A new sandbox whose caller was told that the store did not take it. It never was; or else it is in the store after
 /// all, and is ended like any other.
 async fn take_back(context: Arc<Context>, entry: Arc<Entry>) {
-    let record = entry.record();
+    if !is_stored(&context, &entry).await {
+        return context.table.remove(entry.record().id);
+    }
+    count(&context, &entry.record());
+    entry.abandon();
+    drive::drive(context, entry).await;
+}
+
+/// Whether the store has a new sandbox; returns when it says so.
+async fn is_stored(context: &Context, entry: &Entry) -> bool {
+    let id = entry.record().id;
     loop {
-        match context.store().sandbox(record.id).await {
-            Ok(None) => return context.table.remove(record.id),
-            Ok(Some(_)) => break,
+        match context.store().sandbox(id).await {
+            Ok(stored) => return stored.is_some(),
             Err(error) => {
-                tracing::warn!(sandbox = %record.id, ?error, "not known yet whether the store has the sandbox");
+                tracing::warn!(sandbox = %id, ?error, "not known yet whether the store has the sandbox");
                 sleep(RETRY_AFTER).await;
             }
         }
     }
-    count(&context, &record);
-    entry.abandon();
-    drive::drive(context, entry).await;
 }
 
 /// What makes a sandbox somebody's, or a pool's.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::{Agent, AgentError, Connection, Events, ExecutionEvent, Finished, Start};
 use sentinal_model::{
-    Command, End, Ended, Error, ExecutionOutcome, Failure, Millis, Phase, Result, Stream, Usage, limits,
+    Command, End, Ended, Error, ExecutionId, ExecutionOutcome, Failure, Millis, Phase, Result, Stream, Usage, limits,
 };
 use sentinal_store::{ExecutionRecord, ExecutionState, Write};
 use tokio::{
@@ -85,18 +85,24 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
 /// Ends an execution whose caller was told that the store did not take it. It never was; or else it is in the store
 /// after all, and nothing of it was ever started.
 pub(crate) async fn take_back(context: &Context, live: &Live) {
+    if !is_stored(context, live.record.id).await {
+        return context.live.remove(live, None);
+    }
+    let record = finish(context, live, ended_by_us(ExecutionOutcome::Killed, live, context.now())).await;
+    context.live.remove(live, Some(record));
+}
+
+/// Whether the store has a new execution; returns when it says so.
+pub(crate) async fn is_stored(context: &Context, id: ExecutionId) -> bool {
     loop {
-        match context.store().execution(live.record.id).await {
-            Ok(None) => return context.live.remove(live, None),
-            Ok(Some(_)) => break,
+        match context.store().execution(id).await {
+            Ok(stored) => return stored.is_some(),
             Err(error) => {
-                tracing::warn!(execution = %live.record.id, ?error, "not known yet whether the store has the execution");
+                tracing::warn!(execution = %id, ?error, "not known yet whether the store has the execution");
                 sleep(RETRY_AFTER).await;
             }
         }
     }
-    let record = finish(context, live, ended_by_us(ExecutionOutcome::Killed, live, context.now())).await;
-    context.live.remove(live, Some(record));
 }
 
 /// Follows the execution until the agent tells its end; `None` if it refused.
@@ -307,7 +313,7 @@ fn forget(context: &Arc<Context>, job: &Job) {
     });
 }
 
-async fn forget_at(agent: &Agent, id: sentinal_model::ExecutionId) {
+async fn forget_at(agent: &Agent, id: ExecutionId) {
     if let Err(error) = agent.forget_execution(id).await {
         tracing::debug!(execution = %id, %error, "agent keeps an execution that has ended");
     }

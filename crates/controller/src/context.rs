@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    entropy::Entropy, live::LiveExecutions, observe::NodeState, outputs::OutputFiles, pool::Pools, table::Table,
+    entropy::Entropy, idempotency::Requests, live::LiveExecutions, observe::NodeState, outputs::OutputFiles,
+    pool::Pools, table::Table,
 };
 
 /// What the operator decided.
@@ -57,6 +58,8 @@ pub(crate) struct Context {
     pub(crate) node_state: NodeState,
     /// What callers and the keeper of the pools know of each other.
     pub(crate) pools: Pools,
+    /// The idempotency keys of requests that are under way.
+    pub(crate) requests: Requests,
     /// Ends every task, leaving sandboxes as they are.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,

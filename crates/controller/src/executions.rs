@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
-use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, Spec, Stream, TenantId, limits};
+use sentinal_model::{Code, Command, Error, ExecutionId, Made, Result, SandboxId, Spec, Stream, TenantId, limits};
 use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
 use tokio::sync::oneshot;
 
@@ -14,7 +14,9 @@ use crate::{
     collect::{self, Job},
     context::Context,
     entry::Entry,
-    events, lease,
+    events,
+    idempotency::{self, Mark, Outcome},
+    lease,
     live::Live,
     outputs::OutputFile,
     sandboxes::{not_running, running, unknown},
@@ -24,9 +26,14 @@ use crate::{
 impl Controller {
     /// Starts a program in a sandbox; answers when the execution is durable and the program was started.
     pub async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
-        let entry = self.entry(permit.tenant(), id).await?;
-        up(&entry, new.wait).await?;
-        start(&self.context, &entry, permit.tenant(), new).await
+        let (own, tenant) = (self.clone(), permit.tenant().clone());
+        let NewExecution { command, wait, once } = new;
+        let make = |mark| async move {
+            let entry = own.entry(&tenant, id).await?;
+            up(&entry, wait).await?;
+            start(&own.context, &entry, (tenant, command), mark).await
+        };
+        self.started(idempotency::once(&self.context, permit.tenant(), once, make).await?).await
     }
 
     /// The whole workflow: creates a sandbox, runs the program in it; the sandbox is destroyed when it has ended.
@@ -37,17 +44,37 @@ impl Controller {
         spec: Spec,
         new: NewExecution,
     ) -> Result<Execution> {
-        let entry = begin(&self.context, permit.tenant(), spec, Kind::OneShot).await?;
-        let abandon = Abandon(Arc::clone(&entry));
-        up(&entry, new.wait).await?;
-        let execution = start(&self.context, &entry, permit.tenant(), new).await?;
-        // From here on the end of the execution is the end of the sandbox.
-        let (context, id) = (Arc::clone(&self.context), execution.sandbox);
-        self.context.spawn(async move {
-            context.live.none_left_of(id).await;
-            drop(abandon);
-        });
-        Ok(execution)
+        let (context, tenant) = (Arc::clone(&self.context), permit.tenant().clone());
+        let NewExecution { command, wait, once } = new;
+        let make = |mark| async move {
+            // It is the execution that is made once; a sandbox without one ends.
+            let entry = begin(&context, &tenant, (spec, Kind::OneShot), None).await?;
+            let abandon = Abandon(Arc::clone(&entry));
+            up(&entry, wait).await?;
+            let execution = start(&context, &entry, (tenant, command), mark).await?;
+            // From here on the end of the execution is the end of the sandbox.
+            let (own, id) = (Arc::clone(&context), execution.sandbox);
+            context.spawn(async move {
+                own.live.none_left_of(id).await;
+                drop(abandon);
+            });
+            Ok(execution)
+        };
+        self.started(idempotency::once(&self.context, permit.tenant(), once, make).await?).await
+    }
+
+    async fn started(&self, outcome: Outcome<Execution>) -> Result<Execution> {
+        let made = match outcome {
+            Outcome::New(execution) => return Ok(execution),
+            Outcome::Again(made) => made,
+        };
+        let Made::Execution(id) = made else { return Err(idempotency::forgotten(made)) };
+        let sandbox = match self.context.live.get(id) {
+            Some(live) => Some(live.record.sandbox),
+            None => self.context.store().execution(id).await?.map(|record| record.sandbox),
+        };
+        let sandbox = sandbox.ok_or_else(|| idempotency::forgotten(made))?;
+        Ok(Execution { id, sandbox, is_replay: true })
     }
 
     /// An execution as it is.
@@ -99,21 +126,26 @@ async fn up(entry: &Entry, wait: Duration) -> Result<()> {
 }
 
 /// Writes an execution down, then has its program started. Once written it is brought to its end, whoever leaves.
-async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, new: NewExecution) -> Result<Execution> {
-    let mut recorded = new.command.clone();
+async fn start(
+    context: &Arc<Context>,
+    entry: &Arc<Entry>,
+    (tenant, command): (TenantId, Command),
+    mark: Option<Mark>,
+) -> Result<Execution> {
+    let mut recorded = command.clone();
     recorded.stdin = Vec::new();
     let id = entry.record().id;
-    let used = Use::begin(entry, new.command.timeout + collect::TIMEOUT_GRACE).ok_or_else(|| unknown(id))?;
+    let used = Use::begin(entry, command.timeout + collect::TIMEOUT_GRACE).ok_or_else(|| unknown(id))?;
     lease::tell(context, entry);
     let record = ExecutionRecord {
         id: context.parts.entropy.execution(),
         sandbox: id,
-        tenant: tenant.clone(),
+        tenant,
         command: recorded,
         state: ExecutionState::Running,
         created_at: context.now(),
     };
-    let execution = Execution { id: record.id, sandbox: record.sandbox };
+    let execution = Execution { id: record.id, sandbox: record.sandbox, is_replay: false };
     let spool = |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream });
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
     context.live.insert(&live)?;
@@ -122,12 +154,12 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
         live,
         entry: Arc::clone(entry),
         used: Some(used),
-        command: Some(new.command),
+        command: Some(command),
         paused_before: entry.record().paused_for,
         started: Some(started),
     };
     let own = Arc::clone(context);
-    context.spawn(async move { record_and_collect(own, job).await });
+    context.spawn(async move { record_and_collect(own, job, mark).await });
     match told.await {
         Ok(started) => started.map(|()| execution),
         Err(_) => Err(Error::new(Code::Unavailable, "the server is stopping; ask for the execution later")),
@@ -135,10 +167,14 @@ async fn start(context: &Arc<Context>, entry: &Arc<Entry>, tenant: &TenantId, ne
 }
 
 /// The intent first, then the program.
-async fn record_and_collect(context: Arc<Context>, mut job: Job) {
+async fn record_and_collect(context: Arc<Context>, mut job: Job, mark: Option<Mark>) {
     let record = &job.live.record;
-    let writes = vec![Write::Execution(Box::new(record.clone())), Write::Event(events::execution_started(record))];
-    if let Err(error) = context.write(writes).await {
+    let has_key = mark.is_some();
+    let mut writes = vec![Write::Execution(Box::new(record.clone())), Write::Event(events::execution_started(record))];
+    writes.extend(mark.map(|mark| mark.write(Made::Execution(record.id))));
+    if let Err(error) = context.write(writes).await
+        && !(has_key && collect::is_stored(&context, record.id).await)
+    {
         if let Some(started) = job.started.take() {
             let _ = started.send(Err(error));
         }

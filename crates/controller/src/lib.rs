@@ -8,6 +8,7 @@
 //! - `observe` watches the node, reconciles after every gap, and keeps its figures;
 //! - `pause` stops sandboxes where they are and lets them go on;
 //! - `pool` keeps sandboxes booted for whoever asks for their like;
+//! - `idempotency` has a request that is sent again make nothing more;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
@@ -26,6 +27,7 @@ mod entry;
 mod events;
 mod executions;
 mod files;
+mod idempotency;
 mod lease;
 mod live;
 mod logs;
@@ -44,7 +46,9 @@ mod start;
 mod table;
 mod update;
 
-pub use api::{Controller, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, OutputEvent};
+pub use api::{
+    Controller, Created, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, NewSandbox, OutputEvent,
+};
 pub use context::{Parts, Settings};
 pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};

@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
-use sentinal_model::{Code, End, Error, Event, Phase, Result, SandboxId, Spec, TenantId};
+use sentinal_model::{Code, End, Error, Event, Made, Phase, Result, SandboxId, TenantId};
 use sentinal_store::{Page, SandboxFilter, SandboxRecord};
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    api::Controller,
+    api::{Controller, Created, NewSandbox},
     begin::{Kind, begin},
     entry::{Change, Entry},
     events,
+    idempotency::{self, Outcome},
 };
 
 /// How long a destroy waits for the end before it answers `stopping`.
@@ -19,15 +20,34 @@ const DESTROY_WAIT: Duration = Duration::from_secs(20);
 
 impl Controller {
     /// Acknowledges a sandbox durably and waits up to `wait` for it to run. Answers it as it is then: `running`,
-    /// or `pending` if it took longer. A boot that failed within `wait` is an error; so is a spec that nothing can serve.
-    pub async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord> {
+    /// or `pending` if it took longer. The same request again is answered with the same sandbox. A boot that failed within `wait` is an error; so is a spec that nothing can serve.
+    pub async fn create(&self, permit: &Permit<CreateSandbox>, new: NewSandbox) -> Result<Created> {
         let asked = Instant::now();
-        let entry = begin(&self.context, permit.tenant(), spec, Kind::Kept).await?;
+        let (context, tenant) = (Arc::clone(&self.context), permit.tenant().clone());
+        let NewSandbox { spec, wait, once } = new;
+        let make = |mark| async move { begin(&context, &tenant, (spec, Kind::Kept), mark).await };
+        let entry = match idempotency::once(&self.context, permit.tenant(), once, make).await? {
+            Outcome::New(entry) => entry,
+            Outcome::Again(made) => return self.created_before(permit.tenant(), made, wait).await,
+        };
         let record = running(&entry, wait).await?;
         if record.phase.state() == sentinal_model::State::Running {
             self.context.metrics().sandbox_created(asked.elapsed());
         }
-        Ok(SandboxRecord::clone(&record))
+        Ok(Created { record: SandboxRecord::clone(&record), is_replay: false })
+    }
+
+    /// Answers a request again: as when it was made, if the sandbox is still there, and else how it ended.
+    async fn created_before(&self, tenant: &TenantId, made: Made, wait: Duration) -> Result<Created> {
+        let Made::Sandbox(id) = made else { return Err(idempotency::forgotten(made)) };
+        let record = match self.known(tenant, id) {
+            Some(entry) => SandboxRecord::clone(&*running(&entry, wait).await?),
+            None => self.context.store().sandbox(id).await?.ok_or_else(|| idempotency::forgotten(made))?,
+        };
+        if let Phase::Finished(end @ End::Failed(_)) = record.phase {
+            return Err(ended(&record, end));
+        }
+        Ok(Created { record, is_replay: true })
     }
 
     /// A sandbox as it is, or as it was until the end of the retention time.

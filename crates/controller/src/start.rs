@@ -12,7 +12,9 @@ use crate::{
     decide::Observed,
     drive,
     entry::Entry,
-    executions, lease,
+    executions,
+    idempotency::Requests,
+    lease,
     live::LiveExecutions,
     observe::{NodeState, observe},
     pool::{self, Pools},
@@ -29,6 +31,7 @@ impl Controller {
             live: LiveExecutions::default(),
             node_state: NodeState::default(),
             pools: Pools::default(),
+            requests: Requests::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });

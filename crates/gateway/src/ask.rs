@@ -1,7 +1,5 @@
 //! What the gateway asks of others. [`Controller`] and [`Keys`] answer; so do the fakes of this crate's tests.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -10,8 +8,8 @@ use sentinal_auth::{
     ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
-    OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
+    Controller, Created, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
+    NewSandbox, OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, SandboxUpdate, Spec, StdinPart};
 
@@ -31,7 +29,7 @@ impl Authenticate for Keys {
 #[async_trait]
 #[expect(missing_docs, reason = "the controller's own methods say it")]
 pub trait Ask: Send + Sync + std::fmt::Debug {
-    async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord>;
+    async fn create(&self, permit: &Permit<CreateSandbox>, new: NewSandbox) -> Result<Created>;
     async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn sandboxes(
         &self,
@@ -103,8 +101,8 @@ pub struct Offsets {
 
 #[async_trait]
 impl Ask for Controller {
-    async fn create(&self, permit: &Permit<CreateSandbox>, spec: Spec, wait: Duration) -> Result<SandboxRecord> {
-        self.create(permit, spec, wait).await
+    async fn create(&self, permit: &Permit<CreateSandbox>, new: NewSandbox) -> Result<Created> {
+        self.create(permit, new).await
     }
 
     async fn sandbox(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord> {

@@ -8,7 +8,7 @@ use http::header;
 use sentinal_api::Problem;
 use sentinal_model::Code;
 use utoipa::{
-    IntoResponses, Modify, OpenApi, ToSchema,
+    IntoParams, IntoResponses, Modify, OpenApi, ToSchema,
     openapi::{
         ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Server,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -68,6 +68,18 @@ pub(crate) struct UploadForm {
     path: Option<String>,
     /// The files, each with its name.
     file: Vec<Binary>,
+}
+
+/// What makes it safe to send a request again.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described: the header is read as it comes")]
+pub(crate) struct IdempotencyKey {
+    /// 1 to 255 visible characters, such as a UUID. The same request with the same key makes nothing more: it is
+    /// answered with what it made before, and `Idempotent-Replayed: true`. Another request with it is a `conflict`.
+    /// Kept for the retention time.
+    #[param(rename = "Idempotency-Key", required = false)]
+    idempotency_key: String,
 }
 
 /// Bytes as they are.

@@ -5,6 +5,7 @@ mod body;
 mod caller;
 mod id;
 mod json;
+mod once;
 mod query;
 
 pub(crate) use accept::{Format, check_acceptable, format_wanted, media_type};
@@ -12,4 +13,5 @@ pub(crate) use body::{chunks, length_hint, limited};
 pub(crate) use caller::{Allowed, Authenticated};
 pub(crate) use id::Id;
 pub(crate) use json::{OrNothing, Valid};
+pub(crate) use once::{Keyed, replayed};
 pub(crate) use query::Asked;

@@ -125,6 +125,12 @@ pub const DISK_AVAILABLE_PERCENT_MIN: u64 = 3;
 /// Sandboxes of one node, whatever their size; the operator may say fewer.
 pub const SANDBOXES_PER_NODE_MAX: usize = 2000;
 
+/// Length of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long it may take until it is known what a request with an idempotency key has made, and how long another one with
+/// its key waits for that: longer than for a pending sandbox.
+pub const IDEMPOTENCY_WAIT_MAX: Duration = WAIT_MAX.saturating_add(Duration::from_secs(30));
+
 /// Most pools of one server.
 pub const POOLS_MAX: usize = 16;
 /// Most sandboxes that one pool keeps ready.

@@ -1,6 +1,6 @@
 //! What a batch must be, whatever holds it: our own bugs are found before anything is written.
 
-use sentinal_model::{Code, Error, ExecutionId, Generation, KeyId, Result, SandboxId, TenantId};
+use sentinal_model::{Code, Error, ExecutionId, Generation, IdempotencyKey, KeyId, Result, SandboxId, TenantId};
 
 use crate::{SandboxRecord, Write, limits};
 
@@ -28,7 +28,9 @@ pub(crate) fn batch(writes: &[Write]) -> Result<()> {
         Write::Key(record) if record.tenant == TenantId::nobody() => {
             Err(Error::internal(&InvalidBatch::NobodysKey { id: record.id }))
         }
-        Write::Execution(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => Ok(()),
+        Write::Execution(_) | Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {
+            Ok(())
+        }
     })
 }
 
@@ -60,4 +62,9 @@ pub(crate) fn orphan_execution(id: ExecutionId, sandbox: SandboxId) -> Error {
 /// A key with an id that was used before.
 pub(crate) fn known_key(id: KeyId) -> Error {
     Error::new(Code::Conflict, format!("{id} exists already; the id of a key is used once"))
+}
+
+/// A key that was another request's.
+pub(crate) fn known_request(key: &IdempotencyKey) -> Error {
+    Error::new(Code::Conflict, format!("a request with the idempotency key {key} is another request"))
 }

@@ -17,13 +17,13 @@ mod sqlite;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use record::{
-    Build, EventRecord, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, Page, SandboxFilter,
-    SandboxRecord, Write,
+    Build, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord, NewEvent, Output, OutputPlace,
+    Page, SandboxFilter, SandboxRecord, Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
 use async_trait::async_trait;
-use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
+use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
 
 /// What must survive, whatever holds it.
 ///
@@ -63,6 +63,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every execution that is recorded as running: what a start has to reconcile.
     async fn running_executions(&self) -> Result<Vec<ExecutionRecord>>;
 
+    /// What the tenant's request with this idempotency key has made, if it is not older than the retention time.
+    async fn idempotency(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>>;
+
     /// Every key that has not been revoked.
     async fn keys(&self) -> Result<Vec<KeyRecord>>;
 
@@ -76,7 +79,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<EventRecord>>;
 
     /// Removes finished sandboxes, their executions and events that ended before `before`, at most
-    /// `rows_max` sandboxes, and events of no sandbox from before then; answers the executions whose output
+    /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then; answers the executions whose output
     /// files may go. Takes several transactions: what it did before a failure is answered, not the failure.
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>>;
 

@@ -8,11 +8,12 @@ mod tables;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
+use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
 
 use self::tables::Tables;
 use crate::{
-    EventRecord, ExecutionRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write, check, row::CorruptRow,
+    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write,
+    check, row::CorruptRow,
 };
 
 /// A store in memory. It survives a simulated crash for as long as somebody holds it.
@@ -95,6 +96,11 @@ impl Store for MemoryStore {
 
     async fn running_executions(&self) -> Result<Vec<ExecutionRecord>> {
         records(self.tables().executions.values().filter(|row| !row.is_finished()))
+    }
+
+    async fn idempotency(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>> {
+        let row = self.tables().idempotency.get(&(tenant.to_string(), key.to_string())).cloned();
+        Ok(row.map(IdempotencyRecord::try_from).transpose()?)
     }
 
     async fn keys(&self) -> Result<Vec<KeyRecord>> {

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use sentinal_model::{
-    Command, Ended, EngineName, ExecutionId, Generation, KeyId, Millis, NodeId, Phase, SandboxId, Spec, TenantId,
+    Command, Ended, EngineName, ExecutionId, Generation, KeyId, Made, Millis, NodeId, Once, Phase, SandboxId, Spec,
+    TenantId,
 };
 
 /// A sandbox and all that is known of it. While its phase has a placement, that is what is stored as node, engine
@@ -163,6 +164,19 @@ pub struct KeyRecord {
     pub expires_at: Option<Millis>,
 }
 
+/// What a request has made that makes it at most once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// Whose request: another tenant's key is another key.
+    pub tenant: TenantId,
+    /// Which request.
+    pub once: Once,
+    /// What came of it.
+    pub made: Made,
+    /// When.
+    pub created_at: Millis,
+}
+
 /// Something that happened, before it has a cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
@@ -200,6 +214,9 @@ pub enum Write {
     /// Inserts or replaces an execution; one that is finished in the store stays as it is. `conflict` if the store
     /// does not know its sandbox (any more).
     Execution(Box<ExecutionRecord>),
+    /// Inserts or replaces what a request has made; `conflict` if its key is another request's. In one batch with what
+    /// it made, so that there is never one without the other.
+    Idempotency(IdempotencyRecord),
     /// Inserts a key; `conflict` if one with that id exists or ever existed.
     Key(KeyRecord),
     /// Revokes a key for good; one that is revoked or unknown stays so.

@@ -3,11 +3,13 @@
 
 mod event;
 mod execution;
+mod idempotency;
 mod key;
 mod sandbox;
 
 pub(crate) use event::EventRow;
 pub(crate) use execution::ExecutionRow;
+pub(crate) use idempotency::IdempotencyRow;
 pub(crate) use key::KeyRow;
 pub(crate) use sandbox::SandboxRow;
 

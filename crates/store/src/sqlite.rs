@@ -23,14 +23,16 @@ pub use open::OpenError;
 use std::path::Path;
 
 use async_trait::async_trait;
-use sentinal_model::{ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
+use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
 use tokio::task::spawn_blocking;
 
 use self::{
     read::Reads,
     writer::{Job, Writer},
 };
-use crate::{EventRecord, ExecutionRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write, check};
+use crate::{
+    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write, check,
+};
 
 /// A store in one SQLite file. Dropping it lets the writer finish what was handed to it.
 #[derive(Debug)]
@@ -98,6 +100,10 @@ impl Store for SqliteStore {
 
     async fn running_executions(&self) -> Result<Vec<ExecutionRecord>> {
         self.reads.running_executions().await
+    }
+
+    async fn idempotency(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>> {
+        self.reads.idempotency(tenant, key).await
     }
 
     async fn keys(&self) -> Result<Vec<KeyRecord>> {

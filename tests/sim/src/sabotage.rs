@@ -32,11 +32,13 @@ pub enum Sabotage {
     StoreUnclaims,
     /// The store does not show a new server what waits in pools.
     StoreHidesPools,
+    /// The store acknowledges what requests have made and forgets that they have.
+    StoreForgetsRequests,
 }
 
 impl Sabotage {
     /// All but none.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::StoreForgets,
         Self::StoreRevives,
         Self::OutputLosesBytes,
@@ -50,5 +52,6 @@ impl Sabotage {
         Self::StoreForgetsClaims,
         Self::StoreUnclaims,
         Self::StoreHidesPools,
+        Self::StoreForgetsRequests,
     ];
 }

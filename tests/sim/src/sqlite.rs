@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
-use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis, Result as Answer, SandboxId, TenantId};
-use sentinal_store::{EventRecord, KeyRecord, SandboxFilter, SqliteStore, Store, Write};
+use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result as Answer, SandboxId, TenantId};
+use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, SandboxFilter, SqliteStore, Store, Write};
 
 /// Calls that wait: a simulation has one thread.
 const CALLS_MAX: usize = 1;
@@ -105,6 +105,11 @@ impl Store for Sqlite {
 
     async fn running_executions(&self) -> Answer<Vec<ExecutionRecord>> {
         self.call(|store| async move { store.running_executions().await })
+    }
+
+    async fn idempotency(&self, tenant: &TenantId, key: &IdempotencyKey) -> Answer<Option<IdempotencyRecord>> {
+        let (tenant, key) = (tenant.clone(), key.clone());
+        self.call(move |store| async move { store.idempotency(&tenant, &key).await })
     }
 
     async fn keys(&self) -> Answer<Vec<KeyRecord>> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
-use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis, Result, SandboxId, TenantId};
-use sentinal_store::{EventRecord, KeyRecord, SandboxFilter, Store, Write};
+use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
+use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, SandboxFilter, Store, Write};
 
 use crate::{ledger::Ledger, life::Life, sabotage::Sabotage, world::World};
 
@@ -73,7 +73,11 @@ impl Store for SimStore {
             self.ledger.commit(&writes);
             return Ok(());
         }
-        let done = self.inner.write(writes.clone()).await;
+        let mut stored = writes.clone();
+        if self.world.sabotaged(Sabotage::StoreForgetsRequests) {
+            stored.retain(|write| !matches!(write, Write::Idempotency(_)));
+        }
+        let done = self.inner.write(stored).await;
         if done.is_ok() {
             self.tell(&writes);
             self.ledger.commit(&writes);
@@ -131,6 +135,11 @@ impl Store for SimStore {
         self.inner.running_executions().await
     }
 
+    async fn idempotency(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>> {
+        self.read("looks an idempotency key up").await?;
+        self.inner.idempotency(tenant, key).await
+    }
+
     async fn keys(&self) -> Result<Vec<KeyRecord>> {
         self.inner.keys().await
     }
@@ -171,7 +180,7 @@ impl SimStore {
                     self.world.tell(format_args!("store: {} {} {:?}", record.id, record.generation, record.phase));
                 }
                 Write::Execution(record) => self.world.tell(format_args!("store: {} {}", record.id, state(record))),
-                Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {}
+                Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {}
             }
         }
     }

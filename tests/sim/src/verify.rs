@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, Execute, ReadExecution};
-use sentinal_controller::{Controller, ExecutionState, NewExecution, SandboxRecord};
+use sentinal_controller::{Controller, ExecutionState, NewExecution, NewSandbox, SandboxRecord};
 use sentinal_model::{Code, ExecutionId, ExecutionOutcome, Phase, SandboxId, State};
 use tokio::time::{Instant, sleep};
 
@@ -111,7 +111,8 @@ async fn settled(client: &Client, id: SandboxId, ended: bool) {
 
 /// Whether a program runs in it as it should.
 async fn can_be_used(client: &Client, id: SandboxId) -> bool {
-    let new = NewExecution { command: Program::trivial().command(Duration::from_secs(30)), wait: Duration::ZERO };
+    let new =
+        NewExecution { command: Program::trivial().command(Duration::from_secs(30)), wait: Duration::ZERO, once: None };
     let (execute, read) = (permit::<Execute>(), permit::<ReadExecution>());
     let run = |controller: Controller| async move {
         let execution = controller.execute(&execute, id, new).await?;
@@ -195,10 +196,10 @@ async fn there_is_room_again(client: &mut Client) {
     let began = Instant::now();
     loop {
         let (permit, spec) = (permit::<CreateSandbox>(), spec.clone());
-        let create =
-            |controller: Controller| async move { controller.create(&permit, spec, Duration::from_secs(30)).await };
+        let new = NewSandbox { spec, wait: Duration::from_secs(30), once: None };
+        let create = |controller: Controller| async move { controller.create(&permit, new).await };
         match client.ask("create the largest", PATIENCE, create).await {
-            Some(Ok(record)) => return client.destroy(record.id).await,
+            Some(Ok(created)) => return client.destroy(created.record.id).await,
             // The engine's next probe may be a minute away.
             Some(Err(_)) | None if began.elapsed() < PATIENCE => sleep(Duration::from_secs(1)).await,
             answer => {

@@ -10,6 +10,7 @@ mod endings;
 mod execute;
 mod files;
 mod five_calls;
+mod idempotency;
 mod inside;
 mod limits;
 mod output;

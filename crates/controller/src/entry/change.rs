@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sentinal_model::{Code, Error, Event, Generation, Phase, Result};
+use sentinal_model::{Code, Error, Event, Generation, Made, Phase, Result};
 use sentinal_store::{NewEvent, SandboxRecord, Write};
 use tokio::time::timeout;
 
@@ -49,8 +49,11 @@ impl Entry {
     pub(crate) async fn claim(&self, context: &Context, owner: Owner) -> Result<Claimed> {
         let _one_at_a_time = self.changing.lock().await;
         self.settle(context).await?;
+        let mark = owner.mark.clone();
         let Some(claimed) = owner.of(&self.record()) else { return Ok(Claimed::Gone) };
-        let writes = vec![Write::Sandbox(Box::new(claimed.clone())), Write::Event(events::sandbox_created(&claimed))];
+        let mut writes =
+            vec![Write::Sandbox(Box::new(claimed.clone())), Write::Event(events::sandbox_created(&claimed))];
+        writes.extend(mark.map(|mark| mark.write(Made::Sandbox(claimed.id))));
         // Asked beside the commit: the one takes no longer for the other.
         let (stored, answers) = tokio::join!(self.commit(context, writes), self.answers(context, Terms::of(&claimed)));
         stored?;

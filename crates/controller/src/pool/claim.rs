@@ -10,6 +10,7 @@ use super::build;
 use crate::{
     decide::{Observed, Terms},
     entry::Entry,
+    idempotency::Mark,
 };
 
 /// Who claims, what for, and why this one.
@@ -21,6 +22,8 @@ pub(crate) struct Owner {
     /// Why it was placed there.
     pub(crate) reason: String,
     pub(crate) at: Millis,
+    /// What the claim is written down with.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Owner {
@@ -158,7 +161,7 @@ mod tests {
             ..spec()
         };
         let (tenant, reason) = (TenantId::default_tenant(), "it was waiting".to_owned());
-        Owner { tenant, spec, one_shot: true, reason, at: Millis(9000) }
+        Owner { tenant, spec, one_shot: true, reason, at: Millis(9000), mark: None }
     }
 
     #[test]

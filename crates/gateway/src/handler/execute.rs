@@ -10,15 +10,15 @@ use http::{HeaderMap, StatusCode};
 use sentinal_api::{self as v1, ExecutionStarted, ParsedExecute, Target};
 use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
 use sentinal_controller::{Execution, NewExecution, OutputEvent};
-use sentinal_model::{Error, Result, Stream};
+use sentinal_model::{Error, Once, Result, Stream};
 
 use super::execution::with_output;
 use crate::{
     App, Offsets,
     answer::{Reply, RequestId},
-    openapi::Problems,
+    openapi::{IdempotencyKey, Problems},
     present,
-    request::{Authenticated, Format, Valid, format_wanted},
+    request::{Authenticated, Format, Keyed, format_wanted, replayed},
     stream::{Carry, Event, event_response},
 };
 
@@ -27,7 +27,8 @@ use crate::{
 /// Without `sandbox_id` this is the whole workflow in one call: create, run, collect, destroy. The answer comes when
 /// the program has ended; with `Accept: text/event-stream` its output comes as it is written (events `execution`,
 /// `stdout`, `stderr`, `result`); with `background` the answer comes at once. A program's own failure is a result.
-#[utoipa::path(post, operation_id = "execute", path = "/api/v1/execute", tag = "execution", request_body = v1::Execute,
+#[utoipa::path(post, operation_id = "execute", path = "/api/v1/execute", tag = "execution", params(IdempotencyKey),
+    request_body = v1::Execute,
     responses(
         (status = 200, description = "It has ended", content((v1::Execution = "application/json"), (String = "text/event-stream"))),
         (status = 202, description = "It was started in the background", body = v1::Execution),
@@ -37,18 +38,20 @@ pub(crate) async fn execute(
     Authenticated(caller): Authenticated,
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
-    Valid(body): Valid<v1::Execute>,
+    Keyed { body, once }: Keyed<v1::Execute>,
 ) -> Reply<Response> {
     let (permit, read) = (app.policy.permit::<Execute>(&caller)?, app.policy.permit::<ReadExecution>(&caller)?);
     let create = app.policy.permit::<CreateSandbox>(&caller);
     let parsed = ParsedExecute::try_from(body)?;
     let answer = Answer::of(&parsed, &headers)?;
-    let execution = start(&app, &permit, create, parsed).await?;
-    match answer {
-        Answer::AtOnce => at_once(&app, &read, &execution).await,
-        Answer::Events => follow(&app, &read, execution, request_id).await,
-        Answer::AtTheEnd => at_the_end(&app, &read, &execution).await,
-    }
+    let execution = start(&app, &permit, create, (parsed, once)).await?;
+    let replayed = replayed(execution.is_replay);
+    let answer = match answer {
+        Answer::AtOnce => at_once(&app, &read, &execution).await?,
+        Answer::Events => follow(&app, &read, execution, request_id).await?,
+        Answer::AtTheEnd => at_the_end(&app, &read, &execution).await?,
+    };
+    Ok((replayed, answer).into_response())
 }
 
 /// When and how the caller is answered.
@@ -75,9 +78,9 @@ async fn start(
     app: &App,
     permit: &Permit<Execute>,
     create: Result<Permit<CreateSandbox>>,
-    parsed: ParsedExecute,
+    (parsed, once): (ParsedExecute, Option<Once>),
 ) -> Result<Execution> {
-    let new = NewExecution { command: parsed.command, wait: parsed.wait };
+    let new = NewExecution { command: parsed.command, wait: parsed.wait, once };
     match parsed.target {
         Target::Sandbox(id) => app.controller.execute(permit, id, new).await,
         Target::OneShot(spec) => app.controller.execute_once(permit, &create?, *spec, new).await,

@@ -8,31 +8,33 @@ use axum::{
 use http::{StatusCode, header};
 use sentinal_api::{self as v1, List, ParsedCreate, Sandbox, SandboxesQuery};
 use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox, UpdateSandbox};
-use sentinal_controller::{Page, SandboxFilter};
+use sentinal_controller::{Created, NewSandbox, Page, SandboxFilter};
 use sentinal_model::SandboxId;
 
 use crate::{
     App,
     answer::Reply,
-    openapi::Problems,
+    openapi::{IdempotencyKey, Problems},
     present,
-    request::{Allowed, Asked, Id, OrNothing, Valid},
+    request::{Allowed, Asked, Id, Keyed, OrNothing, Valid, replayed},
 };
 
 /// Create a sandbox
 ///
 /// Answers when it runs, or after `wait` seconds with `pending`.
-#[utoipa::path(post, operation_id = "createSandbox", path = "/api/v1/sandbox", tag = "sandbox", request_body = v1::CreateSandbox,
+#[utoipa::path(post, operation_id = "createSandbox", path = "/api/v1/sandbox", tag = "sandbox", params(IdempotencyKey),
+    request_body = v1::CreateSandbox,
     responses((status = 201, description = "Created; Location names it", body = Sandbox), Problems))]
 pub(crate) async fn create(
     State(app): State<App>,
     Allowed(permit): Allowed<CreateSandbox>,
-    Valid(body): Valid<v1::CreateSandbox>,
+    Keyed { body, once }: Keyed<v1::CreateSandbox>,
 ) -> Reply<Response> {
     let ParsedCreate { spec, wait } = body.try_into()?;
-    let sandbox = present::sandbox(app.controller.create(&permit, spec, wait).await?);
+    let Created { record, is_replay } = app.controller.create(&permit, NewSandbox { spec, wait, once }).await?;
+    let sandbox = present::sandbox(record);
     let location = [(header::LOCATION, format!("/api/v1/sandbox/{}", sandbox.id))];
-    Ok((StatusCode::CREATED, location, Json(sandbox)).into_response())
+    Ok((StatusCode::CREATED, location, replayed(is_replay), Json(sandbox)).into_response())
 }
 
 /// List sandboxes

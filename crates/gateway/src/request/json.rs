@@ -47,7 +47,7 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OrNothing<T> {
     }
 }
 
-async fn whole(body: Body) -> Result<Vec<u8>> {
+pub(super) async fn whole(body: Body) -> Result<Vec<u8>> {
     let bytes_max = u64::try_from(limits::JSON_BODY_BYTES_MAX).unwrap_or(u64::MAX);
     let length = length_hint(&body);
     if bytes_max < length {
@@ -70,7 +70,7 @@ fn too_large() -> Error {
 }
 
 /// JSON, or nothing said; neither another charset nor compressed.
-fn check_type(headers: &HeaderMap) -> Result<()> {
+pub(super) fn check_type(headers: &HeaderMap) -> Result<()> {
     let unsupported = |what: &str| Err(Error::new(Code::UnsupportedMediaType, what));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return unsupported("Content-Encoding: compressed bodies are not read; send it as it is");

@@ -17,13 +17,13 @@ use sentinal_auth::{
     ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
-    EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery, NewExecution,
-    Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter, SandboxRecord,
+    Created, EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery,
+    NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
-    Code, Command, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome, Generation, GuestPath, Millis,
-    NodeId, Phase, Placement, Result, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, Usage,
+    Code, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome, Generation, GuestPath, Millis, NodeId,
+    Phase, Placement, Result, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, Usage,
 };
 
 const NOW: Millis = Millis(1_764_000_000_000);
@@ -97,18 +97,18 @@ impl Fake {
         Ok(record)
     }
 
-    fn start(&self, sandbox: SandboxId, command: Command) -> Execution {
+    fn start(&self, sandbox: SandboxId, new: NewExecution) -> Execution {
         let record = ExecutionRecord {
             id: ExecutionId::generate(),
             sandbox,
             tenant: TenantId::default_tenant(),
-            command,
+            command: new.command,
             state: ExecutionState::Running,
             created_at: NOW,
         };
         let id = record.id;
         self.state().executions.insert(id, record);
-        Execution { id, sandbox }
+        Execution { id, sandbox, is_replay: new.once.is_some() }
     }
 
     fn record(&self, id: ExecutionId) -> Result<ExecutionRecord> {
@@ -166,9 +166,9 @@ impl Drop for Follower {
 
 #[async_trait]
 impl Ask for Fake {
-    async fn create(&self, _: &Permit<CreateSandbox>, spec: Spec, _: Duration) -> Result<SandboxRecord> {
+    async fn create(&self, _: &Permit<CreateSandbox>, new: NewSandbox) -> Result<Created> {
         self.failure()?;
-        Ok(self.insert(spec))
+        Ok(Created { record: self.insert(new.spec), is_replay: new.once.is_some() })
     }
 
     async fn sandbox(&self, _: &Permit<ReadSandbox>, id: SandboxId) -> Result<SandboxRecord> {
@@ -213,7 +213,7 @@ impl Ask for Fake {
 
     async fn execute(&self, _: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
         self.known(id)?;
-        Ok(self.start(id, new.command))
+        Ok(self.start(id, new))
     }
 
     async fn execute_once(
@@ -224,7 +224,7 @@ impl Ask for Fake {
         new: NewExecution,
     ) -> Result<Execution> {
         let sandbox = self.insert(spec).id;
-        Ok(self.start(sandbox, new.command))
+        Ok(self.start(sandbox, new))
     }
 
     async fn execution(&self, _: &Permit<ReadExecution>, id: ExecutionId) -> Result<ExecutionRecord> {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sentinal_model::{ExecutionId, Generation, Millis, Result};
 
 use crate::{
-    ExecutionRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
-    row::{EventRow, ExecutionRow, KeyRow, SandboxRow},
+    ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
+    row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow},
 };
 
 /// Every table by its primary key.
@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Tables {
     pub(super) sandboxes: BTreeMap<String, SandboxRow>,
     pub(super) executions: BTreeMap<String, ExecutionRow>,
+    /// By tenant and key.
+    pub(super) idempotency: BTreeMap<(String, String), IdempotencyRow>,
     pub(super) keys: BTreeMap<String, KeyRow>,
     pub(super) revoked: BTreeSet<String>,
     pub(super) events: BTreeMap<i64, EventRow>,
@@ -24,6 +26,7 @@ pub(super) struct Tables {
 enum Before {
     Sandbox(String, Option<SandboxRow>),
     Execution(String, Option<ExecutionRow>),
+    Idempotency((String, String), Option<IdempotencyRow>),
     Key(String),
     Revoked(String),
     Event(i64),
@@ -44,6 +47,7 @@ impl Tables {
         match write {
             Write::Sandbox(record) => self.sandbox(record, undo),
             Write::Execution(record) => self.execution(record, undo),
+            Write::Idempotency(record) => self.idempotency(record, undo),
             Write::Key(record) => self.key(record, undo),
             Write::RevokeKey { id, .. } => {
                 let id = id.to_string();
@@ -83,6 +87,20 @@ impl Tables {
         Ok(())
     }
 
+    fn idempotency(&mut self, record: &IdempotencyRecord, undo: &mut Vec<Before>) -> Result<()> {
+        let row = IdempotencyRow::from(record);
+        let key = (row.tenant_id.clone(), row.key.clone());
+        let stored = self.idempotency.get(&key).cloned();
+        let row = match &stored {
+            Some(stored) if stored.request != row.request => return Err(check::known_request(&record.once.key)),
+            Some(stored) => IdempotencyRow { created_at: stored.created_at, ..row },
+            None => row,
+        };
+        self.idempotency.insert(key.clone(), row);
+        undo.push(Before::Idempotency(key, stored));
+        Ok(())
+    }
+
     fn key(&mut self, record: &KeyRecord, undo: &mut Vec<Before>) -> Result<()> {
         let row = KeyRow::from(record);
         if self.keys.contains_key(&row.id) {
@@ -103,6 +121,7 @@ impl Tables {
         match before {
             Before::Sandbox(id, row) => put_back(&mut self.sandboxes, id, row),
             Before::Execution(id, row) => put_back(&mut self.executions, id, row),
+            Before::Idempotency(key, row) => put_back(&mut self.idempotency, key, row),
             Before::Key(id) => put_back(&mut self.keys, id, None),
             Before::Revoked(id) => drop(self.revoked.remove(&id)),
             Before::Event(cursor) => put_back(&mut self.events, cursor, None),
@@ -121,6 +140,7 @@ impl Tables {
             Some(id) => !gone.contains(id),
             None => before.0 <= row.created_at,
         });
+        self.idempotency.retain(|_, row| before.0 <= row.created_at);
         let executions = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id));
         executions.filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok()).collect()
     }

@@ -8,8 +8,8 @@ use super::{
     writer::{Done, Job},
 };
 use crate::{
-    ExecutionRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
-    row::{EventRow, ExecutionRow, KeyRow, SandboxRow},
+    ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
+    row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow},
 };
 
 /// Why a job was not applied.
@@ -94,6 +94,7 @@ fn write(connection: &Connection, write: &Write) -> std::result::Result<(), Refu
     match write {
         Write::Sandbox(record) => sandbox(connection, record),
         Write::Execution(record) => execution(connection, record),
+        Write::Idempotency(record) => idempotency(connection, record),
         Write::Key(record) => key(connection, record),
         Write::RevokeKey { id, at } => {
             let revoke = "UPDATE api_key SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
@@ -212,6 +213,27 @@ fn execution(connection: &Connection, record: &ExecutionRecord) -> std::result::
 fn has_finished(connection: &Connection, id: ExecutionId) -> rusqlite::Result<bool> {
     let mut finished = connection.prepare_cached("SELECT 1 FROM execution WHERE id = ?1 AND state = 'finished'")?;
     finished.exists([id.to_string()])
+}
+
+const IDEMPOTENCY: &str = "INSERT INTO idempotency (tenant_id, key, generation, request, sandbox_id, execution_id, created_at) \
+     VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) ON CONFLICT (tenant_id, key) DO UPDATE SET \
+     generation = idempotency.generation + 1, sandbox_id = excluded.sandbox_id, execution_id = excluded.execution_id \
+     WHERE idempotency.request = excluded.request";
+
+fn idempotency(connection: &Connection, record: &IdempotencyRecord) -> std::result::Result<(), Refused> {
+    let row = IdempotencyRow::from(record);
+    let stored = connection.prepare_cached(IDEMPOTENCY)?.execute(params![
+        row.tenant_id,
+        row.key,
+        row.request,
+        row.sandbox_id,
+        row.execution_id,
+        row.created_at
+    ])?;
+    match stored {
+        0 => Err(Refused::Job(check::known_request(&record.once.key))),
+        _ => Ok(()),
+    }
 }
 
 const KEY: &str = "INSERT INTO api_key (id, tenant_id, generation, name, role, secret_hash, created_at, expires_at) \

@@ -3,10 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 /// The first change is number one. SQLite keeps in its `user_version` how many were made.
-const CHANGES: [&str; 3] = [
+const CHANGES: [&str; 4] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_pause.sql"),
     include_str!("../../migrations/0003_pool.sql"),
+    include_str!("../../migrations/0004_idempotency.sql"),
 ];
 
 /// Tables to which a later version made this change.

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Params, Row};
-use sentinal_model::{Error, ExecutionId, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
+use sentinal_model::{Error, ExecutionId, IdempotencyKey, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{failure, open::Database};
 use crate::{
-    EventRecord, ExecutionRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, limits,
-    row::{CorruptRow, EventRow, ExecutionRow, KeyRow, SandboxRow},
+    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, limits,
+    row::{CorruptRow, EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow},
 };
 
 /// Greater than every id: where a list that begins with the newest begins.
@@ -90,6 +90,15 @@ impl Reads {
 
     pub(super) async fn running_executions(&self) -> Result<Vec<ExecutionRecord>> {
         self.all::<ExecutionRow, _>("SELECT * FROM execution WHERE state = 'running' ORDER BY id", []).await
+    }
+
+    pub(super) async fn idempotency(
+        &self,
+        tenant: &TenantId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<IdempotencyRecord>> {
+        let of_tenant = "SELECT * FROM idempotency WHERE tenant_id = ?1 AND key = ?2";
+        self.one::<IdempotencyRow, _>(of_tenant, (tenant.to_string(), key.to_string())).await
     }
 
     pub(super) async fn keys(&self) -> Result<Vec<KeyRecord>> {

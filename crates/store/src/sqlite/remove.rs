@@ -25,13 +25,14 @@ enum What {
     Events,
     Sandboxes,
     EventsWithoutSandbox,
+    Idempotency,
 }
 
 /// Removes what ended before `before`; answers the executions that had output files. After a failure it answers
 /// what it did until then: those files have no row any more.
 pub(super) async fn finished(writer: &Writer, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
     let mut with_files = Vec::new();
-    for what in [What::Executions, What::Events, What::Sandboxes, What::EventsWithoutSandbox] {
+    for what in [What::Executions, What::Events, What::Sandboxes, What::EventsWithoutSandbox, What::Idempotency] {
         let removal = Removal { what, before, sandboxes_max: i64::from(rows_max) };
         match exhaust(writer, removal, &mut with_files).await {
             Ok(()) => {}
@@ -81,6 +82,8 @@ const SANDBOXES: &str = concat!(
 );
 const EVENTS_WITHOUT_SANDBOX: &str = "DELETE FROM event WHERE cursor IN \
      (SELECT cursor FROM event WHERE sandbox_id IS NULL AND created_at < ?1 ORDER BY created_at LIMIT ?2)";
+const IDEMPOTENCY: &str = "DELETE FROM idempotency WHERE (tenant_id, key) IN \
+     (SELECT tenant_id, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 
 /// Removes the rows of one step.
 pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::Result<Done, Refused> {
@@ -92,6 +95,7 @@ pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::R
         What::EventsWithoutSandbox => {
             connection.prepare_cached(EVENTS_WITHOUT_SANDBOX)?.execute(params![before, REMOVED_ROWS_MAX])?
         }
+        What::Idempotency => connection.prepare_cached(IDEMPOTENCY)?.execute(params![before, REMOVED_ROWS_MAX])?,
     };
     Ok(Done { rows_removed: removed, with_files: Vec::new() })
 }

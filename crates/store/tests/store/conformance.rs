@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Millis, Phase};
-use sentinal_store::{MemoryStore, OutputPlace, Page, SandboxFilter, SqliteStore, Store, Write};
+use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId};
+use sentinal_store::{IdempotencyRecord, MemoryStore, OutputPlace, Page, SandboxFilter, SqliteStore, Store, Write};
 
 use crate::records::{
     ended, event, execution, finished, key, pooled, running, sandbox, sandbox_id, tenant, write, write_execution,
@@ -49,6 +49,8 @@ conformance!(
     sandboxes_are_listed_by_their_labels,
     executions_are_listed_by_sandbox,
     the_unfinished_are_found,
+    what_a_request_has_made_is_found_again,
+    retention_forgets_requests,
     a_revoked_key_is_gone_for_good,
     events_come_by_cursor,
     retention_takes_what_ended_before,
@@ -302,6 +304,45 @@ async fn the_unfinished_are_found(store: &dyn Store) {
     store.write(batch).await.unwrap();
     assert_eq!(store.unfinished_sandboxes().await.unwrap(), [sandbox(1), running(2)]);
     assert_eq!(store.running_executions().await.unwrap(), [started]);
+}
+
+async fn what_a_request_has_made_is_found_again(store: &dyn Store) {
+    let made = request("k1", Made::Sandbox(running(1).id));
+    store.write(vec![write(&running(1)), Write::Idempotency(made.clone())]).await.unwrap();
+    assert_eq!(store.idempotency(&made.tenant, &made.once.key).await.unwrap(), Some(made.clone()));
+    // What may have been written is written again.
+    store.write(vec![write(&running(1)), Write::Idempotency(made.clone())]).await.unwrap();
+
+    let mut other = request("k1", Made::Sandbox(running(2).id));
+    other.once.request = [9; 32];
+    check_conflict(store, vec![write(&running(2)), Write::Idempotency(other)]).await;
+    assert_eq!(store.sandbox(running(2).id).await.unwrap(), None);
+
+    // What it had made first turned out to be of no use.
+    let instead = request("k1", Made::Execution(execution(1, &running(1)).id));
+    store.write(vec![Write::Idempotency(instead.clone())]).await.unwrap();
+    assert_eq!(store.idempotency(&made.tenant, &made.once.key).await.unwrap(), Some(instead));
+
+    // Another tenant's key, and another key.
+    let theirs = IdempotencyRecord { tenant: TenantId::nobody(), ..made.clone() };
+    let second = request("k2", Made::Execution(execution(1, &running(1)).id));
+    store.write(vec![Write::Idempotency(theirs), Write::Idempotency(second.clone())]).await.unwrap();
+    assert_eq!(store.idempotency(&second.tenant, &second.once.key).await.unwrap(), Some(second));
+    assert_eq!(store.idempotency(&made.tenant, &"k3".parse().unwrap()).await.unwrap(), None);
+}
+
+async fn retention_forgets_requests(store: &dyn Store) {
+    let old = request("old", Made::Sandbox(running(1).id));
+    let young = IdempotencyRecord { created_at: Millis(6000), ..request("young", old.made) };
+    store.write(vec![Write::Idempotency(old.clone()), Write::Idempotency(young.clone())]).await.unwrap();
+    store.remove_finished(Millis(6000), 100).await.unwrap();
+    assert_eq!(store.idempotency(&old.tenant, &old.once.key).await.unwrap(), None);
+    assert_eq!(store.idempotency(&young.tenant, &young.once.key).await.unwrap(), Some(young));
+}
+
+fn request(key: &str, made: Made) -> IdempotencyRecord {
+    let once = Once { key: key.parse().unwrap(), request: [7; 32] };
+    IdempotencyRecord { tenant: tenant("one"), once, made, created_at: Millis(5000) }
 }
 
 async fn a_revoked_key_is_gone_for_good(store: &dyn Store) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinal_controller::Controller;
-use sentinal_model::{Code, Error, Result};
+use sentinal_model::{Code, Error, Once, Result, limits};
 use tokio::time::{sleep, timeout};
 
 use super::Client;
@@ -11,6 +11,9 @@ use crate::processes::ServerUp;
 
 /// How long a client waits for a server.
 const SERVER_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How often a request with a key is sent at most.
+const SENT_MAX: u32 = 4;
 
 impl Client {
     /// Asks the server of the moment. `None`: nobody answered, since the server died or the client left.
@@ -49,6 +52,39 @@ impl Client {
                 None
             }
         }
+    }
+
+    /// Asks for something to be made, half of the time by a key: then again as long as there is no answer, and perhaps
+    /// once more after it, which must make nothing. `id` tells what was made from anything else.
+    pub(crate) async fn ask_once<T, F>(
+        &self,
+        what: &'static str,
+        bound: Duration,
+        call: impl Fn(Controller, Option<Once>) -> F,
+        id: impl Fn(&T) -> String,
+    ) -> Option<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let world = &self.site.world;
+        if world.chance(5000) {
+            return self.ask(what, bound, |controller| call(controller, None)).await?.ok();
+        }
+        let key = u64::from_le_bytes(world.bytes()).to_string();
+        let once = Once { key: key.parse().expect("digits are a key"), request: world.bytes() };
+        let mut made: Option<T> = None;
+        for _ in 0..SENT_MAX {
+            let again = |controller| call(controller, Some(once.clone()));
+            let Some(Ok(now)) = self.ask(what, limits::IDEMPOTENCY_WAIT_MAX + bound, again).await else { continue };
+            if let Some(before) = made.as_ref().map(&id).filter(|before| *before != id(&now)) {
+                world.wrong(format_args!("{what} made {before}, and then {} by the same key", id(&now)));
+            }
+            made.get_or_insert(now);
+            if world.chance(5000) {
+                break;
+            }
+        }
+        made
     }
 
     async fn server(&self) -> Option<ServerUp> {

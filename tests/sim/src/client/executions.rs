@@ -22,7 +22,7 @@ impl Client {
         let world = &self.site.world;
         let timeout = if world.chance(2000) { TIMEOUT_SHORT } else { TIMEOUT };
         let wait = if world.chance(2000) { Duration::ZERO } else { Duration::from_secs(30) };
-        NewExecution { command: Program::random(world).command(timeout), wait }
+        NewExecution { command: Program::random(world).command(timeout), wait, once: None }
     }
 
     /// To its end.
@@ -43,9 +43,12 @@ impl Client {
     async fn begin(&self, sandbox: SandboxId) -> Option<Execution> {
         let new = self.new_execution();
         let bound = new.wait + new.command.timeout + PATIENCE;
-        let permit = permit::<Execute>();
-        let execute = |controller: Controller| async move { controller.execute(&permit, sandbox, new).await };
-        let execution = self.ask("execute", bound, execute).await?.ok()?;
+        let execute = |controller: Controller, once| {
+            let (permit, new) =
+                (permit::<Execute>(), NewExecution { command: new.command.clone(), wait: new.wait, once });
+            async move { controller.execute(&permit, sandbox, new).await }
+        };
+        let execution = self.ask_once("execute", bound, execute, |execution| execution.id.to_string()).await?;
         self.acknowledged(&execution);
         Some(execution)
     }
@@ -53,9 +56,13 @@ impl Client {
     pub(super) async fn once(&self) {
         let (spec, new) = (any_sandbox(&self.site.world), self.new_execution());
         let bound = new.wait + new.command.timeout + PATIENCE;
-        let (execute, create) = (permit::<Execute>(), permit::<CreateSandbox>());
-        let once = |controller: Controller| async move { controller.execute_once(&execute, &create, spec, new).await };
-        if let Some(Ok(execution)) = self.ask("execute once", bound, once).await {
+        let once = |controller: Controller, once| {
+            let (execute, create, spec) = (permit::<Execute>(), permit::<CreateSandbox>(), spec.clone());
+            let new = NewExecution { command: new.command.clone(), wait: new.wait, once };
+            async move { controller.execute_once(&execute, &create, spec, new).await }
+        };
+        if let Some(execution) = self.ask_once("execute once", bound, once, |execution| execution.id.to_string()).await
+        {
             self.got(execution.sandbox);
             self.acknowledged(&execution);
             self.finish(execution.id).await;

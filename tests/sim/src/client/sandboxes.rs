@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox};
-use sentinal_controller::{Controller, Page, SandboxFilter, SandboxRecord};
+use sentinal_controller::{Controller, Created, NewSandbox, Page, SandboxFilter, SandboxRecord};
 use sentinal_engine::InstanceState;
 use sentinal_model::{Code, Phase, SandboxId, Spec};
 
@@ -22,11 +22,14 @@ impl Client {
     }
 
     async fn create_as(&mut self, spec: Spec, wait: Duration) -> Option<SandboxId> {
-        let (permit, asked) = (permit::<CreateSandbox>(), spec.clone());
-        let create = |controller: Controller| async move { controller.create(&permit, spec, wait).await };
-        let record = self.ask("create", wait + PATIENCE, create).await?.ok()?;
-        if record.spec != asked {
-            self.site.world.wrong(format_args!("{} is {:?}, and was to be {asked:?}", record.id, record.spec));
+        let create = |controller: Controller, once| {
+            let (permit, new) = (permit::<CreateSandbox>(), NewSandbox { spec: spec.clone(), wait, once });
+            async move { controller.create(&permit, new).await }
+        };
+        let id = |created: &Created| created.record.id.to_string();
+        let Created { record, .. } = self.ask_once("create", wait + PATIENCE, create, id).await?;
+        if record.spec != spec {
+            self.site.world.wrong(format_args!("{} is {:?}, and was to be {spec:?}", record.id, record.spec));
         }
         self.created(&record);
         Some(record.id)
