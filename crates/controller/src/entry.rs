@@ -4,15 +4,18 @@
 
 mod change;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use sentinal_agent_client::Agent;
 use sentinal_model::{Code, Error, Generation, Millis};
 use sentinal_store::SandboxRecord;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     activity::Activity,
@@ -34,6 +37,8 @@ pub(crate) struct Entry {
     /// Why its last pause was taken back.
     refusal: Mutex<Option<Error>>,
     known: Mutex<Known>,
+    /// When its agent last answered.
+    answered: Mutex<Option<Instant>>,
     taken: AtomicBool,
     changing: tokio::sync::Mutex<()>,
     oom_kills: OomKills,
@@ -54,6 +59,7 @@ impl Entry {
             agent: watch::Sender::new(None),
             refusal: Mutex::default(),
             known: Mutex::default(),
+            answered: Mutex::default(),
             taken: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
             oom_kills: OomKills::default(),
@@ -181,8 +187,32 @@ impl Entry {
         self.lock_known().node = Some(terms);
     }
 
+    /// The agent has answered that it knows these.
     pub(crate) fn agent_knows(&self, terms: Terms) {
+        self.agent_answered();
         self.lock_known().agent = Some(terms);
+    }
+
+    /// The agent has answered something.
+    pub(crate) fn agent_answered(&self) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The agent is being told these; whoever does so says how it went.
+    pub(crate) fn agent_is_told(&self, terms: Terms) {
+        self.lock_known().agent = Some(terms);
+    }
+
+    /// The agent did not take what it was told: it is told again.
+    pub(crate) fn agent_knows_nothing(&self) {
+        self.lock_known().agent = None;
+        self.record.send_modify(|_| {});
+    }
+
+    /// How long ago the agent last answered.
+    pub(crate) fn answered_ago(&self) -> Option<Duration> {
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.map(|at| at.elapsed())
     }
 
     fn lock_known(&self) -> MutexGuard<'_, Known> {

@@ -142,6 +142,10 @@ pub const POOL_AGE_MAX: Duration = Duration::from_secs(3600);
 /// What a pooled sandbox must have left of its ttl to be claimed: until its node and its agent know of another
 /// end, that is the end they keep to.
 pub const POOL_TTL_LEFT_MIN: Duration = Duration::from_secs(300);
+/// How often the agent of a pooled sandbox is asked whether it answers.
+pub const POOL_ASK_EVERY: Duration = Duration::from_secs(20);
+/// How long ago the agent of a pooled sandbox must have answered to be claimed without being asked first.
+pub const POOL_ANSWER_AGE_MAX: Duration = Duration::from_secs(45);
 
 /// How long a boot may wait for its turn: a host boots a few at once.
 pub const BOOT_TURN_DEADLINE: Duration = Duration::from_secs(120);

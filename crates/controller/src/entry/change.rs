@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sentinal_model::{Code, Error, Event, Generation, Made, Phase, Result};
+use sentinal_model::{Code, Error, Event, Generation, Made, Phase, Result, limits};
 use sentinal_store::{NewEvent, SandboxRecord, Write};
 use tokio::time::timeout;
 
@@ -46,7 +46,7 @@ pub(crate) struct Change {
 impl Entry {
     /// Makes a pooled sandbox somebody's, if it still runs: the store first, then memory. After an error it is in doubt
     /// whose it is.
-    pub(crate) async fn claim(&self, context: &Context, owner: Owner) -> Result<Claimed> {
+    pub(crate) async fn claim(self: &Arc<Self>, context: &Arc<Context>, owner: Owner) -> Result<Claimed> {
         let _one_at_a_time = self.changing.lock().await;
         self.settle(context).await?;
         let mark = owner.mark.clone();
@@ -54,12 +54,33 @@ impl Entry {
         let mut writes =
             vec![Write::Sandbox(Box::new(claimed.clone())), Write::Event(events::sandbox_created(&claimed))];
         writes.extend(mark.map(|mark| mark.write(Made::Sandbox(claimed.id))));
-        // Asked beside the commit: the one takes no longer for the other.
-        let (stored, answers) = tokio::join!(self.commit(context, writes), self.answers(context, Terms::of(&claimed)));
-        stored?;
+        let terms = Terms::of(&claimed);
+        let answers = if self.answered_ago().is_some_and(|ago| ago < limits::POOL_ANSWER_AGE_MAX) {
+            self.commit(context, writes).await?;
+            self.tell(context, terms)
+        } else {
+            // Asked beside the commit: the one takes no longer for the other.
+            let (stored, answers) = tokio::join!(self.commit(context, writes), self.answers(context, terms));
+            stored?;
+            answers
+        };
         self.activity.begin_anew(claimed.spec.idle_timeout);
         self.publish(context, claimed);
         Ok(if answers { Claimed::Up } else { Claimed::Silent })
+    }
+
+    /// Tells the agent the sandbox's terms, for whose answer nobody waits; `false` if it is not there.
+    fn tell(self: &Arc<Self>, context: &Arc<Context>, terms: Terms) -> bool {
+        let Some(agent) = self.connected_agent() else { return false };
+        self.agent_is_told(terms);
+        let (entry, own) = (Arc::clone(self), Arc::clone(context));
+        context.spawn(async move {
+            if let Err(error) = drive::tell_agent(&own, &entry, (&agent, terms)).await {
+                tracing::warn!(sandbox = %entry.record().id, %error, "agent does not know the sandbox's terms yet");
+                entry.agent_knows_nothing();
+            }
+        });
+        true
     }
 
     /// Tells the agent the sandbox's terms, and whether it answered.

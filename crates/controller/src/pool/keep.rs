@@ -76,6 +76,8 @@ struct Keeper {
     boots: BTreeMap<SandboxId, (usize, Arc<Entry>)>,
     /// Since when an agent has been away.
     away: BTreeMap<SandboxId, Instant>,
+    /// When each agent was last asked whether it answers.
+    asked: BTreeMap<SandboxId, Instant>,
     /// Since when a step has had to wait, with none taken meanwhile.
     waiting_since: Option<Instant>,
 }
@@ -105,7 +107,7 @@ impl Keeper {
     fn new(pools: &[Pool]) -> Self {
         let now = Instant::now();
         let rests = vec![Rest { failures: 0, until: now }; pools.len()];
-        Self { rests, boots: BTreeMap::new(), away: BTreeMap::new(), waiting_since: None }
+        Self { rests, boots: BTreeMap::new(), away: BTreeMap::new(), asked: BTreeMap::new(), waiting_since: None }
     }
 
     /// Looks once, and takes the steps that may be taken now. Answers how long to rest.
@@ -153,16 +155,20 @@ impl Keeper {
         });
     }
 
-    fn members(&mut self, context: &Context, view: &NodeView, entries: &[Arc<Entry>]) -> Vec<Member> {
+    fn members(&mut self, context: &Arc<Context>, view: &NodeView, entries: &[Arc<Entry>]) -> Vec<Member> {
         let pools = &context.parts.settings.pools;
-        let mut away = BTreeMap::new();
+        let (mut away, mut asked) = (BTreeMap::new(), BTreeMap::new());
         let mut members = Vec::new();
         for entry in entries.iter().filter(|entry| !entry.is_taken()) {
             let record = entry.record();
             let (Some(pooled), Some(engine)) = (&record.pooled, record.engine) else { continue };
             let stage = match &record.phase {
                 Phase::Pending | Phase::Booting(_) => Stage::Booting,
-                Phase::Running(_) if is_ready(entry, context.now()) => Stage::Ready,
+                Phase::Running(_) if is_ready(entry, context.now()) => {
+                    let last = self.asked.get(&record.id).copied();
+                    asked.extend(ask(context, entry, last).map(|at| (record.id, at)));
+                    Stage::Ready
+                }
                 Phase::Running(_) => {
                     let since = self.away.get(&record.id).copied().unwrap_or_else(Instant::now);
                     away.insert(record.id, since);
@@ -180,7 +186,7 @@ impl Keeper {
                 expires_at: record.expires_at,
             });
         }
-        self.away = away;
+        (self.away, self.asked) = (away, asked);
         members.sort_by_key(|member| (member.created_at, member.id));
         members
     }
@@ -251,6 +257,27 @@ impl Keeper {
         }
         true
     }
+}
+
+/// Has the agent of a pooled sandbox prove now and then that it answers, in the background. Answers when it was last
+/// asked.
+fn ask(context: &Arc<Context>, entry: &Arc<Entry>, last: Option<Instant>) -> Option<Instant> {
+    let is_due = |ago: Option<Duration>| ago.is_none_or(|ago| limits::POOL_ASK_EVERY <= ago);
+    let agent = entry.connected_agent()?;
+    if !is_due(entry.answered_ago()) || !is_due(last.map(|at| at.elapsed())) {
+        return last;
+    }
+    let entry = Arc::clone(entry);
+    context.spawn(async move {
+        match agent.list().await {
+            Ok(_) => entry.agent_answered(),
+            Err(error) => {
+                tracing::warn!(sandbox = %entry.record().id, %error, "agent of a pooled sandbox does not answer");
+                entry.agent_knows_nothing();
+            }
+        }
+    });
+    Some(Instant::now())
 }
 
 /// Begins to boot one more for a pool.
