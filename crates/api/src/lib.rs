@@ -9,6 +9,7 @@
 mod bytes;
 mod create;
 mod engine;
+mod event;
 mod execute;
 mod execution;
 mod field;
@@ -29,6 +30,7 @@ mod upload;
 pub use bytes::{Encoding, Inline};
 pub use create::{CreateSandbox, ParsedCreate, Quantity};
 pub use engine::Engine;
+pub use event::{EventItem, Events, EventsQuery, event_type, parse_event_cursor};
 pub use execute::{Execute, ParsedExecute, Target};
 pub use execution::{Execution, ExecutionStarted, OutputChunk, Usage};
 pub use field::time_text;

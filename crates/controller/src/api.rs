@@ -99,6 +99,17 @@ pub struct LogQuery {
     pub rows_max: u32,
 }
 
+/// Which events.
+#[derive(Debug, Clone, Copy)]
+pub struct EventQuery {
+    /// Of this sandbox; `None` is all of the tenant.
+    pub sandbox: Option<SandboxId>,
+    /// After this cursor; 0 is the beginning.
+    pub after: i64,
+    /// At most so many.
+    pub rows_max: u32,
+}
+
 /// One line of a log.
 #[derive(Debug, Clone)]
 pub struct LogEntry {

@@ -12,8 +12,14 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    entropy::Entropy, idempotency::Requests, live::LiveExecutions, observe::NodeState, outputs::OutputFiles,
-    pool::Pools, table::Table,
+    entropy::Entropy,
+    idempotency::Requests,
+    live::LiveExecutions,
+    news::{self, News},
+    observe::NodeState,
+    outputs::OutputFiles,
+    pool::Pools,
+    table::Table,
 };
 
 /// What the operator decided.
@@ -60,6 +66,8 @@ pub(crate) struct Context {
     pub(crate) pools: Pools,
     /// The idempotency keys of requests that are under way.
     pub(crate) requests: Requests,
+    /// Who waits for events.
+    pub(crate) news: News,
     /// Ends every task, leaving sandboxes as they are.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -77,7 +85,11 @@ impl Context {
     /// Applies all of `writes` in one transaction, durably.
     pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<()> {
         let (asked, count) = (Instant::now(), writes.len());
-        self.parts.store.write(writes).await?;
+        let subjects = news::subjects(&writes);
+        let written = self.parts.store.write(writes).await;
+        // Of what was not written, nobody finds anything.
+        self.news.tell(&subjects);
+        written?;
         self.metrics().store_committed(asked.elapsed(), count);
         Ok(())
     }

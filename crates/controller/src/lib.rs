@@ -10,6 +10,7 @@
 //! - `pool` keeps sandboxes booted for whoever asks for their like;
 //! - `idempotency` has a request that is sent again make nothing more;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
+//! - `news` tells those who wait for events that there are some;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
 
@@ -31,6 +32,7 @@ mod idempotency;
 mod lease;
 mod live;
 mod logs;
+mod news;
 mod observe;
 mod oom;
 mod output;
@@ -47,11 +49,14 @@ mod table;
 mod update;
 
 pub use api::{
-    Controller, Created, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, NewSandbox, OutputEvent,
+    Controller, Created, EventQuery, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, NewSandbox,
+    OutputEvent,
 };
 pub use context::{Parts, Settings};
 pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
-pub use sentinal_store::{ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord};
+pub use sentinal_store::{
+    EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
+};

@@ -1,11 +1,12 @@
 //! What happened, in order: events, and in their place the output of executions, line by line.
 
 use sentinal_auth::{Permit, ReadLogs};
-use sentinal_model::{Error, Result, Stream};
+use sentinal_model::{Error, Result, SandboxId, Stream};
 use sentinal_store::{EventRecord, ExecutionRecord};
+use tokio::sync::watch;
 
 use crate::{
-    api::{Controller, LogEntry, LogQuery},
+    api::{Controller, EventQuery, LogEntry, LogQuery},
     events::EXECUTION_COMPLETED,
     output::{OutputPart, read_record},
 };
@@ -20,6 +21,24 @@ const LINE_BYTES_MAX: usize = 8 * 1024;
 const EVENTS_PER_READ: u32 = 256;
 
 impl Controller {
+    /// Events as they are kept, oldest first.
+    pub async fn events(&self, permit: &Permit<ReadLogs>, query: EventQuery) -> Result<Vec<EventRecord>> {
+        let EventQuery { sandbox, after, rows_max } = query;
+        self.context.store().events(permit.tenant(), sandbox, after, rows_max).await
+    }
+
+    /// The cursor of the newest event; 0 if there is none.
+    pub async fn last_event(&self, permit: &Permit<ReadLogs>) -> Result<i64> {
+        let newest = self.context.store().last_event(permit.tenant()).await?;
+        Ok(newest.map_or(0, |record| record.cursor))
+    }
+
+    /// Changes when there may be events, and lines of logs, that were not there when this was called: of one sandbox, or
+    /// of all of the tenant.
+    pub fn news(&self, permit: &Permit<ReadLogs>, sandbox: Option<SandboxId>) -> watch::Receiver<()> {
+        self.context.news.subscribe(permit.tenant().clone(), sandbox)
+    }
+
     /// What happened, oldest first.
     pub async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {
         let mut at = query.after.as_deref().map_or(Ok(Cursor::START), Cursor::parse)?;

@@ -16,6 +16,7 @@ use crate::{
     idempotency::Requests,
     lease,
     live::LiveExecutions,
+    news::News,
     observe::{NodeState, observe},
     pool::{self, Pools},
     retention,
@@ -32,6 +33,7 @@ impl Controller {
             node_state: NodeState::default(),
             pools: Pools::default(),
             requests: Requests::default(),
+            news: News::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });

@@ -8,10 +8,11 @@ use sentinal_auth::{
     ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Controller, Created, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
-    NewSandbox, OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
+    Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health, LogEntry,
+    LogQuery, NewExecution, NewSandbox, OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, SandboxUpdate, Spec, StdinPart};
+use tokio::sync::watch;
 
 /// Recognises callers by their keys.
 pub trait Authenticate: Send + Sync + std::fmt::Debug {
@@ -86,6 +87,9 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     ) -> Result<u64>;
     async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody>;
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>>;
+    async fn events(&self, permit: &Permit<ReadLogs>, query: EventQuery) -> Result<Vec<EventRecord>>;
+    async fn last_event(&self, permit: &Permit<ReadLogs>) -> Result<i64>;
+    fn news(&self, permit: &Permit<ReadLogs>, sandbox: Option<SandboxId>) -> watch::Receiver<()>;
     fn engines(&self, permit: &Permit<ReadEngine>) -> Vec<EngineStatus>;
     fn health(&self) -> Health;
 }
@@ -213,6 +217,18 @@ impl Ask for Controller {
 
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {
         self.logs(permit, query).await
+    }
+
+    async fn events(&self, permit: &Permit<ReadLogs>, query: EventQuery) -> Result<Vec<EventRecord>> {
+        self.events(permit, query).await
+    }
+
+    async fn last_event(&self, permit: &Permit<ReadLogs>) -> Result<i64> {
+        self.last_event(permit).await
+    }
+
+    fn news(&self, permit: &Permit<ReadLogs>, sandbox: Option<SandboxId>) -> watch::Receiver<()> {
+        self.news(permit, sandbox)
     }
 
     fn engines(&self, permit: &Permit<ReadEngine>) -> Vec<EngineStatus> {

@@ -3,6 +3,7 @@
 pub(crate) mod control;
 pub(crate) mod download;
 pub(crate) mod engine;
+pub(crate) mod events;
 pub(crate) mod execute;
 pub(crate) mod execution;
 pub(crate) mod health;

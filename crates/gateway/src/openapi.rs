@@ -17,7 +17,7 @@ use utoipa::{
 
 use crate::{
     answer::status_of,
-    handler::{control, download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{control, download, engine, events, execute, execution, health, logs, metrics, output, sandbox, upload},
 };
 
 #[derive(OpenApi)]
@@ -27,7 +27,7 @@ use crate::{
         sandbox::create, sandbox::list, sandbox::read, sandbox::update, sandbox::destroy, sandbox::pause, sandbox::resume,
         upload::upload, download::download,
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin,
-        logs::logs, engine::list,
+        logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
     components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem)),

@@ -1,7 +1,7 @@
 //! Records of the controller in the words of the API.
 
 use sentinal_api as v1;
-use sentinal_controller::{EngineStatus, ExecutionRecord, ExecutionState, LogEntry, SandboxRecord};
+use sentinal_controller::{EngineStatus, EventRecord, ExecutionRecord, ExecutionState, LogEntry, SandboxRecord};
 use sentinal_model::{EngineChoice, Isolation, Phase};
 
 /// A sandbox as callers see it.
@@ -82,6 +82,19 @@ pub(crate) fn execution(record: &ExecutionRecord) -> v1::Execution {
 }
 
 /// A line of a log as callers see it.
+pub(crate) fn event(record: EventRecord) -> v1::EventItem {
+    let event = record.event;
+    v1::EventItem {
+        cursor: record.cursor.to_string(),
+        time: v1::time_text(event.at),
+        name: v1::event_type(&event.name),
+        kind: event.kind,
+        sandbox_id: event.sandbox.map(|id| id.to_string()),
+        execution_id: event.execution.map(|id| id.to_string()),
+        message: event.message,
+    }
+}
+
 pub(crate) fn log_item(entry: LogEntry) -> v1::LogItem {
     v1::LogItem {
         time: v1::time_text(entry.time),

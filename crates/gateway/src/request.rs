@@ -8,7 +8,7 @@ mod json;
 mod once;
 mod query;
 
-pub(crate) use accept::{Format, check_acceptable, format_wanted, media_type};
+pub(crate) use accept::{Format, check_acceptable, format_wanted, last_event_id, media_type};
 pub(crate) use body::{chunks, length_hint, limited};
 pub(crate) use caller::{Allowed, Authenticated};
 pub(crate) use id::Id;

@@ -10,7 +10,7 @@ use sentinal_telemetry::Route;
 use crate::{
     App,
     answer::{Reply, finish},
-    handler::{control, download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{control, download, engine, events, execute, execution, health, logs, metrics, output, sandbox, upload},
     openapi,
 };
 
@@ -32,6 +32,7 @@ pub fn router(app: App) -> Router {
         .route(at(Route::ExecutionStdin), post(control::stdin))
         .route(at(Route::Engines), get(engine::list))
         .route(at(Route::Logs), get(logs::logs))
+        .route(at(Route::Events), get(events::events))
         .route(at(Route::Health), get(health::health))
         .route(at(Route::Livez), get(health::livez))
         .route(at(Route::Readyz), get(health::readyz))

@@ -78,6 +78,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         rows_max: u32,
     ) -> Result<Vec<EventRecord>>;
 
+    /// The newest event of a tenant.
+    async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>>;
+
     /// Removes finished sandboxes, their executions and events that ended before `before`, at most
     /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then; answers the executions whose output
     /// files may go. Takes several transactions: what it did before a failure is answered, not the failure.

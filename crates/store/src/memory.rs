@@ -125,6 +125,12 @@ impl Store for MemoryStore {
         records(of_page.take(rows(rows_max)))
     }
 
+    async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>> {
+        let tables = self.tables();
+        let newest = tables.events.values().rev().find(|row| row.tenant_id == tenant.as_str());
+        Ok(newest.cloned().map(EventRecord::try_from).transpose()?)
+    }
+
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
         Ok(self.tables().remove_finished(before, rows_max))
     }

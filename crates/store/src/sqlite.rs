@@ -120,6 +120,10 @@ impl Store for SqliteStore {
         self.reads.events(tenant, sandbox, after, rows_max).await
     }
 
+    async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>> {
+        self.reads.last_event(tenant).await
+    }
+
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
         remove::finished(&self.writer, before, rows_max).await
     }

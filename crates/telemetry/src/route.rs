@@ -54,6 +54,8 @@ routes!(
     Engines = "/api/v1/engine",
     /// What happened.
     Logs = "/api/v1/logs",
+    /// What happened, for programs.
+    Events = "/api/v1/events",
     /// Whether the server can do its job.
     Health = "/health",
     /// Whether the process answers.

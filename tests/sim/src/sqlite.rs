@@ -127,6 +127,11 @@ impl Store for Sqlite {
         self.call(move |store| async move { store.events(&tenant, sandbox, after, rows_max).await })
     }
 
+    async fn last_event(&self, tenant: &TenantId) -> Answer<Option<EventRecord>> {
+        let tenant = tenant.clone();
+        self.call(move |store| async move { store.last_event(&tenant).await })
+    }
+
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Answer<Vec<ExecutionId>> {
         self.call(move |store| async move { store.remove_finished(before, rows_max).await })
     }

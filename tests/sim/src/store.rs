@@ -155,6 +155,11 @@ impl Store for SimStore {
         self.inner.events(tenant, sandbox, after, rows_max).await
     }
 
+    async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>> {
+        self.read("reads the newest event").await?;
+        self.inner.last_event(tenant).await
+    }
+
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
         self.read("removes old records").await?;
         let removed = self.inner.remove_finished(before, rows_max).await?;

@@ -7,6 +7,7 @@ mod bad_requests;
 mod bad_uploads;
 mod control;
 mod endings;
+mod events;
 mod execute;
 mod files;
 mod five_calls;

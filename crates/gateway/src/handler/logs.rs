@@ -1,7 +1,5 @@
 //! What happened: a page of it, or as it happens.
 
-use std::time::Duration;
-
 use axum::{
     Extension, Json,
     extract::State,
@@ -13,18 +11,16 @@ use sentinal_api::{LogKind, Logs, LogsQuery};
 use sentinal_auth::{Permit, ReadLogs};
 use sentinal_controller::{LogEntry, LogQuery};
 use sentinal_model::{Error, Result, limits};
+use tokio::sync::watch;
 
 use crate::{
     App,
     answer::{Reply, RequestId},
     openapi::Problems,
     present,
-    request::{Allowed, Asked, Format, format_wanted},
+    request::{Allowed, Asked, Format, format_wanted, last_event_id},
     stream::{Event, event_response},
 };
-
-/// How often a follower looks for new lines.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Read the logs
 ///
@@ -67,31 +63,37 @@ fn asked(query: &LogsQuery, rows_max: u32) -> LogQuery {
 }
 
 fn with_last_event(query: LogsQuery, headers: &HeaderMap) -> LogsQuery {
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    LogsQuery { cursor: last.or(query.cursor), ..query }
+    LogsQuery { cursor: last_event_id(headers).or(query.cursor), ..query }
 }
 
 /// The first lines are read before anything is answered: the query may be refused.
 async fn followed(app: &App, permit: Permit<ReadLogs>, query: LogsQuery) -> Result<BoxStream<'static, Result<Event>>> {
+    let news = app.controller.news(&permit, query.sandbox);
     let first = app.controller.logs(&permit, asked(&query, limits::PAGE_ROWS_MAX)).await?;
     let query = after(query, &first);
-    let rest = stream::try_unfold((app.clone(), permit, query), |(app, permit, query)| async move {
-        let entries = next_entries(&app, &permit, &query).await?;
+    let rest = stream::try_unfold((app.clone(), permit, query, news), |(app, permit, query, mut news)| async move {
+        let entries = next_entries(&app, &permit, &query, &mut news).await?;
         let query = after(query, &entries);
-        Ok(Some((entries, (app, permit, query))))
+        Ok(Some((entries, (app, permit, query, news))))
     });
     let pages = stream::iter([Ok::<_, Error>(first)]).chain(rest);
     Ok(pages.map_ok(|entries| stream::iter(entries.into_iter().map(|entry| Ok(event(entry))))).try_flatten().boxed())
 }
 
 /// Waits for lines that were not there yet.
-async fn next_entries(app: &App, permit: &Permit<ReadLogs>, query: &LogsQuery) -> Result<Vec<LogEntry>> {
+async fn next_entries(
+    app: &App,
+    permit: &Permit<ReadLogs>,
+    query: &LogsQuery,
+    news: &mut watch::Receiver<()>,
+) -> Result<Vec<LogEntry>> {
     loop {
         let entries = app.controller.logs(permit, asked(query, limits::PAGE_ROWS_MAX)).await?;
         if !entries.is_empty() {
             return Ok(entries);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        // The controller lives as long as its followers do.
+        let _ = news.changed().await;
     }
 }
 

@@ -22,6 +22,11 @@ impl Format {
     }
 }
 
+/// Where a stream broke off, for whoever connects again.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
 /// Refuses a caller that takes nothing this route can answer. Routes that answer bytes or probes answer anybody.
 pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> {
     let formats: &[Format] = match route {
@@ -35,7 +40,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Execution
         | Route::ExecutionSignal
         | Route::ExecutionStdin => &[Format::Json],
-        Route::Execute | Route::Logs => &[Format::Json, Format::Events],
+        Route::Execute | Route::Logs | Route::Events => &[Format::Json, Format::Events],
         Route::Download
         | Route::ExecutionOutput
         | Route::Health

@@ -17,14 +17,17 @@ use sentinal_auth::{
     ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Created, EngineStatus, Execution, ExecutionRecord, ExecutionState, FileBody, Health, LogEntry, LogQuery,
-    NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter, SandboxRecord,
+    Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody, Health,
+    LogEntry, LogQuery, NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter,
+    SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
     Code, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome, Generation, GuestPath, Millis, NodeId,
     Phase, Placement, Result, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, Usage,
 };
+use sentinal_store::NewEvent;
+use tokio::sync::watch;
 
 const NOW: Millis = Millis(1_764_000_000_000);
 
@@ -43,6 +46,7 @@ pub(crate) struct State {
     /// What the next call answers instead.
     pub(crate) failure: Option<Error>,
     pub(crate) sick: bool,
+    pub(crate) news: watch::Sender<()>,
 }
 
 impl Fake {
@@ -372,6 +376,26 @@ impl Ask for Fake {
             message: format!("entry {n}"),
         };
         Ok((after + 1..=5).take(usize::try_from(query.rows_max).unwrap()).map(entry).collect())
+    }
+
+    async fn events(&self, _: &Permit<ReadLogs>, query: EventQuery) -> Result<Vec<EventRecord>> {
+        let event = |cursor: i64| {
+            let (name, kind, message) = ("Sandbox Created".into(), "audit".into(), format!("event {cursor}"));
+            let tenant = TenantId::default_tenant();
+            EventRecord {
+                cursor,
+                event: NewEvent { tenant, at: NOW, name, kind, sandbox: None, execution: None, message },
+            }
+        };
+        Ok((query.after + 1..=5).take(usize::try_from(query.rows_max).unwrap()).map(event).collect())
+    }
+
+    async fn last_event(&self, _: &Permit<ReadLogs>) -> Result<i64> {
+        Ok(5)
+    }
+
+    fn news(&self, _: &Permit<ReadLogs>, _: Option<SandboxId>) -> watch::Receiver<()> {
+        self.state().news.subscribe()
     }
 
     fn engines(&self, _: &Permit<ReadEngine>) -> Vec<EngineStatus> {

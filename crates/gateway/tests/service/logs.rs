@@ -49,3 +49,18 @@ async fn a_followed_log_goes_on_where_it_broke_off() {
     }
     assert!(text.starts_with("event: log\nid: 4\ndata: {"), "{text}");
 }
+
+#[tokio::test]
+async fn events_are_pages_and_strict() {
+    let gateway = gateway().await;
+    let first = gateway.get("/api/v1/events?limit=3").await.json();
+    let item = json!({"cursor": "1", "time": "2025-11-24T16:00:00.000Z", "type": "sandbox.created", "kind": "audit",
+        "sandbox_id": null, "execution_id": null, "message": "event 1"});
+    assert_eq!((&first["items"][0], &first["next"]), (&item, &json!("3")));
+    let last = gateway.get("/api/v1/events?limit=3&cursor=3").await.json();
+    assert_eq!((last["items"].as_array().unwrap().len(), &last["next"]), (2, &json!(null)));
+    for (query, word) in [("cursor=x", "cursor: "), ("cursor=-1&follow=true", "cursor: "), ("since=1", "unknown field \"since\"")] {
+        let detail = gateway.get(&format!("/api/v1/events?{query}")).await.refused(400, "invalid_request");
+        assert!(detail.starts_with(word), "{query}: {detail}");
+    }
+}

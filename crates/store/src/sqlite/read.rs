@@ -122,6 +122,11 @@ impl Reads {
         }
     }
 
+    pub(super) async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>> {
+        let newest = "SELECT * FROM event WHERE tenant_id = ?1 ORDER BY cursor DESC LIMIT 1";
+        self.one::<EventRow, _>(newest, [tenant.to_string()]).await
+    }
+
     async fn one<Found, Record>(&self, sql: &'static str, terms: impl Params + Send + 'static) -> Result<Option<Record>>
     where
         Found: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error> + Send + 'static,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId};
-use sentinal_store::{IdempotencyRecord, MemoryStore, OutputPlace, Page, SandboxFilter, SqliteStore, Store, Write};
+use sentinal_store::{
+    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, SandboxFilter, SqliteStore, Store, Write,
+};
 
 use crate::records::{
     ended, event, execution, finished, key, pooled, running, sandbox, sandbox_id, tenant, write, write_execution,
@@ -53,6 +55,7 @@ conformance!(
     retention_forgets_requests,
     a_revoked_key_is_gone_for_good,
     events_come_by_cursor,
+    the_newest_event_of_a_tenant_is_found,
     retention_takes_what_ended_before,
     retention_takes_the_oldest_first,
     retention_takes_more_than_one_transaction_holds,
@@ -367,6 +370,16 @@ async fn events_come_by_cursor(store: &dyn Store) {
     assert_eq!(store.events(&tenant, None, all[0].cursor, 1).await.unwrap(), [all[1].clone()]);
     let of_sandbox = store.events(&tenant, Some(sandbox_id(1)), all[0].cursor, 10).await.unwrap();
     assert_eq!(of_sandbox, [all[2].clone()]);
+}
+
+async fn the_newest_event_of_a_tenant_is_found(store: &dyn Store) {
+    assert_eq!(store.last_event(&tenant("one")).await.unwrap(), None);
+    let theirs = NewEvent { tenant: tenant("two"), ..event(None, 3) };
+    store.write(vec![Write::Event(event(None, 1)), Write::Event(event(None, 2)), Write::Event(theirs)]).await.unwrap();
+    let newest = store.last_event(&event(None, 0).tenant).await.unwrap().unwrap();
+    assert_eq!(newest.event, event(None, 2));
+    let after = store.events(&tenant("two"), None, newest.cursor, 10).await.unwrap();
+    assert_eq!(after.len(), 1);
 }
 
 async fn retention_takes_what_ended_before(store: &dyn Store) {
