@@ -13,6 +13,7 @@ mod binaries;
 mod capability;
 mod client;
 mod column;
+mod files;
 mod form;
 mod ground;
 mod guardian;

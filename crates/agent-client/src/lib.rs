@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod execution;
 mod file;
+mod folder;
 mod registry;
 mod stdin;
 mod transport;

@@ -33,6 +33,18 @@ pub(crate) const TRANSFER_QUEUE_MESSAGES: usize = 4;
 pub(crate) const TRANSFER_IDLE: Duration = Duration::from_secs(60);
 /// Longest path (`PATH_MAX` of Linux, without the terminating NUL).
 pub(crate) const PATH_BYTES_MAX: usize = 4095;
+/// Entries of a folder in one answer.
+pub(crate) const LIST_ENTRIES_MAX: usize = 20_000;
+/// Paths and targets in one answer about a folder.
+pub(crate) const LIST_BYTES_MAX: usize = 8 << 20;
+/// Folders within each other that are listed in one answer.
+pub(crate) const LIST_DEPTH_MAX: usize = 32;
+/// Names held while folders are walked through, all of one walk together.
+pub(crate) const WALK_NAMES_BYTES_MAX: usize = 8 << 20;
+/// How long a list or a removal may take; the server waits a little longer.
+pub(crate) const FOLDER_WORK_MAX: Duration = Duration::from_secs(10);
+/// Folders within each other that a removal holds open; what is nested deeper is moved up first.
+pub(crate) const REMOVE_DEPTH_MAX: usize = 64;
 /// Symbolic links followed to an upload's place, as in Linux.
 pub(crate) const SYMLINKS_MAX: usize = 40;
 

@@ -12,6 +12,8 @@ mod engine;
 mod execute;
 mod execution;
 mod field;
+mod file;
+mod file_query;
 mod health;
 mod json;
 mod list;
@@ -32,13 +34,14 @@ pub use engine::Engine;
 pub use execute::{Execute, ParsedExecute, Target};
 pub use execution::{Execution, ExecutionStarted, OutputChunk, Usage};
 pub use field::time_text;
+pub use file::{FileEntry, FileList, MakeFolder, MoveFile};
 pub use health::{Alive, Health};
 pub use json::parse_json;
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
-    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, Isolation, Keep, Language, LogKind, ProblemCode,
-    SandboxOutcome, SandboxState, StreamName,
+    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep, Language, LogKind,
+    ProblemCode, SandboxOutcome, SandboxState, StreamName,
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;

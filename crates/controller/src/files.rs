@@ -4,8 +4,11 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use sentinal_agent_client::Agent;
 use sentinal_auth::{Permit, ReadFile, WriteFile};
-use sentinal_model::{Code, Error, GuestPath, Result, SandboxId, TenantId, limits};
-use sentinal_store::Write;
+use sentinal_model::{
+    ByteRange, Code, Error, FileAt, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten, FolderList,
+    FolderPage, NewFolder, Result, SandboxId, TenantId, limits,
+};
+use sentinal_store::{NewEvent, Write};
 use tokio::time::timeout;
 
 use crate::{
@@ -16,30 +19,75 @@ use crate::{
 };
 
 impl Controller {
-    /// Writes one file into a sandbox as its ordinary user; answers its size. A body that ends with an error leaves
-    /// nothing behind.
+    /// Writes one file into a sandbox; answers its size. A body that ends with an error leaves nothing behind, unless it
+    /// was to go after what is there.
     pub async fn upload(
         &self,
         permit: &Permit<WriteFile>,
         id: SandboxId,
-        path: &GuestPath,
+        file: &FileWrite,
         body: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<u64> {
+    ) -> Result<FileWritten> {
         let (agent, _used) = self.agent(permit.tenant(), id).await?;
-        let size = agent.write_file(path, body).await.map_err(Error::from)?;
-        let event = events::file_uploaded(permit.tenant(), id, self.context.now(), (path, size));
-        self.context.write(vec![Write::Event(event)]).await?;
-        Ok(size)
+        let written = agent.write_file(file, body).await.map_err(Error::from)?;
+        self.happened(events::file_uploaded(permit.tenant(), id, self.context.now(), (&file.at.path, written.bytes)))
+            .await?;
+        Ok(written)
     }
 
-    /// Opens a file of a sandbox as its ordinary user.
-    pub async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
+    /// Opens a file of a sandbox, or a part of it.
+    pub async fn download(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        file: &FileAt,
+        range: Option<ByteRange>,
+    ) -> Result<FileBody> {
         let (agent, used) = self.agent(permit.tenant(), id).await?;
-        let reading = agent.read_file(path).await.map_err(Error::from)?;
-        let size = reading.size;
+        let reading = agent.read_file(file, range).await.map_err(Error::from)?;
+        let (size, part) = (reading.size, reading.part);
         let bytes = reading.bytes().map_err(Error::from);
         // In use as long as somebody reads.
-        Ok(FileBody { size, bytes: bytes.inspect(move |_| _ = &used).boxed() })
+        Ok(FileBody { size, part, bytes: bytes.inspect(move |_| _ = &used).boxed() })
+    }
+
+    /// What a file is.
+    pub async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        Ok(agent.stat(look).await?)
+    }
+
+    /// A part of what is in a folder.
+    pub async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        Ok(agent.list_folder(list).await?)
+    }
+
+    /// Makes a folder.
+    pub async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        let made = agent.make_folder(folder).await?;
+        self.happened(events::folder_created(permit.tenant(), id, self.context.now(), &folder.at.path)).await?;
+        Ok(made)
+    }
+
+    /// Gives a file or folder another path.
+    pub async fn move_file(&self, permit: &Permit<WriteFile>, id: SandboxId, change: &FileMove) -> Result<FileStat> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        let moved = agent.move_file(change).await?;
+        self.happened(events::file_moved(permit.tenant(), id, self.context.now(), change)).await?;
+        Ok(moved)
+    }
+
+    /// Removes a file or folder.
+    pub async fn remove_file(&self, permit: &Permit<WriteFile>, id: SandboxId, removal: &FileRemoval) -> Result<()> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        agent.remove_file(removal).await?;
+        self.happened(events::file_removed(permit.tenant(), id, self.context.now(), &removal.at.path)).await
+    }
+
+    async fn happened(&self, event: NewEvent) -> Result<()> {
+        self.context.write(vec![Write::Event(event)]).await
     }
 
     /// The agent of a sandbox, as soon as the sandbox runs, for one use.

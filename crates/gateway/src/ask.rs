@@ -13,7 +13,10 @@ use sentinal_controller::{
     Controller, EngineStatus, Execution, ExecutionRecord, FileBody, Health, LogEntry, LogQuery, NewExecution,
     OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
 };
-use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, SandboxUpdate, Spec, StdinPart};
+use sentinal_model::{
+    ByteRange, ExecutionId, FileAt, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten, FolderList,
+    FolderPage, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart,
+};
 
 /// Recognises callers by their keys.
 pub trait Authenticate: Send + Sync + std::fmt::Debug {
@@ -83,10 +86,21 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         &self,
         permit: &Permit<WriteFile>,
         id: SandboxId,
-        path: &GuestPath,
+        file: &FileWrite,
         body: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<u64>;
-    async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody>;
+    ) -> Result<FileWritten>;
+    async fn download(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        file: &FileAt,
+        range: Option<ByteRange>,
+    ) -> Result<FileBody>;
+    async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat>;
+    async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage>;
+    async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat>;
+    async fn move_file(&self, permit: &Permit<WriteFile>, id: SandboxId, change: &FileMove) -> Result<FileStat>;
+    async fn remove_file(&self, permit: &Permit<WriteFile>, id: SandboxId, removal: &FileRemoval) -> Result<()>;
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>>;
     fn engines(&self, permit: &Permit<ReadEngine>) -> Vec<EngineStatus>;
     fn health(&self) -> Health;
@@ -203,14 +217,40 @@ impl Ask for Controller {
         &self,
         permit: &Permit<WriteFile>,
         id: SandboxId,
-        path: &GuestPath,
+        file: &FileWrite,
         body: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<u64> {
-        self.upload(permit, id, path, body).await
+    ) -> Result<FileWritten> {
+        self.upload(permit, id, file, body).await
     }
 
-    async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
-        self.download(permit, id, path).await
+    async fn download(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        file: &FileAt,
+        range: Option<ByteRange>,
+    ) -> Result<FileBody> {
+        self.download(permit, id, file, range).await
+    }
+
+    async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat> {
+        self.stat(permit, id, look).await
+    }
+
+    async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage> {
+        self.list_folder(permit, id, list).await
+    }
+
+    async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat> {
+        self.make_folder(permit, id, folder).await
+    }
+
+    async fn move_file(&self, permit: &Permit<WriteFile>, id: SandboxId, change: &FileMove) -> Result<FileStat> {
+        self.move_file(permit, id, change).await
+    }
+
+    async fn remove_file(&self, permit: &Permit<WriteFile>, id: SandboxId, removal: &FileRemoval) -> Result<()> {
+        self.remove_file(permit, id, removal).await
     }
 
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {

@@ -5,6 +5,8 @@ pub(crate) mod download;
 pub(crate) mod engine;
 pub(crate) mod execute;
 pub(crate) mod execution;
+pub(crate) mod files;
+pub(crate) mod folder;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod metrics;

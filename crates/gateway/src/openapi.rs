@@ -17,7 +17,9 @@ use utoipa::{
 
 use crate::{
     answer::status_of,
-    handler::{control, download, engine, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{
+        control, download, engine, execute, execution, files, folder, health, logs, metrics, output, sandbox, upload,
+    },
 };
 
 #[derive(OpenApi)]
@@ -26,6 +28,7 @@ use crate::{
     paths(
         sandbox::create, sandbox::list, sandbox::read, sandbox::update, sandbox::destroy, sandbox::pause, sandbox::resume,
         upload::upload, download::download,
+        files::read, files::write, files::remove, folder::stat, folder::list, folder::make, folder::rename,
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin,
         logs::logs, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
@@ -90,6 +93,7 @@ impl IntoResponses for Problems {
             (Code::RequestTimeout, "The body made no progress"),
             (Code::Conflict, "Not possible in the state it is in"),
             (Code::TooLarge, "Over a limit on size"),
+            (Code::RangeNotSatisfiable, "The file has no such part; Content-Range says its size"),
             (Code::UnsupportedMediaType, "A body of a kind that is not read here"),
             (Code::QuotaExceeded, "Too many requests, or a quota is used up; see Retry-After"),
             (Code::Internal, "The server's own fault; the request id finds it in the log"),

@@ -6,6 +6,7 @@ mod caller;
 mod id;
 mod json;
 mod query;
+mod range;
 
 pub(crate) use accept::{Format, check_acceptable, format_wanted, media_type};
 pub(crate) use body::{chunks, length_hint, limited};
@@ -13,3 +14,4 @@ pub(crate) use caller::{Allowed, Authenticated};
 pub(crate) use id::Id;
 pub(crate) use json::{OrNothing, Valid};
 pub(crate) use query::Asked;
+pub(crate) use range::wanted_range;

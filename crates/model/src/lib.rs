@@ -9,6 +9,7 @@ mod clock;
 mod engine;
 mod error;
 mod execution;
+mod file;
 mod guest_path;
 mod id;
 pub mod limits;
@@ -21,6 +22,10 @@ pub use clock::{Clock, Millis, SystemClock};
 pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
 pub use error::{Code, Error, Result};
 pub use execution::{Command, Ended, ExecutionOutcome, StdinPart, Stream, Usage};
+pub use file::{
+    ByteRange, FileAt, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry,
+    FolderList, FolderPage, NewFolder, WritePlace,
+};
 pub use guest_path::{GuestPath, InvalidGuestPath};
 pub use id::{ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};

@@ -77,6 +77,12 @@ pub const PAGE_ROWS_DEFAULT: u32 = 100;
 pub const GUEST_PATH_BYTES_MAX: usize = 4095;
 /// Longest name of one part of a path (`NAME_MAX` of Linux).
 pub const GUEST_NAME_BYTES_MAX: usize = 255;
+/// Entries of a folder in one answer.
+pub const LIST_ENTRIES_MAX: u32 = 20_000;
+/// Paths and targets that an agent may send for one list of a folder: what it holds itself to, and some.
+pub const LIST_BYTES_MAX: usize = 9 << 20;
+/// Folders within each other in one list.
+pub const LIST_DEPTH_MAX: u32 = 32;
 /// Most labels of a sandbox.
 pub const LABELS_MAX: usize = 64;
 /// Longest key of a label.

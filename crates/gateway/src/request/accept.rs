@@ -29,6 +29,10 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Sandbox
         | Route::SandboxPause
         | Route::SandboxResume
+        | Route::FileStat
+        | Route::FileList
+        | Route::FileMkdir
+        | Route::FileMove
         | Route::Upload
         | Route::Engines
         | Route::Executions
@@ -36,7 +40,8 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::ExecutionSignal
         | Route::ExecutionStdin => &[Format::Json],
         Route::Execute | Route::Logs => &[Format::Json, Format::Events],
-        Route::Download
+        Route::Files
+        | Route::Download
         | Route::ExecutionOutput
         | Route::Health
         | Route::Livez
