@@ -14,6 +14,7 @@
     reason = "rows of one table have one shape"
 )]
 
+mod archives;
 mod bombs;
 mod boot;
 mod clock;
@@ -34,6 +35,7 @@ mod runner;
 mod scene;
 mod streams;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 

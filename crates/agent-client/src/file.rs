@@ -59,16 +59,21 @@ impl Agent {
         let path = file.path.as_str().to_owned();
         let request = v1::ReadFileRequest { path, user: user(file), offset, from_end, length };
         let mut messages = answer(client.read_file(request)).await?;
-        let first = match timeout(limits::AGENT_ANSWER_DEADLINE, messages.message()).await {
-            Ok(message) => message?.ok_or(AgentError::Disconnected)?,
-            Err(_) => return Err(AgentError::Deadline),
-        };
+        let first = next(&mut messages).await?;
         let part = range.map_or(Some((0, first.size)), |range| range.within(first.size));
         if part.is_some_and(|(begin, _)| begin != first.offset) {
             let message = "the sandbox's agent is older than this server and reads whole files only";
             return Err(AgentError::Refused(Code::NotSupported, message.to_owned()));
         }
         Ok(Reading { size: first.size, part, messages, first: Some(first) })
+    }
+}
+
+/// The next message, or why there is none.
+pub(crate) async fn next(messages: &mut Streaming<v1::ReadFileResponse>) -> Result<v1::ReadFileResponse, AgentError> {
+    match timeout(limits::AGENT_ANSWER_DEADLINE, messages.message()).await {
+        Ok(message) => message?.ok_or(AgentError::Disconnected),
+        Err(_) => Err(AgentError::Deadline),
     }
 }
 
@@ -80,20 +85,38 @@ pub(crate) fn user(file: &FileAt) -> Option<v1::User> {
 impl Reading {
     /// The bytes of the part; exactly as many as it has, or an error at the end.
     pub fn bytes(self) -> impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static {
-        let left = self.part.map_or(0, |(_, bytes)| bytes);
-        let state = State { messages: self.messages, first: self.first, left, done: self.part.is_none() };
-        stream::unfold(state, |mut state| async move {
-            let chunk = state.next().await?;
-            Some((chunk, state))
-        })
+        let length = Length::Exactly(self.part.map_or(0, |(_, bytes)| bytes));
+        stream_of(self.messages, self.first, length)
     }
+}
+
+/// How many bytes are to come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Length {
+    /// So many.
+    Exactly(u64),
+    /// Nobody knows, and not more than these.
+    AtMost(u64),
+}
+
+/// The bytes of messages; an error at the end if they are not as many as they should be, or were cut off.
+pub(crate) fn stream_of(
+    messages: Streaming<v1::ReadFileResponse>,
+    first: Option<v1::ReadFileResponse>,
+    length: Length,
+) -> impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static {
+    let state = State { messages, first, length, done: false };
+    stream::unfold(state, |mut state| async move {
+        let chunk = state.next().await?;
+        Some((chunk, state))
+    })
 }
 
 #[derive(Debug)]
 struct State {
     messages: Streaming<v1::ReadFileResponse>,
     first: Option<v1::ReadFileResponse>,
-    left: u64,
+    length: Length,
     done: bool,
 }
 
@@ -103,13 +126,11 @@ impl State {
             match self.message().await {
                 Ok(message) => {
                     self.done = message.end;
-                    let length = u64::try_from(message.data.len()).unwrap_or(u64::MAX);
                     // More than was announced, or an end too early: the agent is not to be believed.
-                    if length > self.left || (message.end && length < self.left) {
+                    if !self.length.takes(message.data.len()) || (message.end && self.length.is_short()) {
                         return Some(self.fail());
                     }
-                    self.left -= length;
-                    if length > 0 {
+                    if !message.data.is_empty() {
                         return Some(Ok(Bytes::from(message.data)));
                     }
                 }
@@ -123,14 +144,25 @@ impl State {
         if let Some(first) = self.first.take() {
             return Ok(first);
         }
-        match timeout(limits::AGENT_ANSWER_DEADLINE, self.messages.message()).await {
-            Ok(message) => message?.ok_or(AgentError::Disconnected),
-            Err(_) => Err(AgentError::Deadline),
-        }
+        next(&mut self.messages).await
     }
 
     const fn fail(&mut self) -> Result<Bytes, AgentError> {
         self.done = true;
         Err(AgentError::Disconnected)
+    }
+}
+
+impl Length {
+    /// Whether there is room for so many.
+    fn takes(&mut self, bytes: usize) -> bool {
+        let (Self::Exactly(left) | Self::AtMost(left)) = self;
+        let rest = u64::try_from(bytes).ok().and_then(|bytes| left.checked_sub(bytes));
+        *left = rest.unwrap_or(0);
+        rest.is_some()
+    }
+
+    const fn is_short(self) -> bool {
+        matches!(self, Self::Exactly(1..))
     }
 }

@@ -8,6 +8,7 @@
 
 mod accept;
 mod agent;
+mod archive;
 mod body;
 mod connection;
 mod error;
@@ -17,6 +18,7 @@ mod folder;
 mod registry;
 mod stdin;
 mod transport;
+mod watch;
 
 pub use agent::{Agent, RunningExecution};
 pub use body::WriteError;

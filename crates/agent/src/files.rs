@@ -9,13 +9,17 @@ mod identity;
 mod incoming;
 mod list;
 mod outgoing;
+mod pack;
 mod place;
 mod refusal;
 mod stat;
 mod sys;
+mod tar;
 mod unfinished;
+mod unpack;
 mod upload;
 mod walk;
+mod watch;
 
 use std::sync::Arc;
 
@@ -28,7 +32,10 @@ pub(crate) use self::{
     download::download,
     list::list,
     outgoing::Outgoing,
+    pack::pack,
+    unpack::unpack,
     upload::{append, upload},
+    watch::{Watching, watch},
 };
 use crate::{
     idle::Idle,
@@ -47,8 +54,13 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    pub(crate) fn new(idle: Idle) -> Self {
-        Self { room: Arc::new(Semaphore::new(limits::TRANSFERS_MAX)), idle }
+    /// At most so many at once.
+    pub(crate) fn new(idle: Idle, most: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(most)), idle }
+    }
+
+    fn has_room(&self) -> bool {
+        0 < self.room.available_permits()
     }
 
     /// Does the work on a thread that is this user, once there is one.

@@ -9,8 +9,9 @@ use crate::{
     deadline::Deadline,
     execution::Follower,
     executions::Executions,
-    files::{self, Outgoing, Transfers},
+    files::{self, Outgoing, Transfers, Watching},
     idle::Idle,
+    limits,
     user::{User, Users},
 };
 
@@ -22,12 +23,14 @@ pub(crate) struct Service {
     deadline: Arc<Deadline>,
     idle: Idle,
     transfers: Transfers,
+    watches: Transfers,
 }
 
 impl Service {
     pub(crate) fn new(executions: Arc<Executions>, users: Arc<Users>, deadline: Arc<Deadline>, idle: Idle) -> Self {
-        let transfers = Transfers::new(idle.clone());
-        Self { executions, users, deadline, idle, transfers }
+        let transfers = Transfers::new(idle.clone(), limits::TRANSFERS_MAX);
+        let watches = Transfers::new(idle.clone(), limits::WATCHES_MAX);
+        Self { executions, users, deadline, idle, transfers, watches }
     }
 
     fn user(&self, asked: Option<&v1::User>) -> Result<User, Status> {
@@ -42,6 +45,8 @@ impl Agent for Service {
     type ExecuteStream = Follower;
     type AttachStream = Follower;
     type ReadFileStream = Outgoing<v1::ReadFileResponse>;
+    type ReadArchiveStream = Outgoing<v1::ReadFileResponse>;
+    type WatchStream = Watching;
     type ListFolderStream = Outgoing<v1::ListFolderResponse>;
 
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Reply<Follower> {
@@ -137,6 +142,25 @@ impl Agent for Service {
         let request = request.into_inner();
         let user = self.user(request.user.as_ref())?;
         Ok(Response::new(files::remove(&self.transfers, user, request).await?))
+    }
+
+    async fn read_archive(&self, request: Request<v1::ReadArchiveRequest>) -> Reply<Self::ReadArchiveStream> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::pack(&self.transfers, user, request).await?))
+    }
+
+    async fn write_archive(
+        &self,
+        request: Request<Streaming<v1::WriteFileRequest>>,
+    ) -> Reply<v1::WriteArchiveResponse> {
+        Ok(Response::new(files::unpack(&self.transfers, &self.users, request.into_inner()).await?))
+    }
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Reply<Watching> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::watch(&self.watches, user, request).await?))
     }
 
     async fn set_deadline(&self, request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {

@@ -4,7 +4,9 @@ use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-use sentinal_model::{Error, FileAt, FileMove, FileStat, FolderEntry, FolderPage, GuestPath, NewFolder, Result};
+use sentinal_model::{
+    Error, FileAt, FileChange, FileEvent, FileMove, FileStat, FolderEntry, FolderPage, GuestPath, NewFolder, Result,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -62,6 +64,25 @@ pub struct FileEntry {
     pub unreadable: bool,
 }
 
+/// Something that has happened in a watched folder: the event's name says what.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FileEventData {
+    /// To what; the folder itself for `overflow`.
+    #[schema(example = "/home/user/main.py")]
+    pub path: String,
+    /// The exact bytes of the path in base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_base64: Option<String>,
+    /// The path that it had before it was moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The exact bytes of that path in base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_base64: Option<String>,
+    /// Whether it is a folder.
+    pub directory: bool,
+}
+
 /// A part of what is in a folder, sorted part by part of the path.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FileList {
@@ -69,6 +90,20 @@ pub struct FileList {
     pub items: Vec<FileEntry>,
     /// What to send as `cursor` for the entries after these; null when there are none.
     pub next: Option<String>,
+}
+
+/// An archive that was unpacked into a sandbox.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UnpackedArchive {
+    /// Into which folder.
+    #[schema(example = "/home/user/project")]
+    pub path: String,
+    /// How many files, folders and links it had.
+    #[schema(example = 12)]
+    pub entries: u64,
+    /// The bytes of all its files.
+    #[schema(example = 34567)]
+    pub bytes: u64,
 }
 
 /// A folder that is to be made.
@@ -131,18 +166,38 @@ impl FileEntry {
     }
 }
 
+impl FileEventData {
+    /// Something in this folder.
+    pub fn new(folder: &GuestPath, event: &FileEvent) -> Self {
+        let (path, path_base64) = shown(&within(folder, &event.path));
+        let from = match &event.change {
+            FileChange::Moved { from } => Some(shown(&within(folder, from))),
+            FileChange::Created | FileChange::Modified | FileChange::Removed | FileChange::Overflow => None,
+        };
+        let (from, from_base64) = from.map_or((None, None), |(text, bytes)| (Some(text), bytes));
+        let directory = event.is_folder || event.path.is_empty();
+        Self { path, path_base64, from, from_base64, directory }
+    }
+}
+
 impl FileList {
     /// What is in this folder.
     pub fn new(folder: &GuestPath, page: FolderPage) -> Self {
         let last = page.entries.last().filter(|_| page.more);
         let next = last.map(|entry| BASE64_URL_SAFE_NO_PAD.encode(&entry.path));
-        let base = folder.as_str().trim_end_matches('/').as_bytes();
         let entry = |entry: FolderEntry| {
-            let path = [base, b"/", &entry.path].concat();
+            let path = within(folder, &entry.path);
             FileEntry { unreadable: entry.unreadable, ..FileEntry::from_bytes(&path, entry.stat) }
         };
         Self { items: page.entries.into_iter().map(entry).collect(), next }
     }
+}
+
+fn within(folder: &GuestPath, path: &[u8]) -> Vec<u8> {
+    if path.is_empty() {
+        return folder.as_str().as_bytes().to_vec();
+    }
+    [folder.as_str().trim_end_matches('/').as_bytes(), b"/", path].concat()
 }
 
 /// Bytes as text, and as they are where they are none.

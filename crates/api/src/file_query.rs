@@ -1,7 +1,8 @@
 //! Which file is meant, and how, behind the question mark.
 
 use sentinal_model::{
-    Error, FileAt, FileLook, FileRemoval, FileWrite, FolderList, GuestPath, Result, WritePlace, limits,
+    ArchiveRead, ArchiveWrite, Error, FileAt, FileLook, FileRemoval, FileWrite, FolderList, FolderWatch, GuestPath,
+    Result, WritePlace, limits,
 };
 
 use crate::{
@@ -27,14 +28,33 @@ impl TryFrom<Query> for FileWrite {
     fn try_from(mut query: Query) -> Result<Self> {
         let at = file(&mut query)?;
         let append = parse_flag("append", query.take("append"))?;
-        let make_parents = query.take("parents");
         let parsed = Self {
             at,
             mode: query.take("mode").map(|text| parse_mode(&text)).transpose()?,
-            make_parents: make_parents.is_none() || parse_flag("parents", make_parents)?,
+            make_parents: parents(&mut query)?,
             place: if append { WritePlace::End } else { WritePlace::Whole },
         };
         query.finish(&["path", "user", "mode", "parents", "append"])?;
+        Ok(parsed)
+    }
+}
+
+impl TryFrom<Query> for ArchiveRead {
+    type Error = Error;
+
+    fn try_from(mut query: Query) -> Result<Self> {
+        let at = folder(&mut query)?;
+        query.finish(&["path", "user"])?;
+        Ok(Self { at })
+    }
+}
+
+impl TryFrom<Query> for ArchiveWrite {
+    type Error = Error;
+
+    fn try_from(mut query: Query) -> Result<Self> {
+        let parsed = Self { at: folder(&mut query)?, make_parents: parents(&mut query)? };
+        query.finish(&["path", "user", "parents"])?;
         Ok(parsed)
     }
 }
@@ -56,6 +76,16 @@ impl TryFrom<Query> for FileRemoval {
         let path = required(&mut query)?;
         let at = FileAt { path: named("path", path.parse())?, user: user(&mut query)? };
         let parsed = Self { at, recursive: parse_flag("recursive", query.take("recursive"))? };
+        query.finish(&["path", "user", "recursive"])?;
+        Ok(parsed)
+    }
+}
+
+impl TryFrom<Query> for FolderWatch {
+    type Error = Error;
+
+    fn try_from(mut query: Query) -> Result<Self> {
+        let parsed = Self { at: folder(&mut query)?, recursive: parse_flag("recursive", query.take("recursive"))? };
         query.finish(&["path", "user", "recursive"])?;
         Ok(parsed)
     }
@@ -83,6 +113,12 @@ fn required(query: &mut Query) -> Result<String> {
 
 fn user(query: &mut Query) -> Result<Option<String>> {
     query.take("user").map(parse_user).transpose()
+}
+
+/// Whether missing folders are made, which they are unless told.
+fn parents(query: &mut Query) -> Result<bool> {
+    let told = query.take("parents");
+    Ok(told.is_none() || parse_flag("parents", told)?)
 }
 
 /// What cannot be a folder.

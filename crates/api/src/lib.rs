@@ -34,7 +34,7 @@ pub use engine::Engine;
 pub use execute::{Execute, ParsedExecute, Target};
 pub use execution::{Execution, ExecutionStarted, OutputChunk, Usage};
 pub use field::time_text;
-pub use file::{FileEntry, FileList, MakeFolder, MoveFile};
+pub use file::{FileEntry, FileEventData, FileList, MakeFolder, MoveFile, UnpackedArchive};
 pub use health::{Alive, Health};
 pub use json::parse_json;
 pub use list::List;

@@ -1,12 +1,14 @@
 //! Files into and out of a sandbox.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use sentinal_agent_client::Agent;
 use sentinal_auth::{Permit, ReadFile, WriteFile};
 use sentinal_model::{
-    ByteRange, Code, Error, FileAt, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten, FolderList,
-    FolderPage, NewFolder, Result, SandboxId, TenantId, limits,
+    ArchiveWrite, ArchiveWritten, ByteRange, Code, Error, FileAt, FileEvent, FileLook, FileMove, FileRemoval, FileStat,
+    FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewFolder, Phase, Result, SandboxId, TenantId, limits,
 };
 use sentinal_store::{NewEvent, Write};
 use tokio::time::timeout;
@@ -51,6 +53,34 @@ impl Controller {
         Ok(FileBody { size, part, bytes: bytes.inspect(move |_| _ = &used).boxed() })
     }
 
+    /// A folder as a tar stream.
+    pub async fn read_archive(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        folder: &FileAt,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let (agent, used) = self.agent(permit.tenant(), id).await?;
+        let bytes = agent.read_archive(folder).await?.map_err(Error::from);
+        // In use as long as somebody reads.
+        Ok(bytes.inspect(move |_| _ = &used).boxed())
+    }
+
+    /// Unpacks a tar stream into a folder. What was unpacked before something is refused stays.
+    pub async fn write_archive(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        archive: &ArchiveWrite,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ArchiveWritten> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        let written = agent.write_archive(archive, body).await.map_err(Error::from)?;
+        let path = &archive.at.path;
+        self.happened(events::archive_unpacked(permit.tenant(), id, self.context.now(), (path, written))).await?;
+        Ok(written)
+    }
+
     /// What a file is.
     pub async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat> {
         let (agent, _used) = self.agent(permit.tenant(), id).await?;
@@ -61,6 +91,26 @@ impl Controller {
     pub async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage> {
         let (agent, _used) = self.agent(permit.tenant(), id).await?;
         Ok(agent.list_folder(list).await?)
+    }
+
+    /// What happens in a folder, until the folder or the sandbox is gone, or nobody reads.
+    pub async fn watch(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        watch: &FolderWatch,
+    ) -> Result<BoxStream<'static, Result<FileEvent>>> {
+        let (agent, used) = self.agent(permit.tenant(), id).await?;
+        let events = agent.watch(watch).await?.map_err(Error::from);
+        let entry = Arc::clone(used.entry());
+        let over = async move { agent.forgotten().await };
+        // A connection that breaks with its sandbox is the end; otherwise something may have been missed.
+        let events = events.take_until(over).take_while(move |event| {
+            let is_end = event.is_err() && !matches!(entry.record().phase, Phase::Running(_) | Phase::Paused(_));
+            future::ready(!is_end)
+        });
+        // In use as long as somebody watches.
+        Ok(events.inspect(move |_| _ = &used).boxed())
     }
 
     /// Makes a folder.

@@ -14,8 +14,9 @@ use sentinal_controller::{
     OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{
-    ByteRange, ExecutionId, FileAt, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten, FolderList,
-    FolderPage, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart,
+    ArchiveWrite, ArchiveWritten, ByteRange, ExecutionId, FileAt, FileEvent, FileLook, FileMove, FileRemoval, FileStat,
+    FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewFolder, Result, SandboxId, SandboxUpdate, Spec,
+    StdinPart,
 };
 
 /// Recognises callers by their keys.
@@ -96,8 +97,27 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         file: &FileAt,
         range: Option<ByteRange>,
     ) -> Result<FileBody>;
+    async fn read_archive(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        folder: &FileAt,
+    ) -> Result<BoxStream<'static, Result<Bytes>>>;
+    async fn write_archive(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        archive: &ArchiveWrite,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ArchiveWritten>;
     async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat>;
     async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage>;
+    async fn watch(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        watch: &FolderWatch,
+    ) -> Result<BoxStream<'static, Result<FileEvent>>>;
     async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat>;
     async fn move_file(&self, permit: &Permit<WriteFile>, id: SandboxId, change: &FileMove) -> Result<FileStat>;
     async fn remove_file(&self, permit: &Permit<WriteFile>, id: SandboxId, removal: &FileRemoval) -> Result<()>;
@@ -233,12 +253,40 @@ impl Ask for Controller {
         self.download(permit, id, file, range).await
     }
 
+    async fn read_archive(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        folder: &FileAt,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.read_archive(permit, id, folder).await
+    }
+
+    async fn write_archive(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        archive: &ArchiveWrite,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ArchiveWritten> {
+        self.write_archive(permit, id, archive, body).await
+    }
+
     async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat> {
         self.stat(permit, id, look).await
     }
 
     async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage> {
         self.list_folder(permit, id, list).await
+    }
+
+    async fn watch(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        watch: &FolderWatch,
+    ) -> Result<BoxStream<'static, Result<FileEvent>>> {
+        self.watch(permit, id, watch).await
     }
 
     async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat> {

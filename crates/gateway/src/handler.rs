@@ -1,5 +1,6 @@
 //! One file per thing that can be asked for. A handler parses, gets a permit, asks, and answers.
 
+pub(crate) mod archive;
 pub(crate) mod control;
 pub(crate) mod download;
 pub(crate) mod engine;
@@ -12,4 +13,6 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod output;
 pub(crate) mod sandbox;
+mod source;
 pub(crate) mod upload;
+pub(crate) mod watch;

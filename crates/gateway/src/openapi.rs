@@ -18,7 +18,8 @@ use utoipa::{
 use crate::{
     answer::status_of,
     handler::{
-        control, download, engine, execute, execution, files, folder, health, logs, metrics, output, sandbox, upload,
+        archive, control, download, engine, execute, execution, files, folder, health, logs, metrics, output, sandbox,
+        upload, watch,
     },
 };
 
@@ -29,11 +30,12 @@ use crate::{
         sandbox::create, sandbox::list, sandbox::read, sandbox::update, sandbox::destroy, sandbox::pause, sandbox::resume,
         upload::upload, download::download,
         files::read, files::write, files::remove, folder::stat, folder::list, folder::make, folder::rename,
+        archive::read, archive::write, watch::watch,
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin,
         logs::logs, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
-    components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem)),
+    components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem, sentinal_api::FileEventData)),
     tags(
         (name = "sandbox", description = "Where programs run"),
         (name = "file", description = "Files into sandboxes and out of them"),

@@ -11,7 +11,8 @@ use crate::{
     App,
     answer::{Reply, finish},
     handler::{
-        control, download, engine, execute, execution, files, folder, health, logs, metrics, output, sandbox, upload,
+        archive, control, download, engine, execute, execution, files, folder, health, logs, metrics, output, sandbox,
+        upload, watch,
     },
     openapi,
 };
@@ -25,8 +26,10 @@ pub fn router(app: App) -> Router {
         .route(at(Route::SandboxPause), post(sandbox::pause))
         .route(at(Route::SandboxResume), post(sandbox::resume))
         .route(at(Route::Files), get(files::read).put(files::write).delete(files::remove))
+        .route(at(Route::FileArchive), get(archive::read).put(archive::write))
         .route(at(Route::FileStat), get(folder::stat))
         .route(at(Route::FileList), get(folder::list))
+        .route(at(Route::FileWatch), get(watch::watch))
         .route(at(Route::FileMkdir), post(folder::make))
         .route(at(Route::FileMove), post(folder::rename))
         .route(at(Route::Upload), post(upload::upload))

@@ -42,6 +42,31 @@ pub struct FileWritten {
     pub size: u64,
 }
 
+/// A folder that is to be read as an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveRead {
+    /// Which.
+    pub at: FileAt,
+}
+
+/// An archive that is to be unpacked into a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveWrite {
+    /// Into which.
+    pub at: FileAt,
+    /// Whether it and those on the way are made.
+    pub make_parents: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArchiveWritten {
+    /// Files, folders and links.
+    pub entries: u64,
+    /// In all files together.
+    pub bytes: u64,
+}
+
 /// A part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteRange {
@@ -104,6 +129,44 @@ pub struct FileRemoval {
     pub at: FileAt,
     /// Whether a folder goes with what is in it.
     pub recursive: bool,
+}
+
+/// A folder that is to be watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderWatch {
+    /// Which.
+    pub at: FileAt,
+    /// The folders in it, too.
+    pub recursive: bool,
+}
+
+/// Something that has happened in a folder, as the sandbox says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEvent {
+    /// What.
+    pub change: FileChange,
+    /// To what within the folder: any bytes. Empty is the folder itself.
+    pub path: Vec<u8>,
+    /// Whether that is a folder.
+    pub is_folder: bool,
+}
+
+/// What may happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileChange {
+    /// It is new, or was written anew as a whole.
+    Created,
+    /// Its content or what is to be known of it has changed.
+    Modified,
+    /// It is there no more.
+    Removed,
+    /// It has another path.
+    Moved {
+        /// The path it had, within the folder.
+        from: Vec<u8>,
+    },
+    /// Some of what happened was not told.
+    Overflow,
 }
 
 /// What a file is. All of it is what the sandbox says.
@@ -191,6 +254,19 @@ impl ByteRange {
             Self::Last(bytes) => (size.saturating_sub(bytes), size.min(bytes)),
         };
         (0 < bytes).then_some((first, bytes))
+    }
+}
+
+impl FileChange {
+    /// As callers see it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Modified => "modified",
+            Self::Removed => "removed",
+            Self::Moved { .. } => "moved",
+            Self::Overflow => "overflow",
+        }
     }
 }
 

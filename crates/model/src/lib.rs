@@ -23,8 +23,9 @@ pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
 pub use error::{Code, Error, Result};
 pub use execution::{Command, Ended, ExecutionOutcome, StdinPart, Stream, Usage};
 pub use file::{
-    ByteRange, FileAt, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry,
-    FolderList, FolderPage, NewFolder, WritePlace,
+    ArchiveRead, ArchiveWrite, ArchiveWritten, ByteRange, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove,
+    FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, NewFolder,
+    WritePlace,
 };
 pub use guest_path::{GuestPath, InvalidGuestPath};
 pub use id::{ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};

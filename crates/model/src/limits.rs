@@ -83,6 +83,10 @@ pub const LIST_ENTRIES_MAX: u32 = 20_000;
 pub const LIST_BYTES_MAX: usize = 9 << 20;
 /// Folders within each other in one list.
 pub const LIST_DEPTH_MAX: u32 = 32;
+/// Largest archive that is unpacked.
+pub const ARCHIVE_BYTES_MAX: u64 = GIB;
+/// What an agent may send for one archive: the most that it packs, with all that describes it.
+pub const ARCHIVE_STREAM_BYTES_MAX: u64 = 3 * GIB;
 /// Most labels of a sandbox.
 pub const LABELS_MAX: usize = 64;
 /// Longest key of a label.

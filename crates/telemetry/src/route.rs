@@ -36,10 +36,14 @@ routes!(
     SandboxResume = "/api/v1/sandbox/{id}/resume",
     /// A file of a sandbox.
     Files = "/api/v1/sandbox/{id}/files",
+    /// A folder as an archive.
+    FileArchive = "/api/v1/sandbox/{id}/files/archive",
     /// What a file is.
     FileStat = "/api/v1/sandbox/{id}/files/stat",
     /// What is in a folder.
     FileList = "/api/v1/sandbox/{id}/files/list",
+    /// What happens in a folder.
+    FileWatch = "/api/v1/sandbox/{id}/files/watch",
     /// Making a folder.
     FileMkdir = "/api/v1/sandbox/{id}/files/mkdir",
     /// Giving a file another path.

@@ -368,6 +368,53 @@ pub struct RemoveRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadArchiveRequest {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriteArchiveResponse {
+    #[prost(uint64, tag = "1")]
+    pub entries: u64,
+    /// Of all files together.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchRequest {
+    /// A symbolic link to a folder is followed.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// What happens in the folders in it, too.
+    #[prost(bool, tag = "3")]
+    pub recursive: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<FileEvent>,
+    /// The last message: the folder is gone.
+    #[prost(bool, tag = "2")]
+    pub end: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FileEvent {
+    #[prost(enumeration = "FileChange", tag = "1")]
+    pub change: i32,
+    /// Within the folder, any bytes; empty is the folder itself.
+    #[prost(bytes = "vec", tag = "2")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// Of what was moved: where it was.
+    #[prost(bytes = "vec", tag = "3")]
+    pub from: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "4")]
+    pub is_folder: bool,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetDeadlineRequest {
     #[prost(uint64, tag = "1")]
@@ -449,6 +496,45 @@ impl FileType {
             "FILE_TYPE_FIFO" => Some(Self::Fifo),
             "FILE_TYPE_SOCKET" => Some(Self::Socket),
             "FILE_TYPE_DEVICE" => Some(Self::Device),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FileChange {
+    Unspecified = 0,
+    Created = 1,
+    Modified = 2,
+    Removed = 3,
+    Moved = 4,
+    /// Something was not told.
+    Overflow = 5,
+}
+impl FileChange {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FILE_CHANGE_UNSPECIFIED",
+            Self::Created => "FILE_CHANGE_CREATED",
+            Self::Modified => "FILE_CHANGE_MODIFIED",
+            Self::Removed => "FILE_CHANGE_REMOVED",
+            Self::Moved => "FILE_CHANGE_MOVED",
+            Self::Overflow => "FILE_CHANGE_OVERFLOW",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FILE_CHANGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FILE_CHANGE_CREATED" => Some(Self::Created),
+            "FILE_CHANGE_MODIFIED" => Some(Self::Modified),
+            "FILE_CHANGE_REMOVED" => Some(Self::Removed),
+            "FILE_CHANGE_MOVED" => Some(Self::Moved),
+            "FILE_CHANGE_OVERFLOW" => Some(Self::Overflow),
             _ => None,
         }
     }
@@ -892,6 +978,84 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Remove"));
             self.inner.unary(req, path, codec).await
         }
+        /// A folder's content as a tar stream, without what is neither a file, a folder nor a symbolic link. How long it will be
+        /// is not known: no message has a size.
+        pub async fn read_archive(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadArchiveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReadFileResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/ReadArchive",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "ReadArchive"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Unpacks a tar stream into a folder. INVALID_ARGUMENT, with its name, for an entry that would lead out of it or is
+        /// neither a file, a folder nor a link; what came before it stays.
+        pub async fn write_archive(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::WriteFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteArchiveResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/WriteArchive",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "WriteArchive"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// What happens in a folder from the first message on, which is empty, until nobody reads or the folder is gone.
+        /// UNIMPLEMENTED where the kernel cannot tell; RESOURCE_EXHAUSTED for more than it is bound to watch.
+        pub async fn watch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/Watch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Watch"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// When the agent ends the sandbox by itself, counted from now. Replaces the one before.
         pub async fn set_deadline(
             &mut self,
@@ -1074,6 +1238,42 @@ pub mod agent_server {
             &self,
             request: tonic::Request<super::RemoveRequest>,
         ) -> std::result::Result<tonic::Response<super::RemoveResponse>, tonic::Status>;
+        /// Server streaming response type for the ReadArchive method.
+        type ReadArchiveStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReadFileResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A folder's content as a tar stream, without what is neither a file, a folder nor a symbolic link. How long it will be
+        /// is not known: no message has a size.
+        async fn read_archive(
+            &self,
+            request: tonic::Request<super::ReadArchiveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ReadArchiveStream>,
+            tonic::Status,
+        >;
+        /// Unpacks a tar stream into a folder. INVALID_ARGUMENT, with its name, for an entry that would lead out of it or is
+        /// neither a file, a folder nor a link; what came before it stays.
+        async fn write_archive(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::WriteFileRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteArchiveResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Watch method.
+        type WatchStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What happens in a folder from the first message on, which is empty, until nobody reads or the folder is gone.
+        /// UNIMPLEMENTED where the kernel cannot tell; RESOURCE_EXHAUSTED for more than it is bound to watch.
+        async fn watch(
+            &self,
+            request: tonic::Request<super::WatchRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
         /// When the agent ends the sandbox by itself, counted from now. Replaces the one before.
         async fn set_deadline(
             &self,
@@ -1830,6 +2030,145 @@ pub mod agent_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/ReadArchive" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadArchiveSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ServerStreamingService<super::ReadArchiveRequest>
+                    for ReadArchiveSvc<T> {
+                        type Response = super::ReadFileResponse;
+                        type ResponseStream = T::ReadArchiveStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadArchiveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::read_archive(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadArchiveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/WriteArchive" => {
+                    #[allow(non_camel_case_types)]
+                    struct WriteArchiveSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ClientStreamingService<super::WriteFileRequest>
+                    for WriteArchiveSvc<T> {
+                        type Response = super::WriteArchiveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::WriteFileRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::write_archive(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WriteArchiveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/Watch" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ServerStreamingService<super::WatchRequest>
+                    for WatchSvc<T> {
+                        type Response = super::WatchResponse;
+                        type ResponseStream = T::WatchStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::watch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -105,7 +105,8 @@ fn stopped(path: &str, stop: Stop) -> Status {
     }
 }
 
-fn open_top(path: &str) -> Result<OwnedFd, Errno> {
+/// A folder, through whatever links lead there.
+pub(super) fn open_top(path: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, path, flags, Mode::empty())
 }

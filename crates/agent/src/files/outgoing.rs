@@ -6,7 +6,7 @@ use std::{
 };
 
 use sentinal_agent_protocol::v1::{ListFolderResponse, ReadFileResponse};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tonic::Status;
 
 use super::Transfers;
@@ -23,6 +23,14 @@ pub(super) struct Sender<P>(mpsc::Sender<Result<P, Status>>);
 
 /// Nobody wants the rest.
 pub(super) struct Gone;
+
+/// Why a message is not on its way.
+pub(super) enum NotSent<P> {
+    /// Those before it were not taken yet.
+    Full(P),
+    /// Nobody wants it.
+    Gone,
+}
 
 /// The messages, as they come.
 pub(crate) struct Outgoing<P> {
@@ -62,6 +70,14 @@ impl<P: Part> Outgoing<P> {
 impl<P> Sender<P> {
     pub(super) fn send(&self, part: P) -> Result<(), Gone> {
         self.0.blocking_send(Ok(part)).map_err(|_| Gone)
+    }
+
+    /// Without waiting.
+    pub(super) fn try_send(&self, part: P) -> Result<(), NotSent<P>> {
+        self.0.try_send(Ok(part)).map_err(|error| match error {
+            TrySendError::Full(Ok(part)) => NotSent::Full(part),
+            TrySendError::Full(Err(_)) | TrySendError::Closed(_) => NotSent::Gone,
+        })
     }
 }
 

@@ -11,6 +11,8 @@ use rustix::{
     io::Errno,
 };
 
+const PREFIX: &str = ".sentinal-upload-";
+
 /// Removed unless it is finished.
 pub(super) struct Unfinished<'a> {
     folder: BorrowedFd<'a>,
@@ -57,11 +59,16 @@ pub(super) fn write_all(file: &OwnedFd, mut data: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether a path is that of a file which is not finished.
+pub(super) fn is_unfinished(path: &[u8]) -> bool {
+    path.rsplit(|byte| *byte == b'/').next().is_some_and(|name| name.starts_with(PREFIX.as_bytes()))
+}
+
 /// Nobody inside can know it beforehand.
 pub(super) fn random_name() -> Result<String, Errno> {
     let mut bytes = [0_u8; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    let mut name = ".sentinal-upload-".to_owned();
+    let mut name = PREFIX.to_owned();
     for byte in bytes {
         // Writing to a string cannot fail.
         let _ = write!(name, "{byte:02x}");

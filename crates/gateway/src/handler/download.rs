@@ -49,7 +49,7 @@ pub(super) fn answer(app: &App, method: &Method, path: &GuestPath, file: FileBod
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::CONTENT_LENGTH, HeaderValue::from(bytes)),
-        (header::CONTENT_DISPOSITION, disposition(path)),
+        (header::CONTENT_DISPOSITION, disposition(path.name())),
     ];
     (headers, body).into_response()
 }
@@ -73,7 +73,7 @@ fn shrunk() -> Error {
     Error::new(Code::Conflict, "the file became shorter while it was read")
 }
 
-fn counted(app: &App, source: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
+pub(super) fn counted(app: &App, source: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
     let app = app.clone();
     source.inspect_ok(move |bytes| app.metrics.downloaded(u64::try_from(bytes.len()).unwrap_or(0))).boxed()
 }
@@ -81,8 +81,7 @@ fn counted(app: &App, source: BoxStream<'static, Result<Bytes>>) -> BoxStream<'s
 const HEX: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B", "C", "D", "E", "F"];
 
 /// Never shown by a browser, always saved; the name in ASCII for old clients and in full by RFC 6266.
-fn disposition(path: &GuestPath) -> HeaderValue {
-    let name = path.name();
+pub(super) fn disposition(name: &str) -> HeaderValue {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let plain: String = name.chars().map(|c| if is_plain(c) || c == ' ' { c } else { '_' }).collect();
     let mut full = String::with_capacity(name.len());
@@ -101,7 +100,8 @@ mod tests {
     use super::*;
 
     fn check(path: &str, value: &str) {
-        assert_eq!(disposition(&path.parse().unwrap()).to_str().unwrap(), value);
+        let path: GuestPath = path.parse().unwrap();
+        assert_eq!(disposition(path.name()).to_str().unwrap(), value);
     }
 
     #[test]

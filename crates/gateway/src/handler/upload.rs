@@ -1,7 +1,6 @@
 //! Files into sandboxes: the bytes of one as the body, or a form with several.
 
 mod form;
-mod source;
 
 use axum::{
     Json,
@@ -13,7 +12,7 @@ use sentinal_api::{FileQuery, Query, Upload, UploadedFile};
 use sentinal_auth::{Permit, WriteFile};
 use sentinal_model::{Code, Error, FileWrite, Result, SandboxId, limits};
 
-use self::source::Watched;
+use super::source::Watched;
 use crate::{
     App,
     answer::Reply,

@@ -39,8 +39,10 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Execution
         | Route::ExecutionSignal
         | Route::ExecutionStdin => &[Format::Json],
+        Route::FileWatch => &[Format::Events],
         Route::Execute | Route::Logs => &[Format::Json, Format::Events],
         Route::Files
+        | Route::FileArchive
         | Route::Download
         | Route::ExecutionOutput
         | Route::Health

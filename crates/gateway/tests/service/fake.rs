@@ -22,10 +22,10 @@ use sentinal_controller::{
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
-    ByteRange, Code, Command, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome, FileAt, FileKind,
-    FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, Generation,
-    Millis, NewFolder, NodeId, Phase, Placement, Result, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId,
-    Usage, WritePlace,
+    ArchiveWrite, ArchiveWritten, ByteRange, Code, Command, End, Ended, EngineName, Error, Event, ExecutionId,
+    ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite,
+    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, Millis, NewFolder, NodeId, Phase,
+    Placement, Result, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, Usage, WritePlace,
 };
 
 const NOW: Millis = Millis(1_764_000_000_000);
@@ -377,6 +377,28 @@ impl Ask for Fake {
         }
     }
 
+    async fn read_archive(
+        &self,
+        _: &Permit<ReadFile>,
+        id: SandboxId,
+        _: &FileAt,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.known(id)?;
+        Ok(stream::iter([Ok(Bytes::from_static(b"packed"))]).boxed())
+    }
+
+    async fn write_archive(
+        &self,
+        _: &Permit<WriteFile>,
+        id: SandboxId,
+        _: &ArchiveWrite,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ArchiveWritten> {
+        self.known(id)?;
+        let pieces: Vec<Bytes> = body.try_collect().await?;
+        Ok(ArchiveWritten { entries: 1, bytes: length(&pieces.concat()) })
+    }
+
     async fn stat(&self, _: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat> {
         self.known(id)?;
         let size = self.state().files.get(look.at.path.as_str()).map(|file| length(file));
@@ -397,6 +419,18 @@ impl Ask for Fake {
         let more = usize::try_from(list.entries_max).unwrap() < entries.len();
         entries.truncate(usize::try_from(list.entries_max).unwrap());
         Ok(FolderPage { entries, more })
+    }
+
+    async fn watch(
+        &self,
+        _: &Permit<ReadFile>,
+        id: SandboxId,
+        _: &FolderWatch,
+    ) -> Result<BoxStream<'static, Result<FileEvent>>> {
+        self.known(id)?;
+        let event = |change, path: &str| Ok(FileEvent { change, path: path.into(), is_folder: false });
+        let moved = FileChange::Moved { from: "a".into() };
+        Ok(stream::iter([event(FileChange::Created, "a"), event(moved, "b"), event(FileChange::Overflow, "")]).boxed())
     }
 
     async fn make_folder(&self, _: &Permit<WriteFile>, id: SandboxId, _: &NewFolder) -> Result<FileStat> {

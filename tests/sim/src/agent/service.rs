@@ -103,6 +103,8 @@ impl Service {
 impl Agent for Service {
     type ExecuteStream = Events;
     type AttachStream = Events;
+    type ReadArchiveStream = BoxStream<'static, Result<v1::ReadFileResponse, Status>>;
+    type WatchStream = BoxStream<'static, Result<v1::WatchResponse, Status>>;
     type ListFolderStream = BoxStream<'static, Result<v1::ListFolderResponse, Status>>;
     type ReadFileStream = BoxStream<'static, Result<v1::ReadFileResponse, Status>>;
 
@@ -212,6 +214,21 @@ impl Agent for Service {
     }
 
     async fn remove(&self, _request: Request<v1::RemoveRequest>) -> Reply<v1::RemoveResponse> {
+        Err(not_simulated())
+    }
+
+    async fn read_archive(&self, _request: Request<v1::ReadArchiveRequest>) -> Reply<Self::ReadArchiveStream> {
+        Err(not_simulated())
+    }
+
+    async fn write_archive(
+        &self,
+        _request: Request<Streaming<v1::WriteFileRequest>>,
+    ) -> Reply<v1::WriteArchiveResponse> {
+        Err(not_simulated())
+    }
+
+    async fn watch(&self, _request: Request<v1::WatchRequest>) -> Reply<Self::WatchStream> {
         Err(not_simulated())
     }
 

@@ -14,7 +14,7 @@ use sentinal_model::{Code, Error, FileAt, FileWrite, GuestPath, Result, SandboxI
 use sentinal_telemetry::Limit;
 use tokio::sync::Mutex;
 
-use super::{source::Watched, too_large};
+use super::{super::source::Watched, too_large};
 use crate::{
     App,
     multipart::Multipart,
