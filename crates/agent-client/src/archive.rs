@@ -6,7 +6,7 @@ use sentinal_agent_protocol::v1;
 use sentinal_model::{ArchiveWrite, ArchiveWritten, FileAt, limits};
 
 use crate::{
-    agent::{Agent, answer},
+    agent::{Agent, answer_within},
     body::{WriteError, answered, messages},
     error::AgentError,
     file::{Length, next, stream_of, user},
@@ -20,7 +20,7 @@ impl Agent {
     ) -> Result<impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static + use<>, AgentError> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
         let request = v1::ReadArchiveRequest { path: folder.path.as_str().to_owned(), user: user(folder) };
-        let mut messages = answer(client.read_archive(request)).await?;
+        let mut messages = answer_within(limits::AGENT_FOLDER_DEADLINE, client.read_archive(request)).await?;
         let first = next(&mut messages).await?;
         let length = Length::AtMost(limits::ARCHIVE_STREAM_BYTES_MAX);
         Ok(stream_of(messages, Some(first), length))

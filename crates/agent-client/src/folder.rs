@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tonic::Streaming;
 
 use crate::{
-    agent::{Agent, answer},
+    agent::{Agent, answer, answer_within},
     error::{AgentError, clean},
     file::user,
 };
@@ -32,7 +32,7 @@ impl Agent {
             after: list.after.clone(),
             entries_max: list.entries_max,
         };
-        let messages = answer(client.list_folder(request)).await?;
+        let messages = answer_within(limits::AGENT_FOLDER_DEADLINE, client.list_folder(request)).await?;
         collect(messages, usize::try_from(list.entries_max).unwrap_or(usize::MAX)).await
     }
 
@@ -65,7 +65,7 @@ impl Agent {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
         let path = removal.at.path.as_str().to_owned();
         let request = v1::RemoveRequest { path, user: user(&removal.at), recursive: removal.recursive };
-        answer(client.remove(request)).await.map(drop)
+        answer_within(limits::AGENT_FOLDER_DEADLINE, client.remove(request)).await.map(drop)
     }
 }
 
@@ -76,7 +76,7 @@ async fn collect(
 ) -> Result<FolderPage, AgentError> {
     let (mut entries, mut bytes_left) = (Vec::new(), limits::LIST_BYTES_MAX);
     loop {
-        let message = match timeout(limits::AGENT_ANSWER_DEADLINE, messages.message()).await {
+        let message = match timeout(limits::AGENT_FOLDER_DEADLINE, messages.message()).await {
             Ok(message) => message?.ok_or(AgentError::Disconnected)?,
             Err(_) => return Err(AgentError::Deadline),
         };

@@ -6,7 +6,7 @@ use sentinal_model::{FileChange, FileEvent, FolderWatch, limits};
 use tokio::time::timeout;
 
 use crate::{
-    agent::{Agent, answer},
+    agent::{Agent, answer_within},
     error::AgentError,
     file::user,
 };
@@ -21,7 +21,7 @@ impl Agent {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
         let path = watch.at.path.as_str().to_owned();
         let request = v1::WatchRequest { path, user: user(&watch.at), recursive: watch.recursive };
-        let mut messages = answer(client.watch(request)).await?;
+        let mut messages = answer_within(limits::AGENT_FOLDER_DEADLINE, client.watch(request)).await?;
         // The first says that the watch has begun.
         timeout(limits::AGENT_ANSWER_DEADLINE, messages.message()).await.map_err(|_| AgentError::Deadline)??;
         let told = stream::try_unfold((messages, false), |(mut messages, is_over)| async move {

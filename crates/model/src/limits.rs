@@ -161,3 +161,6 @@ pub const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 pub const AGENT_DIAL_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a request to a connected agent may go unanswered.
 pub const AGENT_ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// The same where it goes through folders. It gives up by itself after a third of this; the rest is for a machine that is
+/// busy with other things.
+pub const AGENT_FOLDER_DEADLINE: Duration = Duration::from_secs(30);

@@ -40,6 +40,10 @@ pub(crate) async fn pack(
     let path = absolute(&request.path, &user)?;
     Outgoing::start(transfers, user.identity, move |sender| {
         check(&path)?;
+        // All waits from here on are for a part of it.
+        if sender.send(ReadFileResponse::default()).is_err() {
+            return Ok(());
+        }
         let mut archive = Archive { sender, buffer: Vec::with_capacity(2 * CHUNK_BYTES) };
         match send(&path, &mut archive) {
             // Nobody wants the rest.

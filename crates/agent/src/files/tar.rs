@@ -53,6 +53,7 @@ pub(super) struct Extension {
     pub(super) path: Option<Vec<u8>>,
     pub(super) link: Option<Vec<u8>>,
     pub(super) size: Option<u64>,
+    pub(super) modified_s: Option<u64>,
     pub(super) is_sparse: bool,
 }
 
@@ -162,6 +163,11 @@ impl Extension {
             b"size" => {
                 let size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
                 self.size = Some(size.ok_or(Malformed)?);
+            }
+            // With a fraction, which is not kept; one that cannot be read is no reason to refuse a file.
+            b"mtime" => {
+                let seconds = value.split(|byte| *byte == b'.').next().unwrap_or_default();
+                self.modified_s = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
             }
             key => self.is_sparse |= key.starts_with(b"GNU.sparse"),
         }
@@ -274,11 +280,12 @@ mod tests {
 
     #[test]
     fn records_of_pax_are_read_as_they_say() {
-        let read = Extension::read(b"13 path=a/\xff\n\n15 linkpath=b/c\n12 size=123\n10 x=yyyy\n");
+        let read = Extension::read(b"13 path=a/\xff\n\n15 linkpath=b/c\n12 size=123\n14 mtime=17.9\n10 x=yyyy\n");
         let expected = Extension {
             path: Some(b"a/\xff\n".to_vec()),
             link: Some(b"b/c".to_vec()),
             size: Some(123),
+            modified_s: Some(17),
             is_sparse: false,
         };
         assert_eq!(read, Ok(expected));

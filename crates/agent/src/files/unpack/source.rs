@@ -29,7 +29,7 @@ impl<'a> Source<'a> {
 
     /// The next one; its content is to be taken with [`Self::content`]. `None` at the end of the archive.
     pub(super) fn entry(&mut self) -> Result<Option<Entry>, Status> {
-        let (mut path, mut link, mut size) = (None, None, None);
+        let (mut path, mut link, mut size, mut modified_s) = (None, None, None, None);
         loop {
             let Some(block) = self.block()? else { return Ok(None) };
             let Some(header) = Header::read(&block).map_err(|Malformed| self.malformed(&block))? else {
@@ -52,6 +52,7 @@ impl<'a> Source<'a> {
                     path = extension.path.or(path);
                     link = extension.link.or(link);
                     size = extension.size.or(size);
+                    modified_s = extension.modified_s.or(modified_s);
                 }
                 Kind::File | Kind::Directory | Kind::Symlink | Kind::Hardlink | Kind::Other(_) => {
                     let has_content = header.kind == Kind::File;
@@ -62,7 +63,7 @@ impl<'a> Source<'a> {
                         mode: header.mode,
                         // Of what has no content some archives tell a size all the same.
                         size: if has_content { size.unwrap_or(header.size) } else { 0 },
-                        modified_s: header.modified_s,
+                        modified_s: modified_s.unwrap_or(header.modified_s),
                     }));
                 }
             }
