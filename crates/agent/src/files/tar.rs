@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn records_of_pax_are_read_as_they_say() {
-        let read = Extension::read(b"13 path=a/\xff\n\n15 linkpath=b/c\n12 size=123\n14 mtime=17.9\n10 x=yyyy\n");
+        let read = Extension::read(b"13 path=a/\xff\n\n16 linkpath=b/c\n12 size=123\n14 mtime=17.9\n10 x=yyyy\n");
         let expected = Extension {
             path: Some(b"a/\xff\n".to_vec()),
             link: Some(b"b/c".to_vec()),
