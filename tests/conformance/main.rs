@@ -14,6 +14,7 @@
     reason = "rows of one table have one shape"
 )]
 
+mod archives;
 mod bombs;
 mod boot;
 mod clock;
@@ -21,10 +22,12 @@ mod disk;
 mod enforcers;
 mod execute;
 mod files;
+mod folders;
 mod killed;
 mod large;
 mod moments;
 mod names;
+mod parts;
 mod pause;
 mod processes;
 mod restarts;
@@ -32,6 +35,7 @@ mod runner;
 mod scene;
 mod streams;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 

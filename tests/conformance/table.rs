@@ -5,8 +5,8 @@ use std::{pin::Pin, time::Duration};
 use sentinal_tests::{Fact, Ground};
 
 use crate::{
-    bombs, boot, clock, disk, enforcers, execute, files, killed, large, names, pause, processes, restarts,
-    scene::Scene, streams,
+    archives, bombs, boot, clock, disk, enforcers, execute, files, folders, killed, large, names, parts, pause,
+    processes, restarts, scene::Scene, streams, watch,
 };
 
 /// What is under way for one cell or several.
@@ -53,6 +53,10 @@ impl Table {
             streams::rows(),
             files::rows(),
             names::rows(),
+            folders::rows(),
+            parts::rows(),
+            archives::rows(),
+            watch::rows(),
             large::rows(),
             processes::rows(),
             bombs::rows(),

@@ -4,16 +4,20 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Result, ensure};
-use sentinal_tests::{Cell, Fact, Ground, Guest, NewExecution, percent_encoded};
+use http::Method;
+use sentinal_tests::{Cell, Fact, Ground, Guest, NewExecution, Tar, percent_encoded};
 use serde_json::json;
 
 use crate::{bombs, outside::Outside};
 
 pub(crate) const GROUP: &str = "server";
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 9] = [
     "is led to a file of the host by a link",
     "is led out of its folder by a path",
     "is led to what is root's by a link that changes",
+    "is led out of a folder by an archive",
+    "is led elsewhere by folders that change under an archive, a list or a removal",
+    "is held up by a folder that has no end",
     "gives out the agent's secrets",
     "is held up by what is no file",
     "is flooded with output",
@@ -25,6 +29,9 @@ pub(crate) async fn tried(ground: &Ground, outside: &Outside) -> Vec<(&'static s
         link_to_the_host(ground, outside).await,
         path_out(ground, outside).await,
         changing_link(ground).await,
+        archive_out(ground, outside).await,
+        changing_folder(ground).await,
+        endless_folder(ground).await,
         agent_secrets(ground).await,
         no_file(ground).await,
         bombs::output_flood(ground).await,
@@ -106,6 +113,97 @@ async fn changing_link(ground: &Ground) -> Fact {
     let look = "ls -d /etc/planted /root/planted 2>/dev/null";
     let planted = guest.execute(NewExecution::shell(look).with("user", "root")).await?;
     ensure!(planted.stdout.as_deref() == Some(""), "a file was planted: {planted:?}");
+    guest.gone().await
+}
+
+/// To the host's file, to root's, and to the user's own beside the folder.
+async fn archive_out(ground: &Ground, outside: &Outside) -> Fact {
+    let guest = ground.guest(json!({})).await?;
+    let file = outside.known()["file"].as_str().unwrap_or_default().to_owned();
+    let climb = format!("{}{file}", "../".repeat(12));
+    guest
+        .shell(&format!("mkdir to; ln -s {file} to/host; ln -s / to/root; ln -s /proc/self/root to/proc"))
+        .await?
+        .ok()?;
+    let within = file.trim_start_matches('/');
+    for archive in [
+        Tar::default().file(&file, b"from inside"),
+        Tar::default().file(&climb, b"from inside"),
+        Tar::default().symlink("a", &file).file("a", b"from inside"),
+        Tar::default().symlink("a", "/").file(&format!("a/{within}"), b"from inside"),
+        Tar::default().file(&format!("root/{within}"), b"from inside"),
+        Tar::default().file(&format!("proc/{within}"), b"from inside"),
+        Tar::default().hardlink("a", &climb).file("a", b"from inside"),
+        Tar::default().hardlink("a", "root/etc/shadow"),
+        Tar::default().file("../planted", b"from inside"),
+        Tar::default().symlink("b", ".").symlink("c", "b/..").file("c/planted", b"from inside"),
+    ] {
+        let answer =
+            guest.files(Method::PUT, "/archive", "to", "").bytes("application/x-tar", archive.end()).send().await?;
+        ensure!(400 <= answer.status && answer.status < 500, "{}: {}", answer.status, answer.text());
+    }
+    // A file in the place of a link replaces the link.
+    let archive = Tar::default().file("host", b"from inside").end();
+    guest.files(Method::PUT, "/archive", "to", "").bytes("application/x-tar", archive).send().await?.expect(200)?;
+    ensure!(fs::read_to_string(&file)? == outside.secret(), "the host's file was written");
+    let look = format!("ls -d planted {file} 2>/dev/null; test -L to/host || cat to/host");
+    let seen = guest.shell(&look).await?.ok()?;
+    ensure!(seen == "from inside", "{seen:?}");
+    let packed = guest.files(Method::GET, "/archive", "to", "").send().await?.expect(200)?;
+    ensure!(!packed.text().contains(outside.secret()), "what a link leads to was packed");
+    guest.gone().await
+}
+
+/// A folder that becomes a link to root's in the middle of whatever goes through it.
+async fn changing_folder(ground: &Ground) -> Fact {
+    let guest = ground.guest(json!({})).await?;
+    guest.execute(NewExecution::shell("mkdir -m 777 /victim; touch /victim/kept").with("user", "root")).await?.ok()?;
+    let switch = "mkdir -p to; cd to; end=$((SECONDS + 12)); while [ $SECONDS -lt $end ]; do \
+                  mkdir -p way; rm -rf way; ln -s /victim way; rm -f way; done";
+    let switch = NewExecution::code("bash", switch).within(guest.id()).with("timeout", 60);
+    let switching = guest.client().execute_in_background(switch).await?;
+    let archive = Tar::default().folder("way").file("way/planted", b"x").file("way/kept", b"x").end();
+    for _ in 0..40 {
+        // Refused or done in a folder of the user's, as it happens.
+        let body = archive.clone();
+        guest.files(Method::PUT, "/archive", "to", "").bytes("application/x-tar", body).send().await?;
+        let listed = guest.list("to", "&depth=5").await?;
+        ensure!(
+            !listed.text().contains("way/kept\",\"type\":\"file\",\"size\":0"),
+            "a link was followed: {}",
+            listed.text()
+        );
+        guest.remove("to/way", "&recursive=true").await?;
+    }
+    guest.end_of(&switching.id, Duration::from_mins(1)).await?;
+    let left = guest.shell("ls /victim; wc -c < /victim/kept").await?.ok()?;
+    ensure!(left == "kept\n0\n", "what a link led to was changed: {left:?}");
+    guest.gone().await
+}
+
+/// Folders within each other beyond every bound, and one that is filled while it is read and removed. (Not more of them than
+/// there is memory for: on gVisor the sandbox itself would end for that.)
+async fn endless_folder(ground: &Ground) -> Fact {
+    let guest = ground.guest(json!({})).await?;
+    let fill = "import os, time\nos.makedirs('t/wide'); os.chdir('t')\nend = time.time() + 15\nn = 0\ndeep = os.open('.', os.O_RDONLY)\n\
+                while time.time() < end:\n  n += 1\n  try: os.close(os.open(f'wide/{n % 8000}', os.O_CREAT))\n  except FileNotFoundError: pass\n  if n % 10 == 0 and n < 5000:\n\
+                \x20   os.mkdir('d', dir_fd=deep); new = os.open('d', os.O_RDONLY, dir_fd=deep); os.close(deep); deep = new";
+    let fill = NewExecution::code("python", fill).within(guest.id()).with("timeout", 60);
+    let filling = guest.client().execute_in_background(fill).await?;
+    guest.shell("until [ -e t/wide ]; do sleep 0.1; done").await?.ok()?;
+    for _ in 0..5 {
+        let calls = [
+            guest.list("t", "&depth=32").await?,
+            guest.files(Method::GET, "/archive", "t", "").send().await?,
+            guest.remove("t/wide", "&recursive=true").await?,
+        ];
+        for answer in calls {
+            ensure!(answer.status < 500, "{}: {}", answer.status, answer.text());
+        }
+        guest.shell("mkdir -p t/wide").await?.ok()?;
+    }
+    guest.end_of(&filling.id, Duration::from_mins(1)).await?;
+    guest.works().await?;
     guest.gone().await
 }
 

@@ -13,6 +13,7 @@ mod binaries;
 mod capability;
 mod client;
 mod column;
+mod files;
 mod form;
 mod ground;
 mod guardian;
@@ -26,6 +27,7 @@ mod role;
 mod server;
 mod shared;
 mod sse;
+mod tar;
 
 pub use api::{Execution, ListOf, NewExecution, Problem, Sandbox, Uploaded, UploadedFile};
 pub use binaries::Binaries;
@@ -44,6 +46,7 @@ pub use role::Role;
 pub use server::{Options, Server};
 pub use shared::{Guest, guest, shared};
 pub use sse::{Event, EventStream, Followed};
+pub use tar::Tar;
 
 /// What a test answers: nothing, or what was not as it should be.
 pub type Fact = anyhow::Result<()>;

@@ -158,11 +158,19 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// An answer within the deadline, or what went wrong.
+/// An answer within the usual deadline, or what went wrong.
 pub(crate) async fn answer<T>(
     call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
 ) -> Result<T, AgentError> {
-    match timeout(limits::AGENT_ANSWER_DEADLINE, call).await {
+    answer_within(limits::AGENT_ANSWER_DEADLINE, call).await
+}
+
+/// An answer within the deadline, or what went wrong.
+pub(crate) async fn answer_within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, AgentError> {
+    match timeout(deadline, call).await {
         Ok(Ok(answer)) => Ok(answer.into_inner()),
         Ok(Err(status)) => Err(status.into()),
         Err(_) => Err(AgentError::Deadline),

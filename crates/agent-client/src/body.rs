@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use sentinal_agent_protocol::CHUNK_BYTES;
+use sentinal_agent_protocol::{CHUNK_BYTES, v1};
 use sentinal_model::{Error, limits};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -59,6 +59,20 @@ impl<M> Messages<M> {
             }
         }
         Ok(())
+    }
+}
+
+impl Messages<v1::WriteFileRequest> {
+    /// Sends a body that begins with where it goes. Without the mark at its end nothing is kept.
+    pub(crate) async fn send_file<E>(
+        self,
+        start: v1::WriteFileStart,
+        body: impl Stream<Item = Result<Bytes, E>> + Send,
+    ) -> Result<(), WriteError<E>> {
+        self.send(v1::WriteFileRequest { start: Some(start), data: Vec::new(), end: false }).await?;
+        let part = |data: &[u8]| v1::WriteFileRequest { start: None, data: data.to_vec(), end: false };
+        self.send_all(body, part).await?;
+        self.send(v1::WriteFileRequest { start: None, data: Vec::new(), end: true }).await
     }
 }
 

@@ -1,9 +1,9 @@
-//! Files through the agent, as the sandbox's ordinary user.
+//! Files through the agent.
 
 use bytes::Bytes;
 use futures::{Stream, stream};
 use sentinal_agent_protocol::v1;
-use sentinal_model::{GuestPath, limits};
+use sentinal_model::{ByteRange, Code, FileAt, FileWrite, FileWritten, WritePlace, limits};
 use tokio::time::timeout;
 use tonic::Streaming;
 
@@ -13,66 +13,110 @@ use crate::{
     error::AgentError,
 };
 
-/// A file being read.
+/// A file, or a part of it, being read.
 #[derive(Debug)]
 pub struct Reading {
-    /// Its size when it was opened.
+    /// The file's size when it was opened.
     pub size: u64,
+    /// Where in the file the bytes begin and how many there are; `None` if the file has no such part.
+    pub part: Option<(u64, u64)>,
     messages: Streaming<v1::ReadFileResponse>,
     first: Option<v1::ReadFileResponse>,
 }
 
 impl Agent {
-    /// Writes a whole file, making parent folders. Nothing is kept if `body` yields an error or is dropped.
+    /// Writes a file. Nothing is kept of a whole one if `body` yields an error or is dropped; what was appended stays.
     pub async fn write_file<E>(
         &self,
-        path: &GuestPath,
+        file: &FileWrite,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
-    ) -> Result<u64, WriteError<E>> {
+    ) -> Result<FileWritten, WriteError<E>> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await.map_err(WriteError::Agent)?.client();
         let (messages, receiver) = messages();
-        let call = client.write_file(receiver);
-        let start = v1::WriteFileStart { path: path.as_str().to_owned(), mode: 0o644, user: None, make_parents: true };
-        let feed = async move {
-            let first = v1::WriteFileRequest { start: Some(start), data: Vec::new(), end: false };
-            messages.send(first).await?;
-            let part = |data: &[u8]| v1::WriteFileRequest { start: None, data: data.to_vec(), end: false };
-            messages.send_all(body, part).await?;
-            // Without the end mark nothing is kept.
-            messages.send(v1::WriteFileRequest { start: None, data: Vec::new(), end: true }).await
+        let start = v1::WriteFileStart {
+            path: file.at.path.as_str().to_owned(),
+            mode: file.mode.unwrap_or(0),
+            user: user(&file.at),
+            make_parents: file.make_parents,
         };
-        answered(call, feed).await.map(|written| written.size)
+        let feed = messages.send_file(start, body);
+        let written = match file.place {
+            WritePlace::Whole => answered(client.write_file(receiver), feed).await?,
+            WritePlace::End => answered(client.append_file(receiver), feed).await?,
+        };
+        Ok(FileWritten { bytes: written.size, size: written.file_size.max(written.size) })
     }
 
-    /// Opens a file for reading.
-    pub async fn read_file(&self, path: &GuestPath) -> Result<Reading, AgentError> {
+    /// Opens a file for reading all of it, or a part.
+    pub async fn read_file(&self, file: &FileAt, range: Option<ByteRange>) -> Result<Reading, AgentError> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
-        let request = v1::ReadFileRequest { path: path.as_str().to_owned(), user: None };
-        let mut messages = answer(client.read_file(request)).await?;
-        let first = match timeout(limits::AGENT_ANSWER_DEADLINE, messages.message()).await {
-            Ok(message) => message?.ok_or(AgentError::Disconnected)?,
-            Err(_) => return Err(AgentError::Deadline),
+        let (offset, from_end, length) = match range {
+            None => (0, false, 0),
+            Some(ByteRange::From(first)) => (first, false, 0),
+            Some(ByteRange::Within(first, last)) => (first, false, last.saturating_sub(first).saturating_add(1)),
+            Some(ByteRange::Last(bytes)) => (bytes, true, 0),
         };
-        Ok(Reading { size: first.size, messages, first: Some(first) })
+        let path = file.path.as_str().to_owned();
+        let request = v1::ReadFileRequest { path, user: user(file), offset, from_end, length };
+        let mut messages = answer(client.read_file(request)).await?;
+        let first = next(&mut messages).await?;
+        let part = range.map_or(Some((0, first.size)), |range| range.within(first.size));
+        if part.is_some_and(|(begin, _)| begin != first.offset) {
+            let message = "the sandbox's agent is older than this server and reads whole files only";
+            return Err(AgentError::Refused(Code::NotSupported, message.to_owned()));
+        }
+        Ok(Reading { size: first.size, part, messages, first: Some(first) })
     }
 }
 
-impl Reading {
-    /// The bytes; exactly [`Self::size`] of them, or an error at the end.
-    pub fn bytes(self) -> impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static {
-        let state = State { messages: self.messages, first: self.first, left: self.size, done: false };
-        stream::unfold(state, |mut state| async move {
-            let chunk = state.next().await?;
-            Some((chunk, state))
-        })
+/// The next message, or why there is none.
+pub(crate) async fn next(messages: &mut Streaming<v1::ReadFileResponse>) -> Result<v1::ReadFileResponse, AgentError> {
+    match timeout(limits::AGENT_ANSWER_DEADLINE, messages.message()).await {
+        Ok(message) => message?.ok_or(AgentError::Disconnected),
+        Err(_) => Err(AgentError::Deadline),
     }
+}
+
+/// As whom.
+pub(crate) fn user(file: &FileAt) -> Option<v1::User> {
+    file.user.clone().map(|name| v1::User { name })
+}
+
+impl Reading {
+    /// The bytes of the part; exactly as many as it has, or an error at the end.
+    pub fn bytes(self) -> impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static {
+        let length = Length::Exactly(self.part.map_or(0, |(_, bytes)| bytes));
+        stream_of(self.messages, self.first, length)
+    }
+}
+
+/// How many bytes are to come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Length {
+    /// So many.
+    Exactly(u64),
+    /// Nobody knows, and not more than these.
+    AtMost(u64),
+}
+
+/// The bytes of messages; an error at the end if they are not as many as they should be, or were cut off.
+pub(crate) fn stream_of(
+    messages: Streaming<v1::ReadFileResponse>,
+    first: Option<v1::ReadFileResponse>,
+    length: Length,
+) -> impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static {
+    let state = State { messages, first, length, done: false };
+    stream::unfold(state, |mut state| async move {
+        let chunk = state.next().await?;
+        Some((chunk, state))
+    })
 }
 
 #[derive(Debug)]
 struct State {
     messages: Streaming<v1::ReadFileResponse>,
     first: Option<v1::ReadFileResponse>,
-    left: u64,
+    length: Length,
     done: bool,
 }
 
@@ -82,13 +126,11 @@ impl State {
             match self.message().await {
                 Ok(message) => {
                     self.done = message.end;
-                    let length = u64::try_from(message.data.len()).unwrap_or(u64::MAX);
                     // More than was announced, or an end too early: the agent is not to be believed.
-                    if length > self.left || (message.end && length < self.left) {
+                    if !self.length.takes(message.data.len()) || (message.end && self.length.is_short()) {
                         return Some(self.fail());
                     }
-                    self.left -= length;
-                    if length > 0 {
+                    if !message.data.is_empty() {
                         return Some(Ok(Bytes::from(message.data)));
                     }
                 }
@@ -102,14 +144,25 @@ impl State {
         if let Some(first) = self.first.take() {
             return Ok(first);
         }
-        match timeout(limits::AGENT_ANSWER_DEADLINE, self.messages.message()).await {
-            Ok(message) => message?.ok_or(AgentError::Disconnected),
-            Err(_) => Err(AgentError::Deadline),
-        }
+        next(&mut self.messages).await
     }
 
     const fn fail(&mut self) -> Result<Bytes, AgentError> {
         self.done = true;
         Err(AgentError::Disconnected)
+    }
+}
+
+impl Length {
+    /// Whether there is room for so many.
+    fn takes(&mut self, bytes: usize) -> bool {
+        let (Self::Exactly(left) | Self::AtMost(left)) = self;
+        let rest = u64::try_from(bytes).ok().and_then(|bytes| left.checked_sub(bytes));
+        *left = rest.unwrap_or(0);
+        rest.is_some()
+    }
+
+    const fn is_short(self) -> bool {
+        matches!(self, Self::Exactly(1..))
     }
 }

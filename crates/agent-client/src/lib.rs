@@ -8,14 +8,17 @@
 
 mod accept;
 mod agent;
+mod archive;
 mod body;
 mod connection;
 mod error;
 mod execution;
 mod file;
+mod folder;
 mod registry;
 mod stdin;
 mod transport;
+mod watch;
 
 pub use agent::{Agent, RunningExecution};
 pub use body::WriteError;

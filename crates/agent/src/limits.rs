@@ -33,6 +33,44 @@ pub(crate) const TRANSFER_QUEUE_MESSAGES: usize = 4;
 pub(crate) const TRANSFER_IDLE: Duration = Duration::from_secs(60);
 /// Longest path (`PATH_MAX` of Linux, without the terminating NUL).
 pub(crate) const PATH_BYTES_MAX: usize = 4095;
+/// Entries of a folder in one answer.
+pub(crate) const LIST_ENTRIES_MAX: usize = 20_000;
+/// Paths and targets in one answer about a folder.
+pub(crate) const LIST_BYTES_MAX: usize = 8 << 20;
+/// Folders within each other that are listed in one answer.
+pub(crate) const LIST_DEPTH_MAX: usize = 32;
+/// Names held while folders are walked through, all of one walk together.
+pub(crate) const WALK_NAMES_BYTES_MAX: usize = 8 << 20;
+/// How long a list or a removal may take; the server waits a little longer.
+pub(crate) const FOLDER_WORK_MAX: Duration = Duration::from_secs(10);
+/// Folders within each other that a removal holds open; what is nested deeper is moved up first.
+pub(crate) const REMOVE_DEPTH_MAX: usize = 64;
+/// Watches of folders at once.
+pub(crate) const WATCHES_MAX: usize = 16;
+/// Folders that one watch sees.
+pub(crate) const WATCH_FOLDERS_MAX: usize = 4096;
+/// Folders within each other that it sees.
+pub(crate) const WATCH_DEPTH_MAX: usize = 128;
+/// Events told in one message.
+pub(crate) const WATCH_EVENTS_AT_ONCE: usize = 256;
+/// Events held for a watcher who does not take them; those after them are lost, which is told.
+pub(crate) const WATCH_HELD_BYTES_MAX: usize = 1 << 20;
+/// How often such a watcher is tried again.
+pub(crate) const WATCH_RETRY: Duration = Duration::from_millis(50);
+/// How long the second half of a move may come after the first.
+pub(crate) const WATCH_MOVE_WAIT: Duration = Duration::from_millis(20);
+/// Longest name of one part of a path (`NAME_MAX` of Linux).
+pub(crate) const NAME_BYTES_MAX: usize = 255;
+/// Entries of an archive.
+pub(crate) const ARCHIVE_ENTRIES_MAX: u64 = 100_000;
+/// The files of an archive together.
+pub(crate) const ARCHIVE_BYTES_MAX: u64 = 1 << 30;
+/// Folders within each other in an archive; while one is packed, each of them is open.
+pub(crate) const ARCHIVE_DEPTH_MAX: usize = 128;
+/// What describes an entry beside its header: long names, and attributes that are passed over.
+pub(crate) const ARCHIVE_EXTENSION_BYTES_MAX: usize = 256 * 1024;
+/// How long a folder may be packed, however slowly it is taken.
+pub(crate) const ARCHIVE_MAX: Duration = Duration::from_secs(3600);
 /// Symbolic links followed to an upload's place, as in Linux.
 pub(crate) const SYMLINKS_MAX: usize = 40;
 

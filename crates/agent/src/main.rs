@@ -58,7 +58,7 @@ fn run(settings: Settings) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(limits::TRANSFERS_MAX)
+        .max_blocking_threads(limits::TRANSFERS_MAX + limits::WATCHES_MAX)
         .thread_stack_size(limits::TRANSFER_STACK_BYTES)
         .thread_keep_alive(limits::TRANSFER_THREAD_IDLE)
         .build()?;

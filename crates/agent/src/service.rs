@@ -9,9 +9,10 @@ use crate::{
     deadline::Deadline,
     execution::Follower,
     executions::Executions,
-    files::{self, Download, Transfers},
+    files::{self, Outgoing, Transfers, Watching},
     idle::Idle,
-    user::Users,
+    limits,
+    user::{User, Users},
 };
 
 /// The same for every connection.
@@ -22,12 +23,18 @@ pub(crate) struct Service {
     deadline: Arc<Deadline>,
     idle: Idle,
     transfers: Transfers,
+    watches: Transfers,
 }
 
 impl Service {
     pub(crate) fn new(executions: Arc<Executions>, users: Arc<Users>, deadline: Arc<Deadline>, idle: Idle) -> Self {
-        let transfers = Transfers::new(idle.clone());
-        Self { executions, users, deadline, idle, transfers }
+        let transfers = Transfers::new(idle.clone(), limits::TRANSFERS_MAX);
+        let watches = Transfers::new(idle.clone(), limits::WATCHES_MAX);
+        Self { executions, users, deadline, idle, transfers, watches }
+    }
+
+    fn user(&self, asked: Option<&v1::User>) -> Result<User, Status> {
+        self.users.find(asked.map_or("", |user| &user.name))
     }
 }
 
@@ -37,7 +44,10 @@ type Reply<T> = Result<Response<T>, Status>;
 impl Agent for Service {
     type ExecuteStream = Follower;
     type AttachStream = Follower;
-    type ReadFileStream = Download;
+    type ReadFileStream = Outgoing<v1::ReadFileResponse>;
+    type ReadArchiveStream = Outgoing<v1::ReadFileResponse>;
+    type WatchStream = Watching;
+    type ListFolderStream = Outgoing<v1::ListFolderResponse>;
 
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Reply<Follower> {
         let execution = self.executions.start(request.into_inner())?;
@@ -91,14 +101,66 @@ impl Agent for Service {
     }
 
     async fn write_file(&self, request: Request<Streaming<v1::WriteFileRequest>>) -> Reply<v1::WriteFileResponse> {
-        let size = files::upload(&self.transfers, &self.users, request.into_inner()).await?;
-        Ok(Response::new(v1::WriteFileResponse { size }))
+        Ok(Response::new(files::upload(&self.transfers, &self.users, request.into_inner()).await?))
     }
 
-    async fn read_file(&self, request: Request<v1::ReadFileRequest>) -> Reply<Download> {
+    async fn append_file(&self, request: Request<Streaming<v1::WriteFileRequest>>) -> Reply<v1::WriteFileResponse> {
+        Ok(Response::new(files::append(&self.transfers, &self.users, request.into_inner()).await?))
+    }
+
+    async fn read_file(&self, request: Request<v1::ReadFileRequest>) -> Reply<Self::ReadFileStream> {
         let request = request.into_inner();
-        let user = self.users.find(request.user.as_ref().map_or("", |user| &user.name))?;
-        Ok(Response::new(files::download(&self.transfers, user, request.path).await?))
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::download(&self.transfers, user, request).await?))
+    }
+
+    async fn stat(&self, request: Request<v1::StatRequest>) -> Reply<v1::StatResponse> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::stat(&self.transfers, user, self.users.names(), request).await?))
+    }
+
+    async fn list_folder(&self, request: Request<v1::ListFolderRequest>) -> Reply<Self::ListFolderStream> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::list(&self.transfers, user, self.users.names(), request).await?))
+    }
+
+    async fn make_folder(&self, request: Request<v1::MakeFolderRequest>) -> Reply<v1::MakeFolderResponse> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::make_folder(&self.transfers, user, self.users.names(), request).await?))
+    }
+
+    async fn r#move(&self, request: Request<v1::MoveRequest>) -> Reply<v1::MoveResponse> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::rename(&self.transfers, user, self.users.names(), request).await?))
+    }
+
+    async fn remove(&self, request: Request<v1::RemoveRequest>) -> Reply<v1::RemoveResponse> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::remove(&self.transfers, user, request).await?))
+    }
+
+    async fn read_archive(&self, request: Request<v1::ReadArchiveRequest>) -> Reply<Self::ReadArchiveStream> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::pack(&self.transfers, user, request).await?))
+    }
+
+    async fn write_archive(
+        &self,
+        request: Request<Streaming<v1::WriteFileRequest>>,
+    ) -> Reply<v1::WriteArchiveResponse> {
+        Ok(Response::new(files::unpack(&self.transfers, &self.users, request.into_inner()).await?))
+    }
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Reply<Watching> {
+        let request = request.into_inner();
+        let user = self.user(request.user.as_ref())?;
+        Ok(Response::new(files::watch(&self.watches, user, request).await?))
     }
 
     async fn set_deadline(&self, request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {

@@ -1,12 +1,14 @@
 //! Who a program runs as, and whose rights a file is touched with.
 
 mod accounts;
+mod names;
 
 use std::sync::Mutex;
 
 use tonic::Status;
 
 use self::accounts::Accounts;
+pub(crate) use self::names::Names;
 
 /// uid and gid of the sandbox's ordinary user.
 pub(crate) const ORDINARY_ID: u32 = 1000;
@@ -62,6 +64,13 @@ impl Users {
             )));
         }
         Ok(user)
+    }
+
+    /// Who has which id at this moment.
+    pub(crate) fn names(&self) -> Names {
+        let mut accounts = self.accounts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        accounts.refresh();
+        accounts.names()
     }
 
     fn wanted<'a>(&self, name: &'a str) -> Wanted<'a> {

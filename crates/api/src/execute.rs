@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::{
     Encoding, Quantity,
     create::{SpecFields, parse_wait},
-    field::{named, seconds, unique_map},
+    field::{named, parse_user, seconds, unique_map},
 };
 
 /// How much longer than its program a one-shot sandbox lives unless told: its boot, and collecting the results.
@@ -107,7 +107,7 @@ impl TryFrom<Execute> for ParsedExecute {
             argv: argv(wire.command, wire.args, wire.code, wire.language)?,
             env: environment(wire.env.unwrap_or_default())?,
             cwd: wire.cwd.map(|path| named("cwd", path.parse::<GuestPath>())).transpose()?,
-            user: wire.user.map(user).transpose()?,
+            user: wire.user.map(parse_user).transpose()?,
             stdin: stdin(wire.stdin, wire.stdin_encoding)?,
             stdin_open: wire.stdin_open.unwrap_or(false),
             timeout,
@@ -218,14 +218,6 @@ fn environment(env: BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
         }
     }
     Ok(env.into_iter().collect())
-}
-
-fn user(name: String) -> Result<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
-    if !name.is_empty() && name.len() <= 32 && name.chars().all(plain) {
-        return Ok(name);
-    }
-    Err(Error::invalid("user: write a name of 1 to 32 letters, digits, _ - . or a number"))
 }
 
 fn stdin(text: Option<String>, encoding: Option<Encoding>) -> Result<Vec<u8>> {

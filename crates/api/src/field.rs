@@ -49,6 +49,25 @@ pub(crate) fn seconds(field: &str, value: f64, min: Duration, max: Duration) -> 
     })
 }
 
+/// Somebody in a sandbox.
+pub(crate) fn parse_user(name: String) -> Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
+    if !name.is_empty() && name.len() <= 32 && name.chars().all(plain) {
+        return Ok(name);
+    }
+    Err(Error::invalid("user: write a name of 1 to 32 letters, digits, _ - . or a number"))
+}
+
+/// Permission bits.
+pub(crate) fn parse_mode(text: &str) -> Result<u32> {
+    let is_octal = text.len() <= 5 && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let bits = u32::from_str_radix(text, 8).ok().filter(|bits| is_octal && (1..=0o7777).contains(bits));
+    bits.ok_or_else(|| {
+        let text: String = text.chars().take(64).collect();
+        Error::invalid(format!("mode: {text:?} is no permission bits in octal, as 0644 is"))
+    })
+}
+
 /// A moment as answers show it: RFC 3339 with milliseconds, in UTC.
 pub fn time_text(time: Millis) -> String {
     let moment = jiff::Timestamp::from_millisecond(time.0).unwrap_or(jiff::Timestamp::MAX);

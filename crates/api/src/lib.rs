@@ -13,6 +13,8 @@ mod event;
 mod execute;
 mod execution;
 mod field;
+mod file;
+mod file_query;
 mod health;
 mod json;
 mod list;
@@ -34,13 +36,14 @@ pub use event::{EventItem, Events, EventsQuery, event_type, parse_event_cursor};
 pub use execute::{Execute, ParsedExecute, Target};
 pub use execution::{Execution, ExecutionStarted, OutputChunk, Usage};
 pub use field::time_text;
+pub use file::{FileEntry, FileEventData, FileList, MakeFolder, MoveFile, UnpackedArchive};
 pub use health::{Alive, Health};
 pub use json::parse_json;
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
-    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, Isolation, Keep, Language, LogKind, ProblemCode,
-    SandboxOutcome, SandboxState, StreamName,
+    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep, Language, LogKind,
+    ProblemCode, SandboxOutcome, SandboxState, StreamName,
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;

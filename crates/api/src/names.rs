@@ -54,6 +54,16 @@ names! {
     Keep { Memory = "memory", Disk = "disk" }
     /// Whether an execution runs.
     ExecutionState { Running = "running", Finished = "finished" }
+    /// What kind of file something is; `unknown` where the user may know its name and nothing else.
+    FileType {
+        File = "file",
+        Directory = "directory",
+        Symlink = "symlink",
+        Fifo = "fifo",
+        Socket = "socket",
+        Device = "device",
+        Unknown = "unknown",
+    }
     /// How an execution ended.
     ExecutionOutcome { Exited = "exited", Signaled = "signaled", Timeout = "timeout", Oom = "oom", Killed = "killed" }
     /// What code is written in.
@@ -73,6 +83,7 @@ names! {
         RequestTimeout = "request_timeout",
         Conflict = "conflict",
         TooLarge = "too_large",
+        RangeNotSatisfiable = "range_not_satisfiable",
         UnsupportedMediaType = "unsupported_media_type",
         RateLimited = "rate_limited",
         QuotaExceeded = "quota_exceeded",
@@ -103,6 +114,7 @@ mod tests {
         let ends = [model::End::Destroyed, model::End::Expired, model::End::Idle].map(model::End::as_str);
         assert_eq!(ends, SandboxOutcome::ALL[..3]);
         assert!(failures.iter().all(|failure| SandboxOutcome::ALL.contains(failure)), "{failures:?}");
+        check(FileType::ALL, model::FileKind::ALL.map(model::FileKind::as_str));
         check(StreamName::ALL, model::Stream::ALL.map(model::Stream::as_str));
         assert!(
             ExecutionOutcome::ALL

@@ -47,6 +47,7 @@ const fn title(code: Code) -> &'static str {
         Code::RequestTimeout => "Request Timeout",
         Code::Conflict => "Conflict",
         Code::TooLarge => "Too Large",
+        Code::RangeNotSatisfiable => "Range Not Satisfiable",
         Code::UnsupportedMediaType => "Unsupported Media Type",
         Code::RateLimited => "Rate Limit Exceeded",
         Code::QuotaExceeded => "Quota Exceeded",

@@ -182,12 +182,16 @@ impl TryFrom<Query> for FileQuery {
 
 /// Rows of a page.
 pub(crate) fn parse_limit(text: Option<String>) -> Result<u32> {
-    let Some(text) = text else { return Ok(limits::PAGE_ROWS_DEFAULT) };
+    parse_count("limit", text, limits::PAGE_ROWS_DEFAULT, limits::PAGE_ROWS_MAX)
+}
+
+/// A number of things: at least one.
+pub(crate) fn parse_count(field: &str, text: Option<String>, default: u32, max: u32) -> Result<u32> {
+    let Some(text) = text else { return Ok(default) };
     let parsed = digits(&text).and_then(|digits| digits.parse().ok());
-    parsed.filter(|limit| 1 <= *limit && *limit <= limits::PAGE_ROWS_MAX).ok_or_else(|| {
-        let max = limits::PAGE_ROWS_MAX;
-        Error::invalid(format!("limit: {:?} is no number between 1 and {max}", cut(&text)))
-    })
+    parsed
+        .filter(|count| 1 <= *count && *count <= max)
+        .ok_or_else(|| Error::invalid(format!("{field}: {:?} is no number between 1 and {max}", cut(&text))))
 }
 
 /// Yes or no.
@@ -219,7 +223,7 @@ fn digits(text: &str) -> Option<&str> {
     (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then_some(text)
 }
 
-fn missing(field: &str) -> Error {
+pub(crate) fn missing(field: &str) -> Error {
     Error::invalid(format!("{field}: is missing; add ?{field}= to the address"))
 }
 

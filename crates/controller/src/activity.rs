@@ -147,6 +147,11 @@ impl Use {
         let number = entry.activity().begin(Instant::now() + at_most)?;
         Some(Self { entry: Arc::clone(entry), number })
     }
+
+    /// What is used.
+    pub(crate) const fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
 }
 
 impl Drop for Use {

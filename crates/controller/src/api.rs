@@ -76,10 +76,12 @@ pub enum OutputEvent {
     Finished(Box<ExecutionRecord>),
 }
 
-/// A file on its way out of a sandbox.
+/// A file, or a part of it, on its way out of a sandbox.
 pub struct FileBody {
-    /// Its size when it was opened.
+    /// The file's size when it was opened.
     pub size: u64,
+    /// Where in the file the bytes begin and how many there are; `None` if the file has no such part.
+    pub part: Option<(u64, u64)>,
     /// Its bytes; an error means that the rest is missing.
     pub bytes: BoxStream<'static, Result<Bytes>>,
 }

@@ -1,7 +1,7 @@
 //! The events that go into the store with what they tell of. Their names are the requirement's, word for word.
 
 use sentinal_agent_client::clean;
-use sentinal_model::{End, ExecutionOutcome, GuestPath, Millis, SandboxId, TenantId};
+use sentinal_model::{ArchiveWritten, End, ExecutionOutcome, FileMove, GuestPath, Millis, SandboxId, TenantId};
 use sentinal_store::{ExecutionRecord, NewEvent, SandboxRecord};
 
 /// The event at which an execution's output stands in the log.
@@ -51,6 +51,34 @@ pub(crate) fn execution_completed(record: &ExecutionRecord, at: Millis, outcome:
 pub(crate) fn file_uploaded(tenant: &TenantId, sandbox: SandboxId, at: Millis, file: (&GuestPath, u64)) -> NewEvent {
     let (path, bytes) = file;
     audit(tenant.clone(), sandbox, at).named("File Uploaded", format!("{} ({bytes} bytes)", clean(path.as_str())))
+}
+
+/// What was in an archive is in a sandbox.
+pub(crate) fn archive_unpacked(
+    tenant: &TenantId,
+    sandbox: SandboxId,
+    at: Millis,
+    archive: (&GuestPath, ArchiveWritten),
+) -> NewEvent {
+    let (path, ArchiveWritten { entries, bytes }) = archive;
+    let message = format!("{} ({entries} entries, {bytes} bytes)", clean(path.as_str()));
+    audit(tenant.clone(), sandbox, at).named("Archive Unpacked", message)
+}
+
+/// A folder is in a sandbox.
+pub(crate) fn folder_created(tenant: &TenantId, sandbox: SandboxId, at: Millis, path: &GuestPath) -> NewEvent {
+    audit(tenant.clone(), sandbox, at).named("Folder Created", clean(path.as_str()))
+}
+
+/// A file of a sandbox has another path.
+pub(crate) fn file_moved(tenant: &TenantId, sandbox: SandboxId, at: Millis, change: &FileMove) -> NewEvent {
+    let message = format!("{} to {}", clean(change.from.path.as_str()), clean(change.to.as_str()));
+    audit(tenant.clone(), sandbox, at).named("File Moved", message)
+}
+
+/// A file of a sandbox is no more.
+pub(crate) fn file_removed(tenant: &TenantId, sandbox: SandboxId, at: Millis, path: &GuestPath) -> NewEvent {
+    audit(tenant.clone(), sandbox, at).named("File Removed", clean(path.as_str()))
 }
 
 fn of_execution(record: &ExecutionRecord, at: Millis) -> Unnamed {

@@ -1,11 +1,16 @@
 //! Files into and out of a sandbox.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use sentinal_agent_client::Agent;
 use sentinal_auth::{Permit, ReadFile, WriteFile};
-use sentinal_model::{Code, Error, GuestPath, Result, SandboxId, TenantId, limits};
-use sentinal_store::Write;
+use sentinal_model::{
+    ArchiveWrite, ArchiveWritten, ByteRange, Code, Error, FileAt, FileEvent, FileLook, FileMove, FileRemoval, FileStat,
+    FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewFolder, Phase, Result, SandboxId, TenantId, limits,
+};
+use sentinal_store::{NewEvent, Write};
 use tokio::time::timeout;
 
 use crate::{
@@ -16,30 +21,123 @@ use crate::{
 };
 
 impl Controller {
-    /// Writes one file into a sandbox as its ordinary user; answers its size. A body that ends with an error leaves
-    /// nothing behind.
+    /// Writes one file into a sandbox; answers its size. A body that ends with an error leaves nothing behind, unless it
+    /// was to go after what is there.
     pub async fn upload(
         &self,
         permit: &Permit<WriteFile>,
         id: SandboxId,
-        path: &GuestPath,
+        file: &FileWrite,
         body: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<u64> {
+    ) -> Result<FileWritten> {
         let (agent, _used) = self.agent(permit.tenant(), id).await?;
-        let size = agent.write_file(path, body).await.map_err(Error::from)?;
-        let event = events::file_uploaded(permit.tenant(), id, self.context.now(), (path, size));
-        self.context.write(vec![Write::Event(event)]).await?;
-        Ok(size)
+        let written = agent.write_file(file, body).await.map_err(Error::from)?;
+        self.happened(events::file_uploaded(permit.tenant(), id, self.context.now(), (&file.at.path, written.bytes)))
+            .await?;
+        Ok(written)
     }
 
-    /// Opens a file of a sandbox as its ordinary user.
-    pub async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
+    /// Opens a file of a sandbox, or a part of it.
+    pub async fn download(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        file: &FileAt,
+        range: Option<ByteRange>,
+    ) -> Result<FileBody> {
         let (agent, used) = self.agent(permit.tenant(), id).await?;
-        let reading = agent.read_file(path).await.map_err(Error::from)?;
-        let size = reading.size;
+        let reading = agent.read_file(file, range).await.map_err(Error::from)?;
+        let (size, part) = (reading.size, reading.part);
         let bytes = reading.bytes().map_err(Error::from);
         // In use as long as somebody reads.
-        Ok(FileBody { size, bytes: bytes.inspect(move |_| _ = &used).boxed() })
+        Ok(FileBody { size, part, bytes: bytes.inspect(move |_| _ = &used).boxed() })
+    }
+
+    /// A folder as a tar stream.
+    pub async fn read_archive(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        folder: &FileAt,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let (agent, used) = self.agent(permit.tenant(), id).await?;
+        let bytes = agent.read_archive(folder).await?.map_err(Error::from);
+        // In use as long as somebody reads.
+        Ok(bytes.inspect(move |_| _ = &used).boxed())
+    }
+
+    /// Unpacks a tar stream into a folder. What was unpacked before something is refused stays.
+    pub async fn write_archive(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        archive: &ArchiveWrite,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ArchiveWritten> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        let written = agent.write_archive(archive, body).await.map_err(Error::from)?;
+        let path = &archive.at.path;
+        self.happened(events::archive_unpacked(permit.tenant(), id, self.context.now(), (path, written))).await?;
+        Ok(written)
+    }
+
+    /// What a file is.
+    pub async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        Ok(agent.stat(look).await?)
+    }
+
+    /// A part of what is in a folder.
+    pub async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        Ok(agent.list_folder(list).await?)
+    }
+
+    /// What happens in a folder, until the folder or the sandbox is gone, or nobody reads.
+    pub async fn watch(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        watch: &FolderWatch,
+    ) -> Result<BoxStream<'static, Result<FileEvent>>> {
+        let (agent, used) = self.agent(permit.tenant(), id).await?;
+        let events = agent.watch(watch).await?.map_err(Error::from);
+        let entry = Arc::clone(used.entry());
+        let over = async move { agent.forgotten().await };
+        // A connection that breaks with its sandbox is the end; otherwise something may have been missed.
+        let events = events.take_until(over).take_while(move |event| {
+            let is_end = event.is_err() && !matches!(entry.record().phase, Phase::Running(_) | Phase::Paused(_));
+            future::ready(!is_end)
+        });
+        // In use as long as somebody watches.
+        Ok(events.inspect(move |_| _ = &used).boxed())
+    }
+
+    /// Makes a folder.
+    pub async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        let made = agent.make_folder(folder).await?;
+        self.happened(events::folder_created(permit.tenant(), id, self.context.now(), &folder.at.path)).await?;
+        Ok(made)
+    }
+
+    /// Gives a file or folder another path.
+    pub async fn move_file(&self, permit: &Permit<WriteFile>, id: SandboxId, change: &FileMove) -> Result<FileStat> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        let moved = agent.move_file(change).await?;
+        self.happened(events::file_moved(permit.tenant(), id, self.context.now(), change)).await?;
+        Ok(moved)
+    }
+
+    /// Removes a file or folder.
+    pub async fn remove_file(&self, permit: &Permit<WriteFile>, id: SandboxId, removal: &FileRemoval) -> Result<()> {
+        let (agent, _used) = self.agent(permit.tenant(), id).await?;
+        agent.remove_file(removal).await?;
+        self.happened(events::file_removed(permit.tenant(), id, self.context.now(), &removal.at.path)).await
+    }
+
+    async fn happened(&self, event: NewEvent) -> Result<()> {
+        self.context.write(vec![Write::Event(event)]).await
     }
 
     /// The agent of a sandbox, as soon as the sandbox runs, for one use.

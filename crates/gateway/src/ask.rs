@@ -11,7 +11,11 @@ use sentinal_controller::{
     Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health, LogEntry,
     LogQuery, NewExecution, NewSandbox, OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
 };
-use sentinal_model::{ExecutionId, GuestPath, Result, SandboxId, SandboxUpdate, Spec, StdinPart};
+use sentinal_model::{
+    ArchiveWrite, ArchiveWritten, ByteRange, ExecutionId, FileAt, FileEvent, FileLook, FileMove, FileRemoval, FileStat,
+    FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewFolder, Result, SandboxId, SandboxUpdate, Spec,
+    StdinPart,
+};
 use tokio::sync::watch;
 
 /// Recognises callers by their keys.
@@ -82,10 +86,40 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         &self,
         permit: &Permit<WriteFile>,
         id: SandboxId,
-        path: &GuestPath,
+        file: &FileWrite,
         body: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<u64>;
-    async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody>;
+    ) -> Result<FileWritten>;
+    async fn download(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        file: &FileAt,
+        range: Option<ByteRange>,
+    ) -> Result<FileBody>;
+    async fn read_archive(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        folder: &FileAt,
+    ) -> Result<BoxStream<'static, Result<Bytes>>>;
+    async fn write_archive(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        archive: &ArchiveWrite,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ArchiveWritten>;
+    async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat>;
+    async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage>;
+    async fn watch(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        watch: &FolderWatch,
+    ) -> Result<BoxStream<'static, Result<FileEvent>>>;
+    async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat>;
+    async fn move_file(&self, permit: &Permit<WriteFile>, id: SandboxId, change: &FileMove) -> Result<FileStat>;
+    async fn remove_file(&self, permit: &Permit<WriteFile>, id: SandboxId, removal: &FileRemoval) -> Result<()>;
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>>;
     async fn events(&self, permit: &Permit<ReadLogs>, query: EventQuery) -> Result<Vec<EventRecord>>;
     async fn last_event(&self, permit: &Permit<ReadLogs>) -> Result<i64>;
@@ -205,14 +239,68 @@ impl Ask for Controller {
         &self,
         permit: &Permit<WriteFile>,
         id: SandboxId,
-        path: &GuestPath,
+        file: &FileWrite,
         body: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<u64> {
-        self.upload(permit, id, path, body).await
+    ) -> Result<FileWritten> {
+        self.upload(permit, id, file, body).await
     }
 
-    async fn download(&self, permit: &Permit<ReadFile>, id: SandboxId, path: &GuestPath) -> Result<FileBody> {
-        self.download(permit, id, path).await
+    async fn download(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        file: &FileAt,
+        range: Option<ByteRange>,
+    ) -> Result<FileBody> {
+        self.download(permit, id, file, range).await
+    }
+
+    async fn read_archive(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        folder: &FileAt,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.read_archive(permit, id, folder).await
+    }
+
+    async fn write_archive(
+        &self,
+        permit: &Permit<WriteFile>,
+        id: SandboxId,
+        archive: &ArchiveWrite,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ArchiveWritten> {
+        self.write_archive(permit, id, archive, body).await
+    }
+
+    async fn stat(&self, permit: &Permit<ReadFile>, id: SandboxId, look: &FileLook) -> Result<FileStat> {
+        self.stat(permit, id, look).await
+    }
+
+    async fn list_folder(&self, permit: &Permit<ReadFile>, id: SandboxId, list: &FolderList) -> Result<FolderPage> {
+        self.list_folder(permit, id, list).await
+    }
+
+    async fn watch(
+        &self,
+        permit: &Permit<ReadFile>,
+        id: SandboxId,
+        watch: &FolderWatch,
+    ) -> Result<BoxStream<'static, Result<FileEvent>>> {
+        self.watch(permit, id, watch).await
+    }
+
+    async fn make_folder(&self, permit: &Permit<WriteFile>, id: SandboxId, folder: &NewFolder) -> Result<FileStat> {
+        self.make_folder(permit, id, folder).await
+    }
+
+    async fn move_file(&self, permit: &Permit<WriteFile>, id: SandboxId, change: &FileMove) -> Result<FileStat> {
+        self.move_file(permit, id, change).await
+    }
+
+    async fn remove_file(&self, permit: &Permit<WriteFile>, id: SandboxId, removal: &FileRemoval) -> Result<()> {
+        self.remove_file(permit, id, removal).await
     }
 
     async fn logs(&self, permit: &Permit<ReadLogs>, query: LogQuery) -> Result<Vec<LogEntry>> {

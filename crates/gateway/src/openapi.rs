@@ -17,7 +17,10 @@ use utoipa::{
 
 use crate::{
     answer::status_of,
-    handler::{control, download, engine, events, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{
+        archive, control, download, engine, events, execute, execution, files, folder, health, logs, metrics, output,
+        sandbox, upload, watch,
+    },
 };
 
 #[derive(OpenApi)]
@@ -26,11 +29,13 @@ use crate::{
     paths(
         sandbox::create, sandbox::list, sandbox::read, sandbox::update, sandbox::destroy, sandbox::pause, sandbox::resume,
         upload::upload, download::download,
+        files::read, files::write, files::remove, folder::stat, folder::list, folder::make, folder::rename,
+        archive::read, archive::write, watch::watch,
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
-    components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem)),
+    components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem, sentinal_api::FileEventData)),
     tags(
         (name = "sandbox", description = "Where programs run"),
         (name = "file", description = "Files into sandboxes and out of them"),
@@ -102,6 +107,7 @@ impl IntoResponses for Problems {
             (Code::RequestTimeout, "The body made no progress"),
             (Code::Conflict, "Not possible in the state it is in"),
             (Code::TooLarge, "Over a limit on size"),
+            (Code::RangeNotSatisfiable, "The file has no such part; Content-Range says its size"),
             (Code::UnsupportedMediaType, "A body of a kind that is not read here"),
             (Code::QuotaExceeded, "Too many requests, or a quota is used up; see Retry-After"),
             (Code::Internal, "The server's own fault; the request id finds it in the log"),

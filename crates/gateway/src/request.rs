@@ -7,6 +7,7 @@ mod id;
 mod json;
 mod once;
 mod query;
+mod range;
 
 pub(crate) use accept::{Format, check_acceptable, format_wanted, last_event_id, media_type};
 pub(crate) use body::{chunks, length_hint, limited};
@@ -15,3 +16,4 @@ pub(crate) use id::Id;
 pub(crate) use json::{OrNothing, Valid};
 pub(crate) use once::{Keyed, replayed};
 pub(crate) use query::Asked;
+pub(crate) use range::wanted_range;

@@ -10,7 +10,10 @@ use sentinal_telemetry::Route;
 use crate::{
     App,
     answer::{Reply, finish},
-    handler::{control, download, engine, events, execute, execution, health, logs, metrics, output, sandbox, upload},
+    handler::{
+        archive, control, download, engine, events, execute, execution, files, folder, health, logs, metrics, output,
+        sandbox, upload, watch,
+    },
     openapi,
 };
 
@@ -22,6 +25,13 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Sandbox), get(sandbox::read).patch(sandbox::update).delete(sandbox::destroy))
         .route(at(Route::SandboxPause), post(sandbox::pause))
         .route(at(Route::SandboxResume), post(sandbox::resume))
+        .route(at(Route::Files), get(files::read).put(files::write).delete(files::remove))
+        .route(at(Route::FileArchive), get(archive::read).put(archive::write))
+        .route(at(Route::FileStat), get(folder::stat))
+        .route(at(Route::FileList), get(folder::list))
+        .route(at(Route::FileWatch), get(watch::watch))
+        .route(at(Route::FileMkdir), post(folder::make))
+        .route(at(Route::FileMove), post(folder::rename))
         .route(at(Route::Upload), post(upload::upload))
         .route(at(Route::Download), get(download::download))
         .route(at(Route::Execute), post(execute::execute))

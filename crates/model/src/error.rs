@@ -23,6 +23,8 @@ pub enum Code {
     Conflict,
     /// Over a limit on size; the message names it.
     TooLarge,
+    /// The file has no such part.
+    RangeNotSatisfiable,
     /// A body of a type nobody reads here.
     UnsupportedMediaType,
     /// Too many requests; `Retry-After` says when.
@@ -52,6 +54,7 @@ impl Code {
             Self::RequestTimeout => "request_timeout",
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RateLimited => "rate_limited",
             Self::QuotaExceeded => "quota_exceeded",

@@ -42,6 +42,17 @@ impl GuestPath {
     /// Where a relative path begins: the ordinary user's home.
     pub const HOME: &'static str = "/home/user";
 
+    /// A path that may also be the root folder.
+    pub fn of_folder(text: &str) -> Result<Self, InvalidGuestPath> {
+        let is_root = !text.is_empty() && text.bytes().all(|byte| byte == b'/');
+        if is_root { Ok(Self("/".to_owned())) } else { text.parse() }
+    }
+
+    /// The last part of the path; empty for the root folder.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
     /// The path as text: absolute, parts separated by single slashes.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -103,11 +114,14 @@ mod tests {
         check("./a//b/", Ok("/home/user/a/b"));
         check("/etc/x", Ok("/etc/x"));
         check("/a/..b", Ok("/a/..b"));
+        assert_eq!(GuestPath::of_folder("//").unwrap().as_str(), "/");
+        assert_eq!(GuestPath::of_folder("a/").unwrap().as_str(), "/home/user/a");
     }
 
     #[test]
     fn what_could_mean_another_file_is_refused() {
         check("", Err(InvalidGuestPath::Empty));
+        assert_eq!(GuestPath::of_folder(""), Err(InvalidGuestPath::Empty));
         check("/", Err(InvalidGuestPath::Empty));
         check("/home/user/../../etc/passwd", Err(InvalidGuestPath::Parent));
         check("..", Err(InvalidGuestPath::Parent));

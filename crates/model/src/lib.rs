@@ -9,6 +9,7 @@ mod clock;
 mod engine;
 mod error;
 mod execution;
+mod file;
 mod guest_path;
 mod id;
 mod idempotency;
@@ -22,6 +23,11 @@ pub use clock::{Clock, Millis, SystemClock};
 pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
 pub use error::{Code, Error, Result};
 pub use execution::{Command, Ended, ExecutionOutcome, StdinPart, Stream, Usage};
+pub use file::{
+    ArchiveRead, ArchiveWrite, ArchiveWritten, ByteRange, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove,
+    FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, NewFolder,
+    WritePlace,
+};
 pub use guest_path::{GuestPath, InvalidGuestPath};
 pub use id::{ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};

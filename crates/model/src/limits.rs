@@ -77,6 +77,16 @@ pub const PAGE_ROWS_DEFAULT: u32 = 100;
 pub const GUEST_PATH_BYTES_MAX: usize = 4095;
 /// Longest name of one part of a path (`NAME_MAX` of Linux).
 pub const GUEST_NAME_BYTES_MAX: usize = 255;
+/// Entries of a folder in one answer.
+pub const LIST_ENTRIES_MAX: u32 = 20_000;
+/// Paths and targets that an agent may send for one list of a folder: what it holds itself to, and some.
+pub const LIST_BYTES_MAX: usize = 9 << 20;
+/// Folders within each other in one list.
+pub const LIST_DEPTH_MAX: u32 = 32;
+/// Largest archive that is unpacked.
+pub const ARCHIVE_BYTES_MAX: u64 = GIB;
+/// What an agent may send for one archive: the most that it packs, with all that describes it.
+pub const ARCHIVE_STREAM_BYTES_MAX: u64 = 3 * GIB;
 /// Most labels of a sandbox.
 pub const LABELS_MAX: usize = 64;
 /// Longest key of a label.
@@ -161,3 +171,6 @@ pub const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 pub const AGENT_DIAL_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a request to a connected agent may go unanswered.
 pub const AGENT_ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// The same where it goes through folders. It gives up by itself after a third of this; the rest is for a machine that is
+/// busy with other things.
+pub const AGENT_FOLDER_DEADLINE: Duration = Duration::from_secs(30);

@@ -34,6 +34,20 @@ routes!(
     SandboxPause = "/api/v1/sandbox/{id}/pause",
     /// Letting it go on.
     SandboxResume = "/api/v1/sandbox/{id}/resume",
+    /// A file of a sandbox.
+    Files = "/api/v1/sandbox/{id}/files",
+    /// A folder as an archive.
+    FileArchive = "/api/v1/sandbox/{id}/files/archive",
+    /// What a file is.
+    FileStat = "/api/v1/sandbox/{id}/files/stat",
+    /// What is in a folder.
+    FileList = "/api/v1/sandbox/{id}/files/list",
+    /// What happens in a folder.
+    FileWatch = "/api/v1/sandbox/{id}/files/watch",
+    /// Making a folder.
+    FileMkdir = "/api/v1/sandbox/{id}/files/mkdir",
+    /// Giving a file another path.
+    FileMove = "/api/v1/sandbox/{id}/files/move",
     /// Files into a sandbox.
     Upload = "/api/v1/upload",
     /// A file out of a sandbox.

@@ -15,6 +15,7 @@ async fn a_deleted_sandbox_is_not_found_and_its_record_stays() -> Fact {
     client.post("/execute").json(execute.as_json()).send().await?.refused(404, "not_found")?;
     client.upload(&id, "/home/user/x", "x").await?.refused(404, "not_found")?;
     client.download(&id, "/etc/passwd").await?.refused(404, "not_found")?;
+    client.get(&format!("/sandbox/{id}/files/list?path=/")).send().await?.refused(404, "not_found")?;
     let record = client.sandbox(&id).await?;
     ensure!(record.state == "stopped" && record.outcome.as_deref() == Some("destroyed"), "{record:?}");
     ensure!(client.execution(&execution.id).await?.stdout.as_deref() == Some("kept\n"));

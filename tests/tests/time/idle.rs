@@ -36,6 +36,10 @@ async fn a_sandbox_that_somebody_uses_does_not_end() -> Fact {
         sleep(Duration::from_millis(200)).await;
         guest.client().download(guest.id(), "file").await?.expect(200)?;
     }
+    // Whoever watches uses it, too.
+    let watch = guest.files(http::Method::GET, "/watch", ".", "").events().await?;
+    sleep(LONG).await;
+    drop(watch);
     guest.works().await?;
     ends_by_itself(&server, &guest).await?;
     is_recorded_as(&server, &guest, "stopped", "idle").await

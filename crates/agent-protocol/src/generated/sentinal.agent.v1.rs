@@ -208,8 +208,12 @@ pub struct WriteFileStart {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WriteFileResponse {
+    /// How many bytes were written.
     #[prost(uint64, tag = "1")]
     pub size: u64,
+    /// How many the file has.
+    #[prost(uint64, tag = "2")]
+    pub file_size: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadFileRequest {
@@ -218,10 +222,19 @@ pub struct ReadFileRequest {
     pub path: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub user: ::core::option::Option<User>,
+    /// Of the first byte.
+    #[prost(uint64, tag = "3")]
+    pub offset: u64,
+    /// `offset` counts back from the end; more than there is means from the beginning.
+    #[prost(bool, tag = "4")]
+    pub from_end: bool,
+    /// At most so many bytes; 0: all that follow.
+    #[prost(uint64, tag = "5")]
+    pub length: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadFileResponse {
-    /// In the first message only.
+    /// Of the whole file. In the first message only.
     #[prost(uint64, tag = "1")]
     pub size: u64,
     #[prost(bytes = "vec", tag = "2")]
@@ -229,6 +242,178 @@ pub struct ReadFileResponse {
     /// The last message. A stream that ends without it was cut off.
     #[prost(bool, tag = "3")]
     pub end: bool,
+    /// Where in the file `data` begins. In the first message only.
+    #[prost(uint64, tag = "4")]
+    pub offset: u64,
+}
+/// What lstat says of a file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FileStat {
+    #[prost(enumeration = "FileType", tag = "1")]
+    pub r#type: i32,
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    /// Permission bits.
+    #[prost(uint32, tag = "3")]
+    pub mode: u32,
+    #[prost(uint32, tag = "4")]
+    pub uid: u32,
+    #[prost(uint32, tag = "5")]
+    pub gid: u32,
+    /// Empty where the sandbox has no such account.
+    #[prost(string, tag = "6")]
+    pub user: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(int64, tag = "8")]
+    pub modified_ms: i64,
+    /// Of a symbolic link.
+    #[prost(bytes = "vec", tag = "9")]
+    pub target: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatRequest {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// What the link leads to, if the path names one.
+    #[prost(bool, tag = "3")]
+    pub follow: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatResponse {
+    #[prost(message, optional, tag = "1")]
+    pub stat: ::core::option::Option<FileStat>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFolderRequest {
+    /// A symbolic link to a folder is followed.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// 1: what is in the folder itself.
+    #[prost(uint32, tag = "3")]
+    pub depth: u32,
+    /// After this entry, named as in the answer. It need not be there any more.
+    #[prost(bytes = "vec", tag = "4")]
+    pub after: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint32, tag = "5")]
+    pub entries_max: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListFolderResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<Entry>,
+    /// The last message: whether there are more entries than were asked for or fit.
+    #[prost(bool, optional, tag = "2")]
+    pub more: ::core::option::Option<bool>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Entry {
+    /// Within the folder that was asked for; a file's name may have any bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub stat: ::core::option::Option<FileStat>,
+    /// A folder whose content would be listed if the user could read it.
+    #[prost(bool, tag = "3")]
+    pub unreadable: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MakeFolderRequest {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// Missing folders on the way are made, and it may be there already.
+    #[prost(bool, tag = "3")]
+    pub make_parents: bool,
+    /// Permission bits; 0: 0755.
+    #[prost(uint32, tag = "4")]
+    pub mode: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MakeFolderResponse {
+    #[prost(message, optional, tag = "1")]
+    pub stat: ::core::option::Option<FileStat>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveRequest {
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub user: ::core::option::Option<User>,
+    /// As rename(2) does; otherwise nothing may be in the way.
+    #[prost(bool, tag = "4")]
+    pub overwrite: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveResponse {
+    #[prost(message, optional, tag = "1")]
+    pub stat: ::core::option::Option<FileStat>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveRequest {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// With all that is in it.
+    #[prost(bool, tag = "3")]
+    pub recursive: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadArchiveRequest {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriteArchiveResponse {
+    #[prost(uint64, tag = "1")]
+    pub entries: u64,
+    /// Of all files together.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchRequest {
+    /// A symbolic link to a folder is followed.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// What happens in the folders in it, too.
+    #[prost(bool, tag = "3")]
+    pub recursive: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<FileEvent>,
+    /// The last message: the folder is gone.
+    #[prost(bool, tag = "2")]
+    pub end: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FileEvent {
+    #[prost(enumeration = "FileChange", tag = "1")]
+    pub change: i32,
+    /// Within the folder, any bytes; empty is the folder itself.
+    #[prost(bytes = "vec", tag = "2")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// Of what was moved: where it was.
+    #[prost(bytes = "vec", tag = "3")]
+    pub from: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "4")]
+    pub is_folder: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetDeadlineRequest {
@@ -270,6 +455,86 @@ impl OutputStream {
             "OUTPUT_STREAM_UNSPECIFIED" => Some(Self::Unspecified),
             "OUTPUT_STREAM_STDOUT" => Some(Self::Stdout),
             "OUTPUT_STREAM_STDERR" => Some(Self::Stderr),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FileType {
+    Unspecified = 0,
+    File = 1,
+    Directory = 2,
+    Symlink = 3,
+    Fifo = 4,
+    Socket = 5,
+    Device = 6,
+}
+impl FileType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FILE_TYPE_UNSPECIFIED",
+            Self::File => "FILE_TYPE_FILE",
+            Self::Directory => "FILE_TYPE_DIRECTORY",
+            Self::Symlink => "FILE_TYPE_SYMLINK",
+            Self::Fifo => "FILE_TYPE_FIFO",
+            Self::Socket => "FILE_TYPE_SOCKET",
+            Self::Device => "FILE_TYPE_DEVICE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FILE_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FILE_TYPE_FILE" => Some(Self::File),
+            "FILE_TYPE_DIRECTORY" => Some(Self::Directory),
+            "FILE_TYPE_SYMLINK" => Some(Self::Symlink),
+            "FILE_TYPE_FIFO" => Some(Self::Fifo),
+            "FILE_TYPE_SOCKET" => Some(Self::Socket),
+            "FILE_TYPE_DEVICE" => Some(Self::Device),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FileChange {
+    Unspecified = 0,
+    Created = 1,
+    Modified = 2,
+    Removed = 3,
+    Moved = 4,
+    /// Something was not told.
+    Overflow = 5,
+}
+impl FileChange {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FILE_CHANGE_UNSPECIFIED",
+            Self::Created => "FILE_CHANGE_CREATED",
+            Self::Modified => "FILE_CHANGE_MODIFIED",
+            Self::Removed => "FILE_CHANGE_REMOVED",
+            Self::Moved => "FILE_CHANGE_MOVED",
+            Self::Overflow => "FILE_CHANGE_OVERFLOW",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FILE_CHANGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FILE_CHANGE_CREATED" => Some(Self::Created),
+            "FILE_CHANGE_MODIFIED" => Some(Self::Modified),
+            "FILE_CHANGE_REMOVED" => Some(Self::Removed),
+            "FILE_CHANGE_MOVED" => Some(Self::Moved),
+            "FILE_CHANGE_OVERFLOW" => Some(Self::Overflow),
             _ => None,
         }
     }
@@ -546,7 +811,33 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "WriteFile"));
             self.inner.client_streaming(req, path, codec).await
         }
-        /// A file's bytes. The first message carries its size when it was opened.
+        /// Bytes after the end of a file, which is made where there is none. What was written of a stream that was cut off
+        /// stays.
+        pub async fn append_file(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::WriteFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteFileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/AppendFile",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "AppendFile"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// A file's bytes, or a part of them. The first message carries its size when it was opened.
         pub async fn read_file(
             &mut self,
             request: impl tonic::IntoRequest<super::ReadFileRequest>,
@@ -569,6 +860,200 @@ pub mod agent_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "ReadFile"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// What a path names.
+        pub async fn stat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StatRequest>,
+        ) -> std::result::Result<tonic::Response<super::StatResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/Stat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Stat"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is in a folder, sorted part by part of the path, each by its bytes. Links are not followed below it.
+        pub async fn list_folder(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFolderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ListFolderResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/ListFolder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "ListFolder"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        pub async fn make_folder(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MakeFolderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MakeFolderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/MakeFolder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "MakeFolder"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Renames within one file system. ALREADY_EXISTS where something is in the way and may not be replaced.
+        pub async fn r#move(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MoveRequest>,
+        ) -> std::result::Result<tonic::Response<super::MoveResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/Move",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Move"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a file, a link or a folder. FAILED_PRECONDITION for a folder that is not empty, unless all of it is meant;
+        /// ABORTED when that takes too long: repeating it goes on.
+        pub async fn remove(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveRequest>,
+        ) -> std::result::Result<tonic::Response<super::RemoveResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/Remove",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Remove"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A folder's content as a tar stream, without what is neither a file, a folder nor a symbolic link. How long it will be
+        /// is not known: no message has a size.
+        pub async fn read_archive(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadArchiveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReadFileResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/ReadArchive",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "ReadArchive"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Unpacks a tar stream into a folder. INVALID_ARGUMENT, with its name, for an entry that would lead out of it or is
+        /// neither a file, a folder nor a link; what came before it stays.
+        pub async fn write_archive(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::WriteFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteArchiveResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/WriteArchive",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "WriteArchive"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// What happens in a folder from the first message on, which is empty, until nobody reads or the folder is gone.
+        /// UNIMPLEMENTED where the kernel cannot tell; RESOURCE_EXHAUSTED for more than it is bound to watch.
+        pub async fn watch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/Watch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
         /// When the agent ends the sandbox by itself, counted from now. Replaces the one before.
@@ -699,17 +1184,96 @@ pub mod agent_server {
             tonic::Response<super::WriteFileResponse>,
             tonic::Status,
         >;
+        /// Bytes after the end of a file, which is made where there is none. What was written of a stream that was cut off
+        /// stays.
+        async fn append_file(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::WriteFileRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteFileResponse>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the ReadFile method.
         type ReadFileStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::ReadFileResponse, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
-        /// A file's bytes. The first message carries its size when it was opened.
+        /// A file's bytes, or a part of them. The first message carries its size when it was opened.
         async fn read_file(
             &self,
             request: tonic::Request<super::ReadFileRequest>,
         ) -> std::result::Result<tonic::Response<Self::ReadFileStream>, tonic::Status>;
+        /// What a path names.
+        async fn stat(
+            &self,
+            request: tonic::Request<super::StatRequest>,
+        ) -> std::result::Result<tonic::Response<super::StatResponse>, tonic::Status>;
+        /// Server streaming response type for the ListFolder method.
+        type ListFolderStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ListFolderResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What is in a folder, sorted part by part of the path, each by its bytes. Links are not followed below it.
+        async fn list_folder(
+            &self,
+            request: tonic::Request<super::ListFolderRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ListFolderStream>, tonic::Status>;
+        async fn make_folder(
+            &self,
+            request: tonic::Request<super::MakeFolderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MakeFolderResponse>,
+            tonic::Status,
+        >;
+        /// Renames within one file system. ALREADY_EXISTS where something is in the way and may not be replaced.
+        async fn r#move(
+            &self,
+            request: tonic::Request<super::MoveRequest>,
+        ) -> std::result::Result<tonic::Response<super::MoveResponse>, tonic::Status>;
+        /// Removes a file, a link or a folder. FAILED_PRECONDITION for a folder that is not empty, unless all of it is meant;
+        /// ABORTED when that takes too long: repeating it goes on.
+        async fn remove(
+            &self,
+            request: tonic::Request<super::RemoveRequest>,
+        ) -> std::result::Result<tonic::Response<super::RemoveResponse>, tonic::Status>;
+        /// Server streaming response type for the ReadArchive method.
+        type ReadArchiveStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReadFileResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A folder's content as a tar stream, without what is neither a file, a folder nor a symbolic link. How long it will be
+        /// is not known: no message has a size.
+        async fn read_archive(
+            &self,
+            request: tonic::Request<super::ReadArchiveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ReadArchiveStream>,
+            tonic::Status,
+        >;
+        /// Unpacks a tar stream into a folder. INVALID_ARGUMENT, with its name, for an entry that would lead out of it or is
+        /// neither a file, a folder nor a link; what came before it stays.
+        async fn write_archive(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::WriteFileRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteArchiveResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Watch method.
+        type WatchStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What happens in a folder from the first message on, which is empty, until nobody reads or the folder is gone.
+        /// UNIMPLEMENTED where the kernel cannot tell; RESOURCE_EXHAUSTED for more than it is bound to watch.
+        async fn watch(
+            &self,
+            request: tonic::Request<super::WatchRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
         /// When the agent ends the sandbox by itself, counted from now. Replaces the one before.
         async fn set_deadline(
             &self,
@@ -1159,6 +1723,53 @@ pub mod agent_server {
                     };
                     Box::pin(fut)
                 }
+                "/sentinal.agent.v1.Agent/AppendFile" => {
+                    #[allow(non_camel_case_types)]
+                    struct AppendFileSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ClientStreamingService<super::WriteFileRequest>
+                    for AppendFileSvc<T> {
+                        type Response = super::WriteFileResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::WriteFileRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::append_file(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AppendFileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/sentinal.agent.v1.Agent/ReadFile" => {
                     #[allow(non_camel_case_types)]
                     struct ReadFileSvc<T: Agent>(pub Arc<T>);
@@ -1190,6 +1801,363 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReadFileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/Stat" => {
+                    #[allow(non_camel_case_types)]
+                    struct StatSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::StatRequest>
+                    for StatSvc<T> {
+                        type Response = super::StatResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StatRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::stat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/ListFolder" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFolderSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ServerStreamingService<super::ListFolderRequest>
+                    for ListFolderSvc<T> {
+                        type Response = super::ListFolderResponse;
+                        type ResponseStream = T::ListFolderStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFolderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::list_folder(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFolderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/MakeFolder" => {
+                    #[allow(non_camel_case_types)]
+                    struct MakeFolderSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::MakeFolderRequest>
+                    for MakeFolderSvc<T> {
+                        type Response = super::MakeFolderResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MakeFolderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::make_folder(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MakeFolderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/Move" => {
+                    #[allow(non_camel_case_types)]
+                    struct MoveSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::MoveRequest>
+                    for MoveSvc<T> {
+                        type Response = super::MoveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MoveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::r#move(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MoveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/Remove" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::RemoveRequest>
+                    for RemoveSvc<T> {
+                        type Response = super::RemoveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::remove(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/ReadArchive" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadArchiveSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ServerStreamingService<super::ReadArchiveRequest>
+                    for ReadArchiveSvc<T> {
+                        type Response = super::ReadFileResponse;
+                        type ResponseStream = T::ReadArchiveStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadArchiveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::read_archive(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadArchiveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/WriteArchive" => {
+                    #[allow(non_camel_case_types)]
+                    struct WriteArchiveSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ClientStreamingService<super::WriteFileRequest>
+                    for WriteArchiveSvc<T> {
+                        type Response = super::WriteArchiveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::WriteFileRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::write_archive(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WriteArchiveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/Watch" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ServerStreamingService<super::WatchRequest>
+                    for WatchSvc<T> {
+                        type Response = super::WatchResponse;
+                        type ResponseStream = T::WatchStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::watch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,73 +1,71 @@
-//! A file out.
+//! A file out, or a part of it.
 
-use std::{
-    os::fd::OwnedFd,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::os::fd::OwnedFd;
 
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags},
+    fs::{CWD, FileType, Mode, OFlags, SeekFrom},
     io::Errno,
 };
-use sentinal_agent_protocol::{CHUNK_BYTES, v1::ReadFileResponse};
-use tokio::sync::mpsc;
+use sentinal_agent_protocol::{
+    CHUNK_BYTES,
+    v1::{ReadFileRequest, ReadFileResponse},
+};
 use tonic::Status;
 
 use super::{
     Transfers, absolute,
+    outgoing::{Outgoing, Sender},
     refusal::{is_directory, not_regular, refusal},
 };
-use crate::{limits, user::User};
+use crate::user::User;
 
-type Message = Result<ReadFileResponse, Status>;
-
-/// A file's bytes, as they are read.
-pub(crate) struct Download {
-    first: Option<ReadFileResponse>,
-    /// None: nothing follows.
-    rest: Option<mpsc::Receiver<Message>>,
+/// Which bytes of a file.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    offset: u64,
+    from_end: bool,
+    /// 0: all that follow.
+    length: u64,
 }
 
 /// Answers once the file is open and its beginning is read.
-pub(crate) async fn download(transfers: &Transfers, user: User, path: String) -> Result<Download, Status> {
-    let path = absolute(&path, &user)?;
-    let (sender, mut receiver) = mpsc::channel(limits::TRANSFER_QUEUE_MESSAGES);
-    let work = move || {
-        let sent = send(&path, &sender);
-        if let Err(status) = sent {
-            // Nobody wants to know any more, if this fails.
-            let _ = sender.blocking_send(Err(status));
-        }
-        Ok(())
-    };
-    // Its result comes through the channel, but for a change of identity that failed.
-    let reading = transfers.start(user.identity, work).await?;
-    let Some(first) = receiver.recv().await else {
-        let lost = reading.await.map_err(|lost| Status::internal(format!("the download was lost: {lost}")))?;
-        return Err(lost.err().unwrap_or_else(|| Status::internal("the download was lost")));
-    };
-    let first = first?;
-    let rest = (!first.end).then_some(receiver);
-    Ok(Download { first: Some(first), rest })
+pub(crate) async fn download(
+    transfers: &Transfers,
+    user: User,
+    request: ReadFileRequest,
+) -> Result<Outgoing<ReadFileResponse>, Status> {
+    let path = absolute(&request.path, &user)?;
+    let range = Range { offset: request.offset, from_end: request.from_end, length: request.length };
+    Outgoing::start(transfers, user.identity, move |sender| send(&path, range, sender)).await
 }
 
 /// On a thread that is the user.
-fn send(path: &str, sender: &mpsc::Sender<Message>) -> Result<(), Status> {
+fn send(path: &str, range: Range, sender: &Sender<ReadFileResponse>) -> Result<(), Status> {
+    let refused = |errno| refusal(path, errno);
     let (file, size) = open(path)?;
-    let mut left = size;
-    let mut is_first = true;
+    let (offset, mut left) = range.within(size);
+    if 0 < offset {
+        rustix::fs::seek(&file, SeekFrom::Start(offset)).map_err(refused)?;
+    }
+    let mut head = ReadFileResponse { size, offset, ..ReadFileResponse::default() };
     loop {
-        let data = read(&file, left).map_err(|errno| refusal(path, errno))?;
+        let data = read(&file, left).map_err(refused)?;
         let count = data.len() as u64;
         left = left.saturating_sub(count);
         // A file that has shrunk ends early.
         let end = left == 0 || count == 0;
-        let size = if is_first { size } else { 0 };
-        is_first = false;
-        if sender.blocking_send(Ok(ReadFileResponse { size, data, end })).is_err() || end {
+        if sender.send(ReadFileResponse { data, end, ..std::mem::take(&mut head) }).is_err() || end {
             return Ok(());
         }
+    }
+}
+
+impl Range {
+    /// Where it begins in a file of this size, and how many bytes it has there.
+    fn within(self, size: u64) -> (u64, u64) {
+        let offset = if self.from_end { size.saturating_sub(self.offset) } else { self.offset.min(size) };
+        let most = if self.length == 0 { u64::MAX } else { self.length };
+        (offset, most.min(size - offset))
     }
 }
 
@@ -92,7 +90,7 @@ fn check(path: &str, mode: rustix::fs::RawMode) -> Result<(), Status> {
 }
 
 /// The next chunk; empty at the end.
-fn read(file: &OwnedFd, left: u64) -> Result<Vec<u8>, Errno> {
+pub(super) fn read(file: &OwnedFd, left: u64) -> Result<Vec<u8>, Errno> {
     let most = usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
     if most == 0 {
         return Ok(Vec::new());
@@ -107,18 +105,27 @@ fn read(file: &OwnedFd, left: u64) -> Result<Vec<u8>, Errno> {
     }
 }
 
-impl futures::Stream for Download {
-    type Item = Message;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
-        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        let message = std::task::ready!(rest.poll_recv(cx));
-        if !matches!(&message, Some(Ok(ReadFileResponse { end: false, .. }))) {
-            self.rest = None;
-        }
-        Poll::Ready(message)
+    #[test]
+    fn a_range_stays_within_its_file() {
+        let check = |offset, from_end, length, size, expected| {
+            assert_eq!(
+                Range { offset, from_end, length }.within(size),
+                expected,
+                "{offset} {from_end} {length} {size}"
+            );
+        };
+        check(0, false, 0, 10, (0, 10));
+        check(3, false, 4, 10, (3, 4));
+        check(3, false, 40, 10, (3, 7));
+        check(10, false, 0, 10, (10, 0));
+        check(u64::MAX, false, u64::MAX, 10, (10, 0));
+        check(4, true, 0, 10, (6, 4));
+        check(u64::MAX, true, 0, 10, (0, 10));
+        check(0, true, 0, 10, (10, 0));
+        check(0, false, 0, 0, (0, 0));
     }
 }

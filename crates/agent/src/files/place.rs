@@ -1,6 +1,9 @@
 //! Where an upload goes: an open folder and a name in it, all links followed with the user's rights.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    ffi::CString,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use rustix::{
     fs::{Access, AtFlags, CWD, FileType, Mode, OFlags},
@@ -15,7 +18,7 @@ use crate::limits::SYMLINKS_MAX;
 /// replaces whatever is there by then without following it.
 pub(super) struct Place {
     pub(super) folder: OwnedFd,
-    pub(super) name: String,
+    pub(super) name: CString,
 }
 
 impl Place {
@@ -31,7 +34,10 @@ impl Place {
                     wanted = if target.starts_with('/') { target } else { format!("{parent}/{target}") };
                 }
                 // No link, or nothing at all.
-                Err(Errno::INVAL | Errno::NOENT) => return Ok(Self { name: name.to_owned(), folder }),
+                Err(Errno::INVAL | Errno::NOENT) => {
+                    let name = CString::new(name).map_err(|_| refusal(path, Errno::INVAL))?;
+                    return Ok(Self { folder, name });
+                }
                 Err(errno) => return Err(refusal(path, errno)),
             }
         }
@@ -58,13 +64,13 @@ impl Place {
 }
 
 /// The folder's path and the last name, unless that can only be a directory.
-fn split(path: &str) -> Option<(&str, &str)> {
+pub(super) fn split(path: &str) -> Option<(&str, &str)> {
     let (parent, name) = path.rsplit_once('/')?;
     let is_name = !matches!(name, "" | "." | "..");
     is_name.then_some((if parent.is_empty() { "/" } else { parent }, name))
 }
 
-fn open_folder(path: &str, with_parents: bool) -> Result<OwnedFd, Errno> {
+pub(super) fn open_folder(path: &str, with_parents: bool) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
         Err(Errno::NOENT) if with_parents => {

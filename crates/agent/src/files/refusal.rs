@@ -7,13 +7,14 @@ use tonic::Status;
 pub(super) fn refusal(path: &str, errno: Errno) -> Status {
     match errno {
         Errno::NOENT => Status::not_found(format!("{path} does not exist")),
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
-            Status::permission_denied(format!("{path} is not accessible to this user"))
-        }
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => Status::permission_denied(format!(
+            "{path} is not accessible to this user; change its permissions, or ask as another user"
+        )),
         Errno::NOSPC | Errno::DQUOT => Status::resource_exhausted("no space left on the sandbox's disk"),
         Errno::MFILE | Errno::NFILE | Errno::NOMEM => {
             Status::resource_exhausted(format!("{path} cannot be opened: {}", text(errno)))
         }
+        Errno::EXIST => Status::already_exists(format!("{path} exists")),
         Errno::ISDIR => is_directory(path),
         Errno::NOTDIR => Status::invalid_argument(format!("a part of {path} is not a directory")),
         Errno::LOOP => Status::invalid_argument(format!("{path} has too many symbolic links")),

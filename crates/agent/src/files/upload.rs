@@ -1,155 +1,88 @@
-//! A file in: written beside its place and renamed at the end, so that there is the whole file or none of it.
+//! A file in: whole, or at the end of what is there.
 
-use std::{
-    fmt::Write as _,
-    os::fd::{AsFd, OwnedFd},
-};
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::{
-    fs::{AtFlags, Mode, OFlags},
-    io::Errno,
-};
-use sentinal_agent_protocol::v1::{WriteFileRequest, WriteFileStart};
-use tokio::{sync::mpsc, time::timeout};
+use rustix::fs::{FileType, Mode, OFlags};
+use sentinal_agent_protocol::v1::{WriteFileRequest, WriteFileResponse};
 use tonic::{Status, Streaming};
 
-use super::{Transfers, absolute, place::Place, refusal::refusal};
-use crate::{limits, user::Users};
+use super::{
+    Transfers,
+    incoming::{self, Incoming},
+    mode_or,
+    place::Place,
+    refusal::{not_regular, refusal},
+    unfinished::{Unfinished, write_all},
+};
+use crate::user::Users;
 
 const MODE_DEFAULT: u32 = 0o644;
-const MODE_MAX: u32 = 0o7777;
 
-/// One message's worth.
-struct Chunk {
-    data: Vec<u8>,
-    is_last: bool,
-}
-
-/// Takes a whole file and says how large it was.
+/// Takes a whole file.
 pub(crate) async fn upload(
     transfers: &Transfers,
     users: &Users,
-    mut messages: Streaming<WriteFileRequest>,
-) -> Result<u64, Status> {
-    let mut message = next(&mut messages).await?;
-    let start = message.start.take().ok_or_else(|| Status::invalid_argument("the first message must have a start"))?;
-    let user = users.find(start.user.as_ref().map_or("", |user| &user.name))?;
-    let path = absolute(&start.path, &user)?;
-    let mode = mode(&start)?;
-    let (sender, receiver) = mpsc::channel(limits::TRANSFER_QUEUE_MESSAGES);
-    let work = move || receive(&path, start.make_parents, mode, receiver);
-    let writing = transfers.start(user.identity, work).await?;
-    let forwarded = forward(message, messages, sender).await;
-    let written = writing.await.map_err(|lost| Status::internal(format!("the upload was lost: {lost}")))?;
-    // When the writer failed, that is the cause; forwarding failed only because of it.
-    written.and_then(|size| forwarded.map(|()| size))
+    messages: Streaming<WriteFileRequest>,
+) -> Result<WriteFileResponse, Status> {
+    incoming::receive(transfers, users, messages, |path, start, body| {
+        let mode = mode_or(start.mode, MODE_DEFAULT)?;
+        let place = Place::find(path, start.make_parents)?;
+        place.check(path)?;
+        let refused = |errno| refusal(path, errno);
+        let unfinished = Unfinished::create(place.folder.as_fd()).map_err(refused)?;
+        let size = write(path, &unfinished.file, body)?;
+        unfinished.finish(&place.name, mode).map_err(refused)?;
+        Ok(WriteFileResponse { size, file_size: size })
+    })
+    .await
 }
 
-fn mode(start: &WriteFileStart) -> Result<Mode, Status> {
-    match start.mode {
-        0 => Ok(Mode::from_raw_mode(MODE_DEFAULT)),
-        mode if mode <= MODE_MAX => Ok(Mode::from_raw_mode(mode)),
-        _ => Err(Status::invalid_argument("mode must not be above octal 7777")),
-    }
+/// Writes after the end of a file. What was written stays, whatever happens then: others may have gone on from there.
+pub(crate) async fn append(
+    transfers: &Transfers,
+    users: &Users,
+    messages: Streaming<WriteFileRequest>,
+) -> Result<WriteFileResponse, Status> {
+    incoming::receive(transfers, users, messages, |path, start, body| {
+        let mode = mode_or(start.mode, MODE_DEFAULT)?;
+        let place = Place::find(path, start.make_parents)?;
+        place.check(path)?;
+        let file = open_end(path, &place, mode)?;
+        let size = write(path, &file, body)?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| refusal(path, errno))?;
+        Ok(WriteFileResponse { size, file_size: u64::try_from(stat.st_size).unwrap_or(0) })
+    })
+    .await
 }
 
-async fn next(messages: &mut Streaming<WriteFileRequest>) -> Result<WriteFileRequest, Status> {
-    match timeout(limits::TRANSFER_IDLE, messages.message()).await {
-        Ok(message) => message?.ok_or_else(cut_off),
-        Err(_) => Err(Status::deadline_exceeded("the upload made no progress")),
-    }
-}
-
-fn cut_off() -> Status {
-    Status::aborted("the upload ended before the file was complete")
-}
-
-/// Dropping the sender before the last chunk is how the writer learns that there is none.
-async fn forward(
-    mut message: WriteFileRequest,
-    mut messages: Streaming<WriteFileRequest>,
-    sender: mpsc::Sender<Chunk>,
-) -> Result<(), Status> {
-    loop {
-        let is_last = message.end;
-        let sent = sender.send(Chunk { data: message.data, is_last }).await;
-        if is_last || sent.is_err() {
-            return Ok(());
+/// A regular file that takes bytes at its end; a new one has these permissions.
+fn open_end(path: &str, place: &Place, mode: Mode) -> Result<OwnedFd, Status> {
+    let refused = |errno| refusal(path, errno);
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(&place.folder, &place.name, flags | OFlags::CREATE | OFlags::EXCL, Mode::RWXU);
+    let file = match made {
+        Ok(file) => {
+            rustix::fs::fchmod(&file, mode).map_err(refused)?;
+            file
         }
-        message = next(&mut messages).await?;
-    }
+        Err(rustix::io::Errno::EXIST) => {
+            rustix::fs::openat(&place.folder, &place.name, flags, Mode::empty()).map_err(refused)?
+        }
+        Err(errno) => return Err(refused(errno)),
+    };
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&file).map_err(refused)?.st_mode);
+    if kind.is_file() { Ok(file) } else { Err(not_regular(path)) }
 }
 
-/// On a thread that is the user.
-fn receive(path: &str, with_parents: bool, mode: Mode, mut chunks: mpsc::Receiver<Chunk>) -> Result<u64, Status> {
-    let place = Place::find(path, with_parents)?;
-    place.check(path)?;
-    let unfinished = Unfinished::create(&place).map_err(|errno| refusal(path, errno))?;
+fn write(path: &str, file: &OwnedFd, body: &mut Incoming) -> Result<u64, Status> {
     let mut size = 0;
     loop {
-        let chunk = chunks.blocking_recv().ok_or_else(cut_off)?;
+        let chunk = body.next()?;
         size += chunk.data.len() as u64;
-        write_all(&unfinished.file, &chunk.data).map_err(|errno| refusal(path, errno))?;
+        write_all(file, &chunk.data).map_err(|errno| refusal(path, errno))?;
         if chunk.is_last {
-            unfinished.finish(mode).map_err(|errno| refusal(path, errno))?;
             return Ok(size);
         }
     }
-}
-
-fn write_all(file: &OwnedFd, mut data: &[u8]) -> Result<(), Errno> {
-    while !data.is_empty() {
-        match rustix::io::write(file, data) {
-            Ok(0) => return Err(Errno::NOSPC),
-            Ok(count) => data = data.get(count..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
-}
-
-/// A file beside its place, removed unless it is finished.
-struct Unfinished<'a> {
-    place: &'a Place,
-    name: String,
-    file: OwnedFd,
-    is_finished: bool,
-}
-
-impl<'a> Unfinished<'a> {
-    fn create(place: &'a Place) -> Result<Self, Errno> {
-        let name = random_name()?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(place.folder.as_fd(), &name, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(Self { place, name, file, is_finished: false })
-    }
-
-    fn finish(mut self, mode: Mode) -> Result<(), Errno> {
-        rustix::fs::fchmod(&self.file, mode)?;
-        rustix::fs::renameat(&self.place.folder, &self.name, &self.place.folder, &self.place.name)?;
-        self.is_finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // Whoever took it away did our work.
-            let _ = rustix::fs::unlinkat(&self.place.folder, &self.name, AtFlags::empty());
-        }
-    }
-}
-
-/// Nobody inside can know it beforehand.
-fn random_name() -> Result<String, Errno> {
-    let mut bytes = [0_u8; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    let mut name = ".sentinal-upload-".to_owned();
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    Ok(name)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-use super::{Identity, User};
+use super::{Identity, User, names::Names};
 use crate::limits;
 
 const PASSWD: &str = "/etc/passwd";
@@ -34,6 +34,10 @@ impl Accounts {
 
     pub(crate) fn by_id(&self, uid: u32) -> Option<User> {
         self.find(|account| account.uid == uid)
+    }
+
+    pub(crate) fn names(&self) -> Names {
+        Names::new(&self.passwd.text, &self.group.text)
     }
 
     fn find(&self, is_wanted: impl Fn(&Account<'_>) -> bool) -> Option<User> {

@@ -36,7 +36,7 @@ async fn write(client: &Client, start: WriteFileStart, data: &[u8]) -> Result<u6
 
 async fn read_as(client: &Client, path: &str, user: &str) -> Result<Vec<u8>, Status> {
     let user = Some(User { name: user.to_owned() });
-    let request = ReadFileRequest { path: path.to_owned(), user };
+    let request = ReadFileRequest { path: path.to_owned(), user, ..ReadFileRequest::default() };
     let mut stream = within(client.clone().read_file(request)).await?.into_inner();
     let (mut data, mut is_complete) = (Vec::new(), false);
     let mut size = None;

@@ -44,6 +44,7 @@ pub(crate) const fn status_of(code: Code) -> StatusCode {
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::Conflict => StatusCode::CONFLICT,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::RateLimited | Code::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -86,6 +87,7 @@ const fn retry_after(code: Code) -> Option<Duration> {
         | Code::RequestTimeout
         | Code::Conflict
         | Code::TooLarge
+        | Code::RangeNotSatisfiable
         | Code::UnsupportedMediaType
         | Code::Internal
         | Code::NotSupported => None,

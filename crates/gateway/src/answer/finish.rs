@@ -84,7 +84,8 @@ fn record(app: &App, route: Route, error: &Error) {
 /// The limit that a refusal means, as far as code and route say it.
 fn limit_of(code: Code, route: Route) -> Option<Limit> {
     match (code, route) {
-        (Code::TooLarge, Route::Upload) => Some(Limit::UploadBytes),
+        (Code::TooLarge, Route::FileList | Route::FileWatch) => None,
+        (Code::TooLarge, Route::Upload | Route::Files | Route::FileArchive) => Some(Limit::UploadBytes),
         (Code::TooLarge, _) => Some(Limit::JsonBody),
         (Code::RequestTimeout, _) => Some(Limit::BodyIdle),
         _ => None,

@@ -10,7 +10,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use http::{HeaderValue, Method, header};
 use sentinal_api::FileQuery;
 use sentinal_auth::ReadFile;
-use sentinal_model::{Code, Error, GuestPath, Result};
+use sentinal_controller::FileBody;
+use sentinal_model::{Code, Error, FileAt, GuestPath, Result};
 
 use crate::{
     App,
@@ -33,17 +34,24 @@ pub(crate) async fn download(
     method: Method,
     Asked(query): Asked<FileQuery>,
 ) -> Reply<Response> {
-    let file = app.controller.download(&permit, query.sandbox, &query.path).await?;
-    let body = match method {
+    let file = FileAt::ordinary(query.path);
+    let body = app.controller.download(&permit, query.sandbox, &file, None).await?;
+    Ok(answer(&app, &method, &file.path, body))
+}
+
+/// A file, or its part, as an answer.
+pub(super) fn answer(app: &App, method: &Method, path: &GuestPath, file: FileBody) -> Response {
+    let bytes = file.part.map_or(0, |(_, bytes)| bytes);
+    let body = match *method {
         Method::HEAD => Body::empty(),
-        _ => body(&app, Kind::File, counted(&app, exactly(file.bytes, file.size))),
+        _ => body(app, Kind::File, counted(app, exactly(file.bytes, bytes))),
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
-        (header::CONTENT_LENGTH, HeaderValue::from(file.size)),
-        (header::CONTENT_DISPOSITION, disposition(&query.path)),
+        (header::CONTENT_LENGTH, HeaderValue::from(bytes)),
+        (header::CONTENT_DISPOSITION, disposition(path.name())),
     ];
-    Ok((headers, body).into_response())
+    (headers, body).into_response()
 }
 
 /// A file that grew while it was read ends where it ended when it was opened. One that shrank is cut off: nobody shall
@@ -65,7 +73,7 @@ fn shrunk() -> Error {
     Error::new(Code::Conflict, "the file became shorter while it was read")
 }
 
-fn counted(app: &App, source: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
+pub(super) fn counted(app: &App, source: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
     let app = app.clone();
     source.inspect_ok(move |bytes| app.metrics.downloaded(u64::try_from(bytes.len()).unwrap_or(0))).boxed()
 }
@@ -73,8 +81,7 @@ fn counted(app: &App, source: BoxStream<'static, Result<Bytes>>) -> BoxStream<'s
 const HEX: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B", "C", "D", "E", "F"];
 
 /// Never shown by a browser, always saved; the name in ASCII for old clients and in full by RFC 6266.
-fn disposition(path: &GuestPath) -> HeaderValue {
-    let name = path.as_str().rsplit('/').next().unwrap_or_default();
+pub(super) fn disposition(name: &str) -> HeaderValue {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let plain: String = name.chars().map(|c| if is_plain(c) || c == ' ' { c } else { '_' }).collect();
     let mut full = String::with_capacity(name.len());
@@ -93,7 +100,8 @@ mod tests {
     use super::*;
 
     fn check(path: &str, value: &str) {
-        assert_eq!(disposition(&path.parse().unwrap()).to_str().unwrap(), value);
+        let path: GuestPath = path.parse().unwrap();
+        assert_eq!(disposition(path.name()).to_str().unwrap(), value);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Files into sandboxes: the bytes of one as the body, or a form with several.
 
 mod form;
-mod source;
 
 use axum::{
     Json,
@@ -11,9 +10,9 @@ use axum::{
 use http::{HeaderMap, header};
 use sentinal_api::{FileQuery, Query, Upload, UploadedFile};
 use sentinal_auth::{Permit, WriteFile};
-use sentinal_model::{Code, Error, Result, limits};
+use sentinal_model::{Code, Error, FileWrite, Result, SandboxId, limits};
 
-use self::source::Watched;
+use super::source::Watched;
 use crate::{
     App,
     answer::Reply,
@@ -39,19 +38,18 @@ pub(crate) async fn upload(
     let permit = app.policy.permit::<WriteFile>(&caller)?;
     let (parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-    let files = match form_boundary(&parts.headers)? {
-        Some(boundary) => form::Form::new(&app, &caller, permit, query)?.receive(body, &boundary).await?,
-        None => vec![raw(&app, &permit, query.try_into()?, body).await?],
+    let files = if let Some(boundary) = form_boundary(&parts.headers)? {
+        form::Form::new(&app, &caller, permit, query)?.receive(body, &boundary).await?
+    } else {
+        let FileQuery { sandbox, path } = query.try_into()?;
+        vec![raw(&app, &permit, sandbox, &FileWrite::ordinary(path), body).await?]
     };
     Ok(Json(Upload { files }))
 }
 
 /// The boundary, if the body is a form.
 fn form_boundary(headers: &HeaderMap) -> Result<Option<String>> {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        let message = "Content-Encoding: compressed bodies are not read; send it as it is";
-        return Err(Error::new(Code::UnsupportedMediaType, message));
-    }
+    check_encoding(headers)?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = media_type(content_type);
     if media.eq_ignore_ascii_case("multipart/form-data") {
@@ -64,15 +62,31 @@ fn form_boundary(headers: &HeaderMap) -> Result<Option<String>> {
     Ok(None)
 }
 
-async fn raw(app: &App, permit: &Permit<WriteFile>, file: FileQuery, body: Body) -> Result<UploadedFile> {
+/// Refuses what would have to be unpacked first.
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<()> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let message = "Content-Encoding: compressed bodies are not read; send it as it is";
+        return Err(Error::new(Code::UnsupportedMediaType, message));
+    }
+    Ok(())
+}
+
+/// A body that is the bytes of one file.
+pub(super) async fn raw(
+    app: &App,
+    permit: &Permit<WriteFile>,
+    sandbox: SandboxId,
+    file: &FileWrite,
+    body: Body,
+) -> Result<UploadedFile> {
     if limits::UPLOAD_BYTES_MAX < length_hint(&body) {
         return Err(too_large());
     }
     let (watched, source) = Watched::new(limited(chunks(body), limits::UPLOAD_BYTES_MAX, too_large));
-    let written = app.controller.upload(permit, file.sandbox, &file.path, source).await;
-    let size = watched.explain(written)?;
-    app.metrics.uploaded(size);
-    Ok(UploadedFile { path: file.path.to_string(), size })
+    let written = app.controller.upload(permit, sandbox, file, source).await;
+    let written = watched.explain(written)?;
+    app.metrics.uploaded(written.bytes);
+    Ok(UploadedFile { path: file.at.path.to_string(), size: written.size })
 }
 
 fn too_large() -> Error {

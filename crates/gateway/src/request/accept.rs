@@ -34,14 +34,21 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Sandbox
         | Route::SandboxPause
         | Route::SandboxResume
+        | Route::FileStat
+        | Route::FileList
+        | Route::FileMkdir
+        | Route::FileMove
         | Route::Upload
         | Route::Engines
         | Route::Executions
         | Route::Execution
         | Route::ExecutionSignal
         | Route::ExecutionStdin => &[Format::Json],
+        Route::FileWatch => &[Format::Events],
         Route::Execute | Route::Logs | Route::Events => &[Format::Json, Format::Events],
-        Route::Download
+        Route::Files
+        | Route::FileArchive
+        | Route::Download
         | Route::ExecutionOutput
         | Route::Health
         | Route::Livez

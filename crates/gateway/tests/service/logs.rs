@@ -59,7 +59,9 @@ async fn events_are_pages_and_strict() {
     assert_eq!((&first["items"][0], &first["next"]), (&item, &json!("3")));
     let last = gateway.get("/api/v1/events?limit=3&cursor=3").await.json();
     assert_eq!((last["items"].as_array().unwrap().len(), &last["next"]), (2, &json!(null)));
-    for (query, word) in [("cursor=x", "cursor: "), ("cursor=-1&follow=true", "cursor: "), ("since=1", "unknown field \"since\"")] {
+    for (query, word) in
+        [("cursor=x", "cursor: "), ("cursor=-1&follow=true", "cursor: "), ("since=1", "unknown field \"since\"")]
+    {
         let detail = gateway.get(&format!("/api/v1/events?{query}")).await.refused(400, "invalid_request");
         assert!(detail.starts_with(word), "{query}: {detail}");
     }

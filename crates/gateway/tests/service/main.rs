@@ -9,4 +9,5 @@ mod fake;
 mod files;
 mod logs;
 mod refused;
+mod resource;
 mod socket;

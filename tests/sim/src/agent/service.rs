@@ -103,6 +103,9 @@ impl Service {
 impl Agent for Service {
     type ExecuteStream = Events;
     type AttachStream = Events;
+    type ReadArchiveStream = BoxStream<'static, Result<v1::ReadFileResponse, Status>>;
+    type WatchStream = BoxStream<'static, Result<v1::WatchResponse, Status>>;
+    type ListFolderStream = BoxStream<'static, Result<v1::ListFolderResponse, Status>>;
     type ReadFileStream = BoxStream<'static, Result<v1::ReadFileResponse, Status>>;
 
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Reply<Events> {
@@ -172,7 +175,7 @@ impl Agent for Service {
                 let path = path.ok_or_else(|| Status::invalid_argument("a file without a path"))?;
                 let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 lock(&self.files).insert(path, bytes);
-                return Ok(Response::new(v1::WriteFileResponse { size }));
+                return Ok(Response::new(v1::WriteFileResponse { size, file_size: size }));
             }
         }
         Err(Status::aborted("the file was cut off"))
@@ -183,10 +186,50 @@ impl Agent for Service {
         self.begin("read a file").await;
         let bytes = lock(&self.files).get(&path).cloned().ok_or_else(|| Status::not_found("there is no such file"))?;
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let chunk = |data: &[u8]| Ok(v1::ReadFileResponse { size, data: data.to_vec(), end: false });
+        let chunk =
+            |data: &[u8]| Ok(v1::ReadFileResponse { size, data: data.to_vec(), ..v1::ReadFileResponse::default() });
         let chunks: Vec<_> = bytes.chunks(CHUNK_BYTES).map(chunk).collect();
-        let last = Ok(v1::ReadFileResponse { size, data: Vec::new(), end: true });
+        let last = Ok(v1::ReadFileResponse { size, end: true, ..v1::ReadFileResponse::default() });
         Ok(Response::new(stream::iter(chunks.into_iter().chain([last])).boxed()))
+    }
+
+    async fn append_file(&self, _request: Request<Streaming<v1::WriteFileRequest>>) -> Reply<v1::WriteFileResponse> {
+        Err(not_simulated())
+    }
+
+    async fn stat(&self, _request: Request<v1::StatRequest>) -> Reply<v1::StatResponse> {
+        Err(not_simulated())
+    }
+
+    async fn list_folder(&self, _request: Request<v1::ListFolderRequest>) -> Reply<Self::ListFolderStream> {
+        Err(not_simulated())
+    }
+
+    async fn make_folder(&self, _request: Request<v1::MakeFolderRequest>) -> Reply<v1::MakeFolderResponse> {
+        Err(not_simulated())
+    }
+
+    async fn r#move(&self, _request: Request<v1::MoveRequest>) -> Reply<v1::MoveResponse> {
+        Err(not_simulated())
+    }
+
+    async fn remove(&self, _request: Request<v1::RemoveRequest>) -> Reply<v1::RemoveResponse> {
+        Err(not_simulated())
+    }
+
+    async fn read_archive(&self, _request: Request<v1::ReadArchiveRequest>) -> Reply<Self::ReadArchiveStream> {
+        Err(not_simulated())
+    }
+
+    async fn write_archive(
+        &self,
+        _request: Request<Streaming<v1::WriteFileRequest>>,
+    ) -> Reply<v1::WriteArchiveResponse> {
+        Err(not_simulated())
+    }
+
+    async fn watch(&self, _request: Request<v1::WatchRequest>) -> Reply<Self::WatchStream> {
+        Err(not_simulated())
     }
 
     async fn set_idle(&self, _request: Request<v1::SetIdleRequest>) -> Reply<v1::SetIdleResponse> {
@@ -199,4 +242,9 @@ impl Agent for Service {
         self.ends_at.send_replace(Instant::now() + Duration::from_millis(request.into_inner().remaining_ms));
         Ok(Response::new(v1::SetDeadlineResponse {}))
     }
+}
+
+/// What changes nothing that the controller keeps.
+fn not_simulated() -> Status {
+    Status::unimplemented("files are written whole and read whole here")
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use sentinal_auth::{ReadFile, WriteFile};
 use sentinal_controller::Controller;
-use sentinal_model::{GuestPath, SandboxId};
+use sentinal_model::{FileAt, FileWrite, GuestPath, SandboxId};
 
 use super::{Client, PATIENCE};
 use crate::{journal::FilePromise, permits::permit};
@@ -18,7 +18,7 @@ impl Client {
         let body = Bytes::from(vec![file.byte; file.size]);
         let permit = permit::<WriteFile>();
         let upload = |controller: Controller| async move {
-            controller.upload(&permit, sandbox, &guest, stream::iter([Ok(body)]).boxed()).await
+            controller.upload(&permit, sandbox, &FileWrite::ordinary(guest), stream::iter([Ok(body)]).boxed()).await
         };
         if let Some(Ok(_)) = self.ask("upload", PATIENCE, upload).await {
             self.site.journal.sandbox(sandbox, |promise| promise.files.push(file));
@@ -37,7 +37,7 @@ impl Client {
         let Ok(guest): Result<GuestPath, _> = file.path.parse() else { return false };
         let permit = permit::<ReadFile>();
         let download = |controller: Controller| async move {
-            let body = controller.download(&permit, sandbox, &guest).await?;
+            let body = controller.download(&permit, sandbox, &FileAt::ordinary(guest), None).await?;
             let chunks: Vec<Bytes> = body.bytes.try_collect().await?;
             Ok(chunks.concat())
         };

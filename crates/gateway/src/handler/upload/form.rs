@@ -10,11 +10,11 @@ use futures::{
 };
 use sentinal_api::{Query, UploadedFile};
 use sentinal_auth::{Caller, Permit, ReadFile, WriteFile};
-use sentinal_model::{Code, Error, GuestPath, Result, SandboxId, limits};
+use sentinal_model::{Code, Error, FileAt, FileWrite, GuestPath, Result, SandboxId, limits};
 use sentinal_telemetry::Limit;
 use tokio::sync::Mutex;
 
-use super::{source::Watched, too_large};
+use super::{super::source::Watched, too_large};
 use crate::{
     App,
     multipart::Multipart,
@@ -110,8 +110,9 @@ impl<'a> Form<'a> {
         let path = self.place(sandbox, filename).await?;
         let content = limited(content(Arc::clone(multipart)), self.bytes_left, too_large);
         let (watched, source) = Watched::new(content);
-        let written = self.app.controller.upload(&self.permit, sandbox, &path, source).await;
-        let size = watched.explain(written)?;
+        let file = FileWrite::ordinary(path.clone());
+        let written = self.app.controller.upload(&self.permit, sandbox, &file, source).await;
+        let size = watched.explain(written)?.size;
         self.app.metrics.uploaded(size);
         self.bytes_left = self.bytes_left.saturating_sub(size);
         self.files.push(UploadedFile { path: path.to_string(), size });
@@ -140,7 +141,7 @@ impl<'a> Form<'a> {
     async fn is_folder(&self, sandbox: SandboxId, path: &str, name: &str) -> Result<bool> {
         let parsed = parse_path(path)?;
         let (Some(read), false) = (&self.read, path.rsplit('/').next() == Some(name)) else { return Ok(false) };
-        let opened = self.app.controller.download(read, sandbox, &parsed).await;
+        let opened = self.app.controller.download(read, sandbox, &FileAt::ordinary(parsed), None).await;
         Ok(opened.is_err_and(|error| matches!(error.code(), Code::Conflict | Code::InvalidRequest)))
     }
 }

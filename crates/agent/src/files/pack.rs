@@ -1,0 +1,245 @@
+//! A folder as a tar stream.
+//!
+//! It is walked through twice: the first time nothing is sent, so that what cannot be packed is refused with words
+//! rather than cut off in the middle.
+
+use std::{
+    ffi::CStr,
+    os::fd::{BorrowedFd, OwnedFd},
+    time::Instant,
+};
+
+use rustix::{
+    fs::{Access, AtFlags, FileType, Mode, OFlags, Stat},
+    io::Errno,
+};
+use sentinal_agent_protocol::{
+    CHUNK_BYTES,
+    v1::{ReadArchiveRequest, ReadFileResponse},
+};
+use tonic::Status;
+
+use super::{
+    Transfers, absolute,
+    download::read,
+    list::open_top,
+    outgoing::{Gone, Outgoing, Sender},
+    refusal::refusal,
+    stat::target,
+    tar::{Header, Kind, PADDING, padding},
+    walk::{Bounds, Stop, Walk},
+};
+use crate::{limits, user::User};
+
+/// Answers once it is sure that all of it can be packed, as far as one can know.
+pub(crate) async fn pack(
+    transfers: &Transfers,
+    user: User,
+    request: ReadArchiveRequest,
+) -> Result<Outgoing<ReadFileResponse>, Status> {
+    let path = absolute(&request.path, &user)?;
+    Outgoing::start(transfers, user.identity, move |sender| {
+        check(&path)?;
+        // All waits from here on are for a part of it.
+        if sender.send(ReadFileResponse::default()).is_err() {
+            return Ok(());
+        }
+        let mut archive = Archive { sender, buffer: Vec::with_capacity(2 * CHUNK_BYTES) };
+        match send(&path, &mut archive) {
+            // Nobody wants the rest.
+            Ok(()) | Err(Failure::Gone) => Ok(()),
+            Err(Failure::Refused(status)) => Err(status),
+        }
+    })
+    .await
+}
+
+/// Whether all of it may be read, and how much it is.
+fn check(path: &str) -> Result<(), Status> {
+    let (mut entries, mut bytes) = (0, 0_u64);
+    let deadline = Instant::now() + limits::FOLDER_WORK_MAX;
+    each(path, deadline, |found| {
+        entries += 1;
+        if found.kind == FileType::RegularFile {
+            bytes = bytes.saturating_add(u64::try_from(found.stat.st_size).unwrap_or(0));
+            let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
+            rustix::fs::accessat(found.folder, found.name, Access::READ_OK, flags)
+                .map_err(|errno| refusal(&found.shown(path), errno))?;
+        }
+        if limits::ARCHIVE_ENTRIES_MAX < entries || limits::ARCHIVE_BYTES_MAX < bytes {
+            return Err(Failure::Refused(too_large(path)));
+        }
+        Ok(())
+    })
+    .map_err(|failure| match failure {
+        Failure::Refused(status) => status,
+        Failure::Gone => Status::cancelled("nobody waits for it"),
+    })
+}
+
+fn send(path: &str, archive: &mut Archive<'_>) -> Result<(), Failure> {
+    each(path, Instant::now() + limits::ARCHIVE_MAX, |found| archive.add(path, &found))?;
+    archive.finish()
+}
+
+/// Something in the folder.
+struct Found<'a> {
+    folder: BorrowedFd<'a>,
+    name: &'a CStr,
+    /// Within the folder that is packed.
+    path: Vec<u8>,
+    kind: FileType,
+    stat: Stat,
+}
+
+impl Found<'_> {
+    fn shown(&self, top: &str) -> String {
+        format!("{top}/{}", String::from_utf8_lossy(&self.path))
+    }
+}
+
+enum Failure {
+    Refused(Status),
+    Gone,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
+    }
+}
+
+impl From<Gone> for Failure {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+/// Every file, folder and link in a folder, a folder before what is in it.
+fn each(path: &str, deadline: Instant, mut act: impl FnMut(Found<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    let top = open_top(path).map_err(|errno| refusal(path, errno))?;
+    let names = usize::try_from(limits::ARCHIVE_ENTRIES_MAX).unwrap_or(usize::MAX);
+    let bounds = Bounds { depth: limits::ARCHIVE_DEPTH_MAX, names, deadline };
+    let mut walk = Walk::begin(top, bounds, b"").map_err(|stop| stopped(path, stop))?;
+    while let Some(name) = walk.next().map_err(|stop| stopped(path, stop))? {
+        let Some(folder) = walk.folder() else { return Ok(()) };
+        let entry_path = walk.path_of(&name);
+        let shown = || format!("{path}/{}", String::from_utf8_lossy(&entry_path));
+        let stat = match rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            // Gone since its name was read.
+            Err(Errno::NOENT) => continue,
+            Err(errno) => return Err(refusal(&shown(), errno).into()),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
+            continue;
+        }
+        act(Found { folder, name: &name, path: entry_path.clone(), kind, stat })?;
+        if kind.is_dir() {
+            if !walk.may_enter() {
+                let most = limits::ARCHIVE_DEPTH_MAX;
+                let message = format!("{} is nested deeper than {most} folders", shown());
+                return Err(Status::resource_exhausted(message).into());
+            }
+            walk.enter(&name).map_err(|stop| stopped(&shown(), stop))?;
+        }
+    }
+    Ok(())
+}
+
+fn stopped(path: &str, stop: Stop) -> Status {
+    match stop {
+        Stop::Refused(errno) => refusal(path, errno),
+        Stop::Late | Stop::Cut => too_large(path),
+    }
+}
+
+fn too_large(path: &str) -> Status {
+    let (entries, bytes) = (limits::ARCHIVE_ENTRIES_MAX, limits::ARCHIVE_BYTES_MAX);
+    let message =
+        format!("{path} has more than one archive holds: {entries} entries and {bytes} bytes; take a part of it");
+    Status::resource_exhausted(message)
+}
+
+/// What goes out.
+struct Archive<'a> {
+    sender: &'a Sender<ReadFileResponse>,
+    buffer: Vec<u8>,
+}
+
+impl Archive<'_> {
+    fn add(&mut self, top: &str, found: &Found<'_>) -> Result<(), Failure> {
+        let refused = |errno| refusal(&found.shown(top), errno);
+        let mut header = Header {
+            kind: Kind::File,
+            path: found.path.clone(),
+            link: Vec::new(),
+            mode: found.stat.st_mode & 0o7777,
+            size: 0,
+            modified_s: u64::try_from(found.stat.st_mtime).unwrap_or(0),
+        };
+        if found.kind.is_file() {
+            let Some((file, size)) = open(found).map_err(refused)? else { return Ok(()) };
+            header.size = size;
+            self.put(&header)?;
+            return self.put_content(&found.shown(top), &file, size);
+        }
+        if found.kind.is_dir() {
+            header.kind = Kind::Directory;
+            header.path.push(b'/');
+        } else {
+            header.kind = Kind::Symlink;
+            header.link = target(found.folder, found.name).map_err(refused)?;
+        }
+        self.put(&header)
+    }
+
+    fn put(&mut self, header: &Header) -> Result<(), Failure> {
+        header.write(|block| self.buffer.extend_from_slice(block));
+        self.flush()
+    }
+
+    fn put_content(&mut self, path: &str, file: &OwnedFd, size: u64) -> Result<(), Failure> {
+        let mut left = size;
+        while 0 < left {
+            let data = read(file, left).map_err(|errno| refusal(path, errno))?;
+            if data.is_empty() {
+                return Err(Status::aborted(format!("{path} became shorter while it was read")).into());
+            }
+            left = left.saturating_sub(data.len() as u64);
+            self.buffer.extend_from_slice(&data);
+            self.flush()?;
+        }
+        self.buffer.extend_from_slice(&PADDING[..padding(size)]);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        while CHUNK_BYTES <= self.buffer.len() {
+            let rest = self.buffer.split_off(CHUNK_BYTES);
+            let data = std::mem::replace(&mut self.buffer, rest);
+            self.sender.send(ReadFileResponse { data, ..ReadFileResponse::default() })?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.buffer.extend_from_slice(&PADDING);
+        self.flush()?;
+        let data = std::mem::take(&mut self.buffer);
+        Ok(self.sender.send(ReadFileResponse { data, end: true, ..ReadFileResponse::default() })?)
+    }
+}
+
+/// A file, and its size now; `None` if it is none any more.
+fn open(found: &Found<'_>) -> Result<Option<(OwnedFd, u64)>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(found.folder, found.name, flags, Mode::empty()) {
+        Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+        other => other?,
+    };
+    let stat = rustix::fs::fstat(&file)?;
+    let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+    Ok(is_file.then(|| (file, u64::try_from(stat.st_size).unwrap_or(0))))
+}

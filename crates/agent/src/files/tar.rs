@@ -1,0 +1,311 @@
+//! Tar streams, block by block: POSIX ustar, with the long names of pax and of GNU on their way in and of GNU on their
+//! way out.
+//!
+//! Ours, because what is read here is hostile: whatever comes before a file's bytes is bounded before it is held, and
+//! what an archive must not have is refused by name rather than passed over. Nothing here touches a file.
+
+use sentinal_agent_protocol::CHUNK_BYTES;
+
+/// What everything in an archive is a multiple of.
+pub(super) const BLOCK_BYTES: usize = 512;
+
+pub(super) type Block = [u8; BLOCK_BYTES];
+
+/// Longest names that fit into a header.
+const NAME_BYTES_MAX: usize = 100;
+/// The name of an entry that is the name of the next one.
+const LONG_NAME: &[u8] = b"././@LongLink";
+
+/// One entry's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    pub(super) path: Vec<u8>,
+    /// What a link leads to.
+    pub(super) link: Vec<u8>,
+    pub(super) mode: u32,
+    pub(super) size: u64,
+    pub(super) modified_s: u64,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    Symlink,
+    Hardlink,
+    /// The path of the next entry.
+    LongPath,
+    /// The link of the next entry.
+    LongLink,
+    /// What is to be known of the next entry, as pax writes it.
+    Extended,
+    /// The same of all that follow.
+    ExtendedForAll,
+    /// What is not unpacked: in words.
+    Other(&'static str),
+}
+
+/// What pax may say of an entry, as far as it matters here.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Extension {
+    pub(super) path: Option<Vec<u8>>,
+    pub(super) link: Option<Vec<u8>>,
+    pub(super) size: Option<u64>,
+    pub(super) modified_s: Option<u64>,
+    pub(super) is_sparse: bool,
+}
+
+/// It is no archive of a kind that is read here.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+impl Header {
+    /// `None` for the block of zeros that ends an archive.
+    pub(super) fn read(block: &Block) -> Result<Option<Self>, Malformed> {
+        if block.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        if number(&block[148..156])? != checksum(block) {
+            return Err(Malformed);
+        }
+        let name = text(&block[..100]);
+        // GNU has other things in the place of the prefix.
+        let prefix = if &block[257..263] == b"ustar\0" { text(&block[345..500]) } else { &[] };
+        let path = if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() };
+        let kind = match (block[156], path.ends_with(b"/")) {
+            // Before POSIX a folder was known by the slash.
+            (0 | b'0' | b'7', true) => Kind::Directory,
+            (letter, _) => kind(letter),
+        };
+        Ok(Some(Self {
+            kind,
+            path,
+            link: text(&block[157..257]).to_vec(),
+            mode: u32::try_from(number(&block[100..108])? & 0o7777).unwrap_or(0),
+            size: number(&block[124..136])?,
+            // A time that cannot be read is no reason to refuse a file.
+            modified_s: number(&block[136..148]).unwrap_or(0),
+        }))
+    }
+
+    /// The blocks that tell of this entry, those with long names first.
+    pub(super) fn write(&self, mut block: impl FnMut(&[u8])) {
+        for (letter, name) in [(b'K', &self.link), (b'L', &self.path)] {
+            if NAME_BYTES_MAX < name.len() {
+                let header = Self {
+                    kind: Kind::File,
+                    path: LONG_NAME.to_vec(),
+                    link: Vec::new(),
+                    mode: 0o644,
+                    size: name.len() as u64 + 1,
+                    modified_s: 0,
+                };
+                block(&header.block(letter));
+                block(name);
+                block(&[0]);
+                block(&PADDING[..padding(header.size)]);
+            }
+        }
+        let letter = match self.kind {
+            Kind::Directory => b'5',
+            Kind::Symlink => b'2',
+            Kind::File
+            | Kind::Hardlink
+            | Kind::LongPath
+            | Kind::LongLink
+            | Kind::Extended
+            | Kind::ExtendedForAll
+            | Kind::Other(_) => b'0',
+        };
+        block(&self.block(letter));
+    }
+
+    fn block(&self, letter: u8) -> Block {
+        let mut block = [0; BLOCK_BYTES];
+        put(&mut block[..100], &self.path);
+        put(&mut block[157..257], &self.link);
+        put(&mut block[100..108], format!("{:07o}", self.mode & 0o7777).as_bytes());
+        // Archives say whose files are; here they are always of the one who unpacks them.
+        put(&mut block[108..124], b"0000000\x000000000");
+        put(&mut block[124..136], format!("{:011o}", self.size).as_bytes());
+        put(&mut block[136..148], format!("{:011o}", self.modified_s & 0o77_777_777_777).as_bytes());
+        block[156] = letter;
+        put(&mut block[257..265], b"ustar  \0");
+        let sum = format!("{:06o}\0 ", checksum(&block));
+        put(&mut block[148..156], sum.as_bytes());
+        block
+    }
+}
+
+impl Extension {
+    /// From records of the form `LENGTH KEY=VALUE\n`.
+    pub(super) fn read(mut records: &[u8]) -> Result<Self, Malformed> {
+        let mut extension = Self::default();
+        while !records.is_empty() {
+            let space = records.iter().take(20).position(|byte| *byte == b' ').ok_or(Malformed)?;
+            let length: usize =
+                std::str::from_utf8(&records[..space]).ok().and_then(|text| text.parse().ok()).ok_or(Malformed)?;
+            let (record, rest) = records.split_at_checked(length).ok_or(Malformed)?;
+            let record = record.get(space + 1..).and_then(|record| record.strip_suffix(b"\n")).ok_or(Malformed)?;
+            let equals = record.iter().position(|byte| *byte == b'=').ok_or(Malformed)?;
+            extension.set(&record[..equals], &record[equals + 1..])?;
+            records = rest;
+        }
+        Ok(extension)
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        match key {
+            b"path" => self.path = Some(value.to_vec()),
+            b"linkpath" => self.link = Some(value.to_vec()),
+            b"size" => {
+                let size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                self.size = Some(size.ok_or(Malformed)?);
+            }
+            // With a fraction, which is not kept; one that cannot be read is no reason to refuse a file.
+            b"mtime" => {
+                let seconds = value.split(|byte| *byte == b'.').next().unwrap_or_default();
+                self.modified_s = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
+            }
+            key => self.is_sparse |= key.starts_with(b"GNU.sparse"),
+        }
+        Ok(())
+    }
+}
+
+/// What follows bytes of this number until the next block.
+pub(super) fn padding(size: u64) -> usize {
+    let over = usize::try_from(size % BLOCK_BYTES as u64).unwrap_or(0);
+    if over == 0 { 0 } else { BLOCK_BYTES - over }
+}
+
+/// Nothing, as much as is ever needed of it.
+pub(super) const PADDING: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
+
+const _: () = assert!(2 * BLOCK_BYTES < CHUNK_BYTES);
+
+const fn kind(letter: u8) -> Kind {
+    match letter {
+        0 | b'0' | b'7' => Kind::File,
+        b'1' => Kind::Hardlink,
+        b'2' => Kind::Symlink,
+        b'3' | b'4' => Kind::Other("a device"),
+        b'5' => Kind::Directory,
+        b'6' => Kind::Other("a named pipe"),
+        b'K' => Kind::LongLink,
+        b'L' => Kind::LongPath,
+        b'S' => Kind::Other("a sparse file"),
+        b'g' => Kind::ExtendedForAll,
+        b'x' => Kind::Extended,
+        _ => Kind::Other("of a kind that is not known here"),
+    }
+}
+
+/// Up to the first NUL.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// In octal, or in base 256 when the first bit is set.
+fn number(field: &[u8]) -> Result<u64, Malformed> {
+    if field.first().is_some_and(|first| first & 0x80 != 0) {
+        let first = field.first().map(|first| first & 0x7f);
+        let mut value: u64 = 0;
+        for byte in first.iter().chain(field.iter().skip(1)) {
+            value = value.checked_mul(256).ok_or(Malformed)? | u64::from(*byte);
+        }
+        return Ok(value);
+    }
+    let text = std::str::from_utf8(text(field)).map_err(|_| Malformed)?.trim();
+    if text.is_empty() { Ok(0) } else { u64::from_str_radix(text, 8).map_err(|_| Malformed) }
+}
+
+/// With spaces in its own place.
+fn checksum(block: &Block) -> u64 {
+    let rest = block[..148].iter().chain(&block[156..]);
+    rest.fold(8 * u64::from(b' '), |sum, byte| sum + u64::from(*byte))
+}
+
+fn put(field: &mut [u8], bytes: &[u8]) {
+    field.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header(kind: Kind, path: &[u8], link: &[u8]) -> Header {
+        Header { kind, path: path.to_vec(), link: link.to_vec(), mode: 0o750, size: 7, modified_s: 1_000_000_000 }
+    }
+
+    fn blocks(header: &Header) -> Vec<Block> {
+        let mut bytes = Vec::new();
+        header.write(|block| bytes.extend_from_slice(block));
+        let (blocks, rest) = bytes.as_chunks();
+        assert!(rest.is_empty());
+        blocks.to_vec()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for written in [
+            header(Kind::File, b"a/b", b""),
+            header(Kind::Directory, b"d/", b""),
+            header(Kind::Symlink, b"l\xff", b"../x"),
+            header(Kind::File, &[b'n'; 100], b""),
+        ] {
+            assert_eq!(Header::read(&blocks(&written)[0]), Ok(Some(written)));
+        }
+    }
+
+    #[test]
+    fn long_names_stand_before_their_entry() {
+        let blocks = blocks(&header(Kind::Symlink, &[b'n'; 600], &[b'l'; 101]));
+        let kinds: Vec<_> = [0, 2, 5].map(|at| Header::read(&blocks[at]).unwrap().unwrap().kind).into();
+        assert_eq!(kinds, [Kind::LongLink, Kind::LongPath, Kind::Symlink]);
+        assert_eq!(Header::read(&blocks[2]).unwrap().unwrap().size, 601);
+    }
+
+    #[test]
+    fn a_block_that_was_changed_is_noticed() {
+        let mut block = blocks(&header(Kind::File, b"a", b""))[0];
+        block[0] = b'b';
+        assert_eq!(Header::read(&block), Err(Malformed));
+        assert_eq!(Header::read(&[0; BLOCK_BYTES]), Ok(None));
+    }
+
+    #[test]
+    fn records_of_pax_are_read_as_they_say() {
+        let read = Extension::read(b"13 path=a/\xff\n\n16 linkpath=b/c\n12 size=123\n14 mtime=17.9\n10 x=yyyy\n");
+        let expected = Extension {
+            path: Some(b"a/\xff\n".to_vec()),
+            link: Some(b"b/c".to_vec()),
+            size: Some(123),
+            modified_s: Some(17),
+            is_sparse: false,
+        };
+        assert_eq!(read, Ok(expected));
+        assert!(Extension::read(b"22 GNU.sparse.major=1\n").unwrap().is_sparse);
+        for records in [&b"5 a=b"[..], b"99 path=a\n", b"x", b"3 \n", b"0 a=b\n", b"2 a=b\n", b"11 size=-1\n"] {
+            assert_eq!(Extension::read(records), Err(Malformed), "{records:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), BLOCK_BYTES), sound in any::<bool>()) {
+            let mut block: Block = bytes.try_into().unwrap();
+            if sound {
+                let sum = format!("{:06o}\0 ", checksum(&block));
+                put(&mut block[148..156], sum.as_bytes());
+            }
+            // Whatever it is taken for.
+            let _ = Header::read(&block);
+            let _ = Extension::read(&block);
+        }
+    }
+}
