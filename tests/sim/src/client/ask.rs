@@ -68,14 +68,15 @@ impl Client {
     {
         let world = &self.site.world;
         if world.chance(5000) {
-            return self.ask(what, bound, |controller| call(controller, None)).await?.ok();
+            return Box::pin(self.ask(what, bound, |controller| call(controller, None))).await?.ok();
         }
         let key = u64::from_le_bytes(world.bytes()).to_string();
         let once = Once { key: key.parse().expect("digits are a key"), request: world.bytes() };
         let mut made: Option<T> = None;
         for _ in 0..SENT_MAX {
             let again = |controller| call(controller, Some(once.clone()));
-            let Some(Ok(now)) = self.ask(what, limits::IDEMPOTENCY_WAIT_MAX + bound, again).await else { continue };
+            let asking = Box::pin(self.ask(what, limits::IDEMPOTENCY_WAIT_MAX + bound, again));
+            let Some(Ok(now)) = asking.await else { continue };
             if let Some(before) = made.as_ref().map(&id).filter(|before| *before != id(&now)) {
                 world.wrong(format_args!("{what} made {before}, and then {} by the same key", id(&now)));
             }
