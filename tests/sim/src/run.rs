@@ -100,7 +100,7 @@ async fn life(site: &Arc<Site>) {
         site.world.wrong(format_args!("clients were at work for {WORK_DEADLINE:?} and are not done"));
     }
     site.world.calm_down();
-    verify(site).await;
+    Box::pin(verify(site)).await;
 }
 
 /// A task that panics is as wrong as anything.
