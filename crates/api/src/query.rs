@@ -1,10 +1,10 @@
 //! What stands behind the question mark, strictly: unknown names, duplicates and broken escapes are refused.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use sentinal_model::{Error, GuestPath, Result, SandboxId, StdinPart, Stream, limits};
 
-use crate::field::{named, unknown};
+use crate::field::{named, seconds, unknown};
 
 /// Names and values of a query string, to be taken one by one.
 #[derive(Debug)]
@@ -35,6 +35,13 @@ pub struct ExecutionsQuery<Id> {
     pub sandbox: Option<SandboxId>,
     /// Which page.
     pub page: PageQuery<Id>,
+}
+
+/// How long an answer may wait for the end of an execution.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitQuery {
+    /// Zero: it is answered at once.
+    pub wait: Duration,
 }
 
 /// Which part of an execution's output.
@@ -136,6 +143,19 @@ impl<Id: FromStr<Err: std::fmt::Display>> TryFrom<Query> for ExecutionsQuery<Id>
         let page = PageQuery::take(&mut query)?;
         query.finish(&["sandbox_id", "limit", "cursor"])?;
         Ok(Self { sandbox, page })
+    }
+}
+
+impl TryFrom<Query> for WaitQuery {
+    type Error = Error;
+
+    fn try_from(mut query: Query) -> Result<Self> {
+        let wait = query.take("wait").map(|text| {
+            let value = text.parse().map_err(|_| Error::invalid("wait: is not a number of seconds"))?;
+            seconds("wait", value, Duration::ZERO, limits::WAIT_MAX)
+        });
+        query.finish(&["wait"])?;
+        Ok(Self { wait: wait.transpose()?.unwrap_or_default() })
     }
 }
 

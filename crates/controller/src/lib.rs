@@ -57,6 +57,7 @@ pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
+pub use sentinal_node_protocol::HostUsage;
 pub use sentinal_store::{
     EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
 };

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
 use sentinal_model::{Code, End, Error, Event, Made, Phase, Result, SandboxId, TenantId};
+use sentinal_node_protocol::HostUsage;
 use sentinal_store::{Page, SandboxFilter, SandboxRecord};
 use tokio::time::{Instant, timeout};
 
@@ -67,6 +68,19 @@ impl Controller {
         page: Page<SandboxId>,
     ) -> Result<Vec<SandboxRecord>> {
         self.context.store().sandboxes(permit.tenant(), filter, page).await
+    }
+
+    /// What the host has counted for a sandbox that runs or is paused, with its record.
+    pub async fn stats(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<(SandboxRecord, HostUsage)> {
+        let record = self.entry(permit.tenant(), id).await?.record();
+        match &record.phase {
+            Phase::Running(_) | Phase::Paused(_) => {}
+            Phase::Pending | Phase::Booting(_) | Phase::Stopping(..) | Phase::Finished(_) => {
+                return Err(not_running(&record).unwrap_or_else(|| unknown(id)));
+            }
+        }
+        let usage = self.context.node().stats(id).await?;
+        Ok((SandboxRecord::clone(&record), usage))
     }
 
     /// Ends a sandbox and answers when nothing is left of it, or `stopping` if that takes long. `not_found` if it had

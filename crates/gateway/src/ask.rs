@@ -8,8 +8,9 @@ use sentinal_auth::{
     ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health, LogEntry,
-    LogQuery, NewExecution, NewSandbox, OutputEvent, OutputPart, Page, SandboxFilter, SandboxRecord,
+    Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
+    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OutputEvent, OutputPart, Page, SandboxFilter,
+    SandboxRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ExecutionId, FileAt, FileEvent, FileLook, FileMove, FileRemoval, FileStat,
@@ -42,6 +43,7 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         filter: &SandboxFilter,
         page: Page<SandboxId>,
     ) -> Result<Vec<SandboxRecord>>;
+    async fn stats(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<(SandboxRecord, HostUsage)>;
     async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord>;
     async fn update(
         &self,
@@ -154,6 +156,10 @@ impl Ask for Controller {
         page: Page<SandboxId>,
     ) -> Result<Vec<SandboxRecord>> {
         self.sandboxes(permit, filter, page).await
+    }
+
+    async fn stats(&self, permit: &Permit<ReadSandbox>, id: SandboxId) -> Result<(SandboxRecord, HostUsage)> {
+        self.stats(permit, id).await
     }
 
     async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {

@@ -27,7 +27,7 @@ use crate::{
 #[openapi(
     info(title = "SENTINAL", description = "Runs code that nobody trusts, and gives back its results."),
     paths(
-        sandbox::create, sandbox::list, sandbox::read, sandbox::update, sandbox::destroy, sandbox::pause, sandbox::resume,
+        sandbox::create, sandbox::list, sandbox::read, sandbox::stats, sandbox::update, sandbox::destroy, sandbox::pause, sandbox::resume,
         upload::upload, download::download,
         files::read, files::write, files::remove, folder::stat, folder::list, folder::make, folder::rename,
         archive::read, archive::write, watch::watch,

@@ -1,7 +1,9 @@
 //! Records of the controller in the words of the API.
 
 use sentinal_api as v1;
-use sentinal_controller::{EngineStatus, EventRecord, ExecutionRecord, ExecutionState, LogEntry, SandboxRecord};
+use sentinal_controller::{
+    EngineStatus, EventRecord, ExecutionRecord, ExecutionState, HostUsage, LogEntry, SandboxRecord,
+};
 use sentinal_model::{EngineChoice, Isolation, Phase};
 
 /// A sandbox as callers see it.
@@ -92,6 +94,19 @@ pub(crate) fn event(record: EventRecord) -> v1::EventItem {
         sandbox_id: event.sandbox.map(|id| id.to_string()),
         execution_id: event.execution.map(|id| id.to_string()),
         message: event.message,
+    }
+}
+
+pub(crate) fn stats(record: &SandboxRecord, usage: HostUsage) -> v1::SandboxStats {
+    v1::SandboxStats {
+        cpu_ms: millis(usage.cpu_us),
+        memory_bytes: usage.memory_bytes,
+        memory_peak_bytes: usage.memory_peak_bytes,
+        memory_limit_bytes: record.spec.memory.bytes(),
+        disk_bytes: usage.disk_bytes,
+        disk_limit_bytes: record.spec.disk.bytes(),
+        processes: usage.processes,
+        oom_kills: usage.oom_kills,
     }
 }
 

@@ -23,6 +23,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route(at(Route::Sandboxes), post(sandbox::create).get(sandbox::list))
         .route(at(Route::Sandbox), get(sandbox::read).patch(sandbox::update).delete(sandbox::destroy))
+        .route(at(Route::SandboxStats), get(sandbox::stats))
         .route(at(Route::SandboxPause), post(sandbox::pause))
         .route(at(Route::SandboxResume), post(sandbox::resume))
         .route(at(Route::Files), get(files::read).put(files::write).delete(files::remove))

@@ -5,12 +5,12 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
 use sentinal_controller::{Controller, OutputFolder, Parts, Settings, SystemEntropy};
@@ -22,11 +22,13 @@ use sentinal_store::{OpenError, SqliteStore, Store};
 use sentinal_telemetry::{LogFormat, Metrics};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    EX_CONFIG,
     cli::{LogOptions, ServeOptions},
     node, open_files, privilege, user,
 };
@@ -69,13 +71,10 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
         privilege::make_server_folder(&output_folder(&layout), None)?;
         as_ordinary_user(options, &layout)?
     };
-    if let Some(mut node) = node {
-        // Nobody needs its status; until it is asked for, a node that has ended stays as a zombie.
-        std::thread::spawn(move || node.wait());
-    }
+    let node = node.map(watched);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(options, layout, listener))?;
+    runtime.block_on(serve(options, layout, listener, node))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -145,8 +144,32 @@ fn start_node(options: &ServeOptions, layout: &Layout) -> Result<Child> {
     Ok(node)
 }
 
+/// How a node ends, which need not be before this server does. Until it is asked for, one that has ended stays as a zombie.
+fn watched(mut node: Child) -> oneshot::Receiver<ExitStatus> {
+    let (ended, status) = oneshot::channel();
+    std::thread::spawn(move || node.wait().map(|status| ended.send(status)));
+    status
+}
+
+/// Returns when the node that this server has started says that it never can, and there is no other: there is no use in
+/// serving without one.
+async fn refused(node: Option<oneshot::Receiver<ExitStatus>>, socket: &Path) {
+    let Some(node) = node else { return std::future::pending().await };
+    let Ok(status) = node.await else { return std::future::pending().await };
+    if status.code() == Some(i32::from(EX_CONFIG)) && !answers(socket) {
+        return;
+    }
+    tracing::warn!(%status, "the node has ended; sandboxes go on, and `sentinal node` starts another one");
+    std::future::pending::<()>().await;
+}
+
 /// Everything else, as an ordinary user.
-async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) -> Result<()> {
+async fn serve(
+    options: &ServeOptions,
+    layout: Layout,
+    listener: TcpListener,
+    node: Option<oneshot::Receiver<ExitStatus>>,
+) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::new();
     let database = layout.data.join("sentinal.db");
@@ -173,16 +196,18 @@ async fn serve(options: &ServeOptions, layout: Layout, listener: TcpListener) ->
     let serving = sentinal_gateway::serve(listener, app, stop.clone());
     let mut serving = std::pin::pin!(serving);
     let mut signals = Signals::new()?;
+    let mut outcome = Ok(());
     tokio::select! {
         () = &mut serving => {}
         () = signals.next() => tracing::info!("server told to stop; sandboxes go on"),
+        () = refused(node, &layout.node_socket) => outcome = Err(anyhow!("the node cannot start, and without it there are no sandboxes; its last words say why")),
     }
     stop.cancel();
     tokio::select! {
         stopped = tokio::time::timeout(STOP_DEADLINE, async { serving.await; controller.stop().await }) => {
-            stopped.context("the server did not stop in time")
+            stopped.context("the server did not stop in time").and(outcome)
         }
-        () = signals.next() => Ok(()),
+        () = signals.next() => outcome,
     }
 }
 

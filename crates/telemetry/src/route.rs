@@ -30,6 +30,8 @@ routes!(
     Sandboxes = "/api/v1/sandbox",
     /// One sandbox.
     Sandbox = "/api/v1/sandbox/{id}",
+    /// What a sandbox uses.
+    SandboxStats = "/api/v1/sandbox/{id}/stats",
     /// Stopping a sandbox where it is.
     SandboxPause = "/api/v1/sandbox/{id}/pause",
     /// Letting it go on.

@@ -9,6 +9,7 @@ mod control;
 mod endings;
 mod events;
 mod execute;
+mod figures;
 mod files;
 mod five_calls;
 mod idempotency;

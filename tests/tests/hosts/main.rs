@@ -5,4 +5,5 @@ mod disk;
 mod doctor;
 mod room;
 mod runsc;
+mod serve;
 mod unprivileged;

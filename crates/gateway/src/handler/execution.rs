@@ -2,11 +2,12 @@
 
 use axum::{Json, extract::State};
 use bytes::Bytes;
-use sentinal_api::{Execution, ExecutionsQuery, Inline, List};
+use sentinal_api::{Execution, ExecutionsQuery, Inline, List, WaitQuery};
 use sentinal_auth::{Permit, ReadExecution};
 use sentinal_controller::{ExecutionRecord, ExecutionState, Output, OutputPart, OutputPlace, Page};
 use sentinal_model::{ExecutionId, Result, Stream, limits};
 use sentinal_telemetry::Limit;
+use tokio::time::timeout;
 
 use crate::{
     App,
@@ -37,16 +38,23 @@ pub(crate) async fn list(
 
 /// Read an execution
 ///
-/// With the beginning of its output, as far as it is there.
+/// With the beginning of its output, as far as it is there. With `wait`, the answer comes when it has ended, or after so
+/// many seconds as it is then.
 #[utoipa::path(get, operation_id = "readExecution", path = "/api/v1/execution/{id}", tag = "execution",
-    params(("id" = String, Path, description = "The execution's id")),
+    params(("id" = String, Path, description = "The execution's id"),
+        ("wait" = Option<f64>, Query, description = "Seconds to wait for its end, at most 120; 0 unless told")),
     responses((status = 200, description = "As it is", body = Execution), Problems))]
 pub(crate) async fn read(
     State(app): State<App>,
     Allowed(permit): Allowed<ReadExecution>,
     Id(id): Id<ExecutionId>,
+    Asked(WaitQuery { wait }): Asked<WaitQuery>,
 ) -> Reply<Json<Execution>> {
-    let record = app.controller.execution(&permit, id).await?;
+    let finished = timeout(wait, app.controller.finished(&permit, id)).await;
+    let record = match finished {
+        Ok(record) => record?,
+        Err(_) => app.controller.execution(&permit, id).await?,
+    };
     Ok(Json(with_output(&app, &permit, record).await?))
 }
 

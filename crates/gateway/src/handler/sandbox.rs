@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
-use sentinal_api::{self as v1, List, ParsedCreate, Sandbox, SandboxesQuery};
+use sentinal_api::{self as v1, List, ParsedCreate, Sandbox, SandboxStats, SandboxesQuery};
 use sentinal_auth::{CreateSandbox, DestroySandbox, PauseSandbox, ReadSandbox, ResumeSandbox, UpdateSandbox};
 use sentinal_controller::{Created, NewSandbox, Page, SandboxFilter};
 use sentinal_model::SandboxId;
@@ -68,6 +68,21 @@ pub(crate) async fn read(
 ) -> Reply<Json<Sandbox>> {
     let record = app.controller.sandbox(&permit, id).await?;
     Ok(Json(present::sandbox(record)))
+}
+
+/// Read what a sandbox uses
+///
+/// As the host counts it; zero for what it cannot count. Only of one that runs or is paused.
+#[utoipa::path(get, operation_id = "readSandboxStats", path = "/api/v1/sandbox/{id}/stats", tag = "sandbox",
+    params(("id" = String, Path, description = "The sandbox's id")),
+    responses((status = 200, description = "By now", body = SandboxStats), Problems))]
+pub(crate) async fn stats(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ReadSandbox>,
+    Id(id): Id<SandboxId>,
+) -> Reply<Json<SandboxStats>> {
+    let (record, usage) = app.controller.stats(&permit, id).await?;
+    Ok(Json(present::stats(&record, usage)))
 }
 
 /// Change a sandbox

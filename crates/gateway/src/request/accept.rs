@@ -32,6 +32,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
     let formats: &[Format] = match route {
         Route::Sandboxes
         | Route::Sandbox
+        | Route::SandboxStats
         | Route::SandboxPause
         | Route::SandboxResume
         | Route::FileStat

@@ -18,8 +18,8 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody, Health,
-    LogEntry, LogQuery, NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace, Page, SandboxFilter,
-    SandboxRecord,
+    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace, Page,
+    SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
@@ -190,6 +190,10 @@ impl Ask for Fake {
         let state = self.state();
         let older = state.sandboxes.values().rev().filter(|record| page.after.is_none_or(|after| record.id < after));
         Ok(older.take(usize::try_from(page.rows_max).unwrap()).cloned().collect())
+    }
+
+    async fn stats(&self, _: &Permit<ReadSandbox>, id: SandboxId) -> Result<(SandboxRecord, HostUsage)> {
+        Ok((self.known(id)?, HostUsage { cpu_us: 812_500, processes: 12, ..HostUsage::default() }))
     }
 
     async fn destroy(&self, _: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
