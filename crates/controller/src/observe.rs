@@ -7,8 +7,8 @@ use std::{
 };
 
 use futures::StreamExt;
-use sentinal_model::{Code, Generation, Phase, Result, SandboxId};
-use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeView};
+use sentinal_model::{Code, Generation, Isolation, Phase, Result, SandboxId};
+use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeView, Probe};
 use sentinal_store::SandboxRecord;
 
 use crate::{context::Context, decide::Observed, entry::Entry};
@@ -47,8 +47,9 @@ impl NodeState {
         self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, view: std::result::Result<Arc<Measured>, String>) {
-        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    /// Answers what was known before.
+    fn set(&self, view: std::result::Result<Arc<Measured>, String>) -> std::result::Result<Arc<Measured>, String> {
+        std::mem::replace(&mut *self.view.lock().unwrap_or_else(PoisonError::into_inner), view)
     }
 }
 
@@ -59,12 +60,36 @@ pub(crate) async fn describe(context: &Context) -> Result<Arc<Measured>> {
     match context.node().describe().await {
         Ok(view) => {
             let measured = Arc::new(Measured { view, up });
-            context.node_state.set(Ok(Arc::clone(&measured)));
+            let before = context.node_state.set(Ok(Arc::clone(&measured))).ok();
+            let minimum = context.parts.settings.policy.minimum_isolation;
+            tell_of_engines(before.as_ref().map(|before| &before.view), &measured.view, minimum);
             Ok(measured)
         }
         Err(error) => {
-            context.node_state.set(Err(error.message().to_owned()));
+            context.node_state.set(Err(error.message().to_owned())).ok();
             Err(error)
+        }
+    }
+}
+
+/// Says which engines can be used, and which cannot, when that is new.
+fn tell_of_engines(before: Option<&NodeView>, now: &NodeView, minimum: Isolation) {
+    for engine in &now.engines {
+        let known = before.and_then(|view| view.engines.iter().find(|known| known.name == engine.name));
+        if known.is_some_and(|known| known.probe == engine.probe) {
+            continue;
+        }
+        let (name, isolation) = (engine.name, engine.name.isolation());
+        match &engine.probe {
+            Probe::Available { version } if minimum <= isolation => {
+                tracing::info!(engine = %name, %isolation, version, "engine can be used");
+            }
+            Probe::Available { version } => {
+                tracing::info!(engine = %name, %isolation, version, %minimum, "engine is not allowed: its isolation is too weak");
+            }
+            Probe::Unavailable { reason } => {
+                tracing::info!(engine = %name, %isolation, reason, "engine cannot be used");
+            }
         }
     }
 }
@@ -73,8 +98,11 @@ pub(crate) async fn describe(context: &Context) -> Result<Arc<Measured>> {
 pub(crate) async fn observe(context: Arc<Context>) {
     loop {
         if let Err(error) = watch(&context).await {
-            tracing::warn!(error = ?error, "node is not being watched");
-            context.node_state.set(Err(error.message().to_owned()));
+            let before = context.node_state.set(Err(error.message().to_owned()));
+            if before.is_ok() || before.is_err_and(|known| known != error.message()) {
+                // Once, and not as often as it is tried.
+                tracing::warn!(error = ?error, "node is not being watched; it is tried again and again");
+            }
         }
         tokio::time::sleep(RETRY_AFTER).await;
     }
