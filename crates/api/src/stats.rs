@@ -18,7 +18,7 @@ pub struct SandboxStats {
     /// How much it may take.
     #[schema(example = 536_870_912)]
     pub memory_limit_bytes: u64,
-    /// Written and kept on its disk.
+    /// Written and kept on its disk, as far as the host has it there: what was written in the last minute may be missing.
     #[schema(example = 1_048_576)]
     pub disk_bytes: u64,
     /// How much fits there.

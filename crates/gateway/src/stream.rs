@@ -4,6 +4,7 @@
 //! none for [`limits::RESPONSE_STALL_TIMEOUT`] is dropped, and so is the source: what it follows goes on.
 
 mod events;
+mod pages;
 mod text;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 pub(crate) use events::{Event, event_response};
+pub(crate) use pages::pages;
 pub(crate) use text::Carry;
 
 use crate::App;

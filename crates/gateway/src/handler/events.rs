@@ -1,16 +1,18 @@
 //! What happened, for programs: a page of it, or as it happens.
 
+use std::sync::Arc;
+
 use axum::{
     Extension, Json,
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use http::HeaderMap;
 use sentinal_api::{Events, EventsQuery, parse_event_cursor};
 use sentinal_auth::{Permit, ReadLogs};
 use sentinal_controller::{EventQuery, EventRecord};
-use sentinal_model::{Error, Result, limits};
+use sentinal_model::{Result, limits};
 
 use crate::{
     App,
@@ -18,7 +20,7 @@ use crate::{
     openapi::Problems,
     present,
     request::{Allowed, Asked, Format, format_wanted, last_event_id},
-    stream::{Event, event_response},
+    stream::{Event, event_response, pages},
 };
 
 /// Read the events
@@ -65,20 +67,17 @@ async fn followed(
         Some(cursor) => cursor,
         None => app.controller.last_event(&permit).await?,
     };
-    let asked = EventQuery { sandbox: query.sandbox, after, rows_max: limits::PAGE_ROWS_MAX };
-    let pages = stream::try_unfold((app.clone(), permit, asked, news), |(app, permit, asked, mut news)| async move {
-        loop {
+    let (app, permit, sandbox) = (app.clone(), Arc::new(permit), query.sandbox);
+    let read = move |after| {
+        let (app, permit) = (app.clone(), Arc::clone(&permit));
+        async move {
+            let asked = EventQuery { sandbox, after, rows_max: limits::PAGE_ROWS_MAX };
             let records = app.controller.events(&permit, asked).await?;
-            if let Some(last) = records.last() {
-                let asked = EventQuery { after: last.cursor, ..asked };
-                return Ok::<_, Error>(Some((records, (app, permit, asked, news))));
-            }
-            if news.changed().await.is_err() {
-                return Ok(None);
-            }
+            let behind = records.last().map_or(after, |last| last.cursor);
+            Ok((records, behind))
         }
-    });
-    Ok(pages.map_ok(|records| stream::iter(records.into_iter().map(|record| Ok(event(record))))).try_flatten().boxed())
+    };
+    Ok(pages(after, news, read).map_ok(event).boxed())
 }
 
 fn event(record: EventRecord) -> Event {

@@ -1,5 +1,7 @@
 //! What happened: a page of it, or as it happens.
 
+use std::sync::Arc;
+
 use axum::{
     Extension, Json,
     extract::State,
@@ -10,8 +12,7 @@ use http::HeaderMap;
 use sentinal_api::{LogKind, Logs, LogsQuery};
 use sentinal_auth::{Permit, ReadLogs};
 use sentinal_controller::{LogEntry, LogQuery};
-use sentinal_model::{Error, Result, limits};
-use tokio::sync::watch;
+use sentinal_model::{Result, limits};
 
 use crate::{
     App,
@@ -19,7 +20,7 @@ use crate::{
     openapi::Problems,
     present,
     request::{Allowed, Asked, Format, format_wanted, last_event_id},
-    stream::{Event, event_response},
+    stream::{Event, event_response, pages},
 };
 
 /// Read the logs
@@ -69,32 +70,17 @@ fn with_last_event(query: LogsQuery, headers: &HeaderMap) -> LogsQuery {
 /// The first lines are read before anything is answered: the query may be refused.
 async fn followed(app: &App, permit: Permit<ReadLogs>, query: LogsQuery) -> Result<BoxStream<'static, Result<Event>>> {
     let news = app.controller.news(&permit, query.sandbox);
-    let first = app.controller.logs(&permit, asked(&query, limits::PAGE_ROWS_MAX)).await?;
-    let query = after(query, &first);
-    let rest = stream::try_unfold((app.clone(), permit, query, news), |(app, permit, query, mut news)| async move {
-        let entries = next_entries(&app, &permit, &query, &mut news).await?;
-        let query = after(query, &entries);
-        Ok(Some((entries, (app, permit, query, news))))
-    });
-    let pages = stream::iter([Ok::<_, Error>(first)]).chain(rest);
-    Ok(pages.map_ok(|entries| stream::iter(entries.into_iter().map(|entry| Ok(event(entry))))).try_flatten().boxed())
-}
-
-/// Waits for lines that were not there yet.
-async fn next_entries(
-    app: &App,
-    permit: &Permit<ReadLogs>,
-    query: &LogsQuery,
-    news: &mut watch::Receiver<()>,
-) -> Result<Vec<LogEntry>> {
-    loop {
-        let entries = app.controller.logs(permit, asked(query, limits::PAGE_ROWS_MAX)).await?;
-        if !entries.is_empty() {
-            return Ok(entries);
+    let (app, permit) = (app.clone(), Arc::new(permit));
+    let read = move |query: LogsQuery| {
+        let (app, permit) = (app.clone(), Arc::clone(&permit));
+        async move {
+            let entries = app.controller.logs(&permit, asked(&query, limits::PAGE_ROWS_MAX)).await?;
+            let behind = after(query, &entries);
+            Ok((entries, behind))
         }
-        // The controller lives as long as its followers do.
-        let _ = news.changed().await;
-    }
+    };
+    let (first, behind) = read(query).await?;
+    Ok(stream::iter(first.into_iter().map(Ok)).chain(pages(behind, news, read)).map_ok(event).boxed())
 }
 
 fn after(query: LogsQuery, entries: &[LogEntry]) -> LogsQuery {
