@@ -53,13 +53,16 @@ fn waits_for_timer(pid: i32, thread: &OsStr) -> bool {
 fn is_timed(call: &str) -> bool {
     let mut words = call.split_ascii_whitespace();
     let Some(number) = words.next().and_then(|number| number.parse::<c_long>().ok()) else { return false };
-    let timeout = words.nth(3).and_then(|argument| u64::from_str_radix(argument.trim_start_matches("0x"), 16).ok());
+    let arguments: Vec<Option<u64>> =
+        words.map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()).collect();
+    let argument = |index: usize| arguments.get(index).copied().flatten();
     match number {
         libc::SYS_nanosleep | libc::SYS_clock_nanosleep => true,
         // A number of milliseconds; a negative one is for ever.
-        libc::SYS_epoll_pwait => timeout.is_none_or(|timeout| timeout & SIGN_OF_INT == 0),
+        libc::SYS_epoll_pwait => argument(3).is_none_or(|timeout| timeout & SIGN_OF_INT == 0),
         // Where it is; null is for ever.
-        libc::SYS_futex | libc::SYS_epoll_pwait2 => timeout != Some(0),
+        libc::SYS_futex | libc::SYS_epoll_pwait2 => argument(3) != Some(0),
+        libc::SYS_ppoll => argument(2) != Some(0),
         _ => false,
     }
 }
@@ -109,6 +112,7 @@ mod tests {
     #[test]
     fn only_calls_that_a_timer_ends_are_woken_from() {
         let (nanosleep, futex, epoll) = (libc::SYS_nanosleep, libc::SYS_futex, libc::SYS_epoll_pwait);
+        let ppoll = libc::SYS_ppoll;
         for (call, expected) in [
             (format!("{nanosleep} 0xc000043f18 0x0 0x0 0x0 0x0 0x0 0xc000043f18 0x47a337"), true),
             (format!("{epoll} 0xf 0xc0000ad774 0x80 0x1 0x0 0x0 0xc0000ad6d0 0x40714e"), true),
@@ -116,6 +120,8 @@ mod tests {
             (format!("{epoll} 0x14 0xc0004c5ad8 0x64 0xffffffff 0x0 0x0 0xc000 0x40714e"), false),
             (format!("{futex} 0xc000061148 0x80 0x0 0x0 0x0 0x0 0xc000075e48 0x47a923"), false),
             (format!("{futex} 0xc000061148 0x80 0x0 0xc000075e98 0x0 0x0 0xc000075e48 0x47a923"), true),
+            (format!("{ppoll} 0xc0000e76f0 0x2 0x0 0x0 0x0 0x0 0xc0000e75a8 0x40714e"), false),
+            (format!("{ppoll} 0xc0000e76f0 0x2 0xc0000e7700 0x0 0x0 0x0 0xc0000e75a8 0x40714e"), true),
             ("running".to_owned(), false),
             ("-1 0x7ffc 0x47a923".to_owned(), false),
             (String::new(), false),
