@@ -10,7 +10,7 @@ mod query;
 mod range;
 
 pub(crate) use accept::{Format, check_acceptable, format_wanted, last_event_id, media_type};
-pub(crate) use body::{chunks, length_hint, limited};
+pub(crate) use body::{check_encoding, chunks, length_hint, limited};
 pub(crate) use caller::{Allowed, Authenticated};
 pub(crate) use id::Id;
 pub(crate) use json::{OrNothing, Valid};

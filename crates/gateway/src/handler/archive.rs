@@ -14,13 +14,12 @@ use sentinal_model::{ArchiveRead, ArchiveWrite, Code, Error, SandboxId, limits};
 use super::{
     download::{counted, disposition},
     source::Watched,
-    upload::check_encoding,
 };
 use crate::{
     App,
     answer::Reply,
     openapi::{Binary, Problems},
-    request::{Allowed, Asked, Id, chunks, length_hint, limited},
+    request::{Allowed, Asked, Id, check_encoding, chunks, length_hint, limited},
     stream::{Kind, body},
 };
 

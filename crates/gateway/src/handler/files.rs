@@ -10,15 +10,12 @@ use sentinal_api::{Query, UploadedFile};
 use sentinal_auth::{ReadFile, WriteFile};
 use sentinal_model::{Code, Error, FileAt, FileRemoval, SandboxId};
 
-use super::{
-    download::answer,
-    upload::{check_encoding, raw},
-};
+use super::{download::answer, upload::raw};
 use crate::{
     App,
     answer::{Rejection, Reply},
     openapi::{Binary, Problems},
-    request::{Allowed, Asked, Id, wanted_range},
+    request::{Allowed, Asked, Id, check_encoding, wanted_range},
 };
 
 /// Read a file

@@ -18,7 +18,7 @@ use crate::{
     answer::Reply,
     multipart::boundary_of,
     openapi::{Binary, Problems, UploadForm},
-    request::{Authenticated, chunks, length_hint, limited, media_type},
+    request::{Authenticated, check_encoding, chunks, length_hint, limited, media_type},
 };
 
 /// Upload files
@@ -60,15 +60,6 @@ fn form_boundary(headers: &HeaderMap) -> Result<Option<String>> {
         return Err(Error::new(Code::UnsupportedMediaType, message));
     }
     Ok(None)
-}
-
-/// Refuses what would have to be unpacked first.
-pub(super) fn check_encoding(headers: &HeaderMap) -> Result<()> {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        let message = "Content-Encoding: compressed bodies are not read; send it as it is";
-        return Err(Error::new(Code::UnsupportedMediaType, message));
-    }
-    Ok(())
 }
 
 /// A body that is the bytes of one file.

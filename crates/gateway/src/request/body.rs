@@ -6,6 +6,7 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
+use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use sentinal_model::{Code, Error, Result, limits};
@@ -45,6 +46,15 @@ pub(crate) fn limited(
         Ok(Some((bytes, (source, seen))))
     })
     .boxed()
+}
+
+/// Refuses what would have to be unpacked first.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<()> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let message = "Content-Encoding: compressed bodies are not read; send it as it is";
+        return Err(Error::new(Code::UnsupportedMediaType, message));
+    }
+    Ok(())
 }
 
 /// How many bytes a body says it has at least.

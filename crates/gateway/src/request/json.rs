@@ -10,7 +10,7 @@ use sentinal_api::parse_json;
 use sentinal_model::{Code, Error, Result, limits};
 use serde::de::DeserializeOwned;
 
-use super::{chunks, length_hint, limited, media_type};
+use super::{check_encoding, chunks, length_hint, limited, media_type};
 use crate::{
     App,
     answer::{Rejection, Reply},
@@ -71,10 +71,7 @@ fn too_large() -> Error {
 
 /// JSON, or nothing said; neither another charset nor compressed.
 pub(super) fn check_type(headers: &HeaderMap) -> Result<()> {
-    let unsupported = |what: &str| Err(Error::new(Code::UnsupportedMediaType, what));
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return unsupported("Content-Encoding: compressed bodies are not read; send it as it is");
-    }
+    check_encoding(headers)?;
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
     let media = media_type(&text);
@@ -84,5 +81,6 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<()> {
     if is_json && is_utf8 {
         return Ok(());
     }
-    unsupported("Content-Type: is not JSON in UTF-8; send application/json")
+    let message = "Content-Type: is not JSON in UTF-8; send application/json";
+    Err(Error::new(Code::UnsupportedMediaType, message))
 }
