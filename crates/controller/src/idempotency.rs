@@ -11,10 +11,7 @@ use std::{
 
 use sentinal_model::{Code, Error, IdempotencyKey, Made, Millis, Once, Result, TenantId, limits};
 use sentinal_store::{IdempotencyRecord, Write};
-use tokio::{
-    sync::{Mutex as Lock, OwnedMutexGuard},
-    time::timeout,
-};
+use tokio::{sync::Mutex as Lock, time::timeout};
 
 use crate::context::Context;
 
@@ -25,21 +22,12 @@ type Name = (TenantId, IdempotencyKey);
 #[derive(Debug, Default)]
 pub(crate) struct Requests(Mutex<BTreeMap<Name, Arc<Lock<()>>>>);
 
-/// A request of which no other one with its key is under way.
-struct Turn {
-    context: Arc<Context>,
-    name: Name,
-    held: OwnedMutexGuard<()>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut under_way = self.context.requests.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lock = OwnedMutexGuard::mutex(&self.held);
-        // The table's own, and this one's: nobody waits.
-        if Arc::strong_count(lock) <= 2 {
-            under_way.remove(&self.name);
-        }
+impl Requests {
+    /// The turns of one key. Those of keys that nobody has in hand any more are forgotten.
+    fn turns(&self, name: Name) -> Arc<Lock<()>> {
+        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.retain(|_, turns| 1 < Arc::strong_count(turns));
+        Arc::clone(under_way.entry(name).or_default())
     }
 }
 
@@ -79,7 +67,9 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let Some(once) = once else { return make(None).await.map(Outcome::New) };
-    let turn = turn(context, (tenant.clone(), once.key.clone())).await?;
+    let turns = context.requests.turns((tenant.clone(), once.key.clone()));
+    let turn = timeout(limits::IDEMPOTENCY_WAIT_MAX, turns.lock_owned()).await;
+    let turn = turn.map_err(|_| still_under_way(&once.key))?;
     if let Some(known) = context.store().idempotency(tenant, &once.key).await? {
         return if known.once == once { Ok(Outcome::Again(known.made)) } else { Err(another_request(&once.key)) };
     }
@@ -90,15 +80,6 @@ where
         making.await.map(Outcome::New)
     };
     timeout(limits::IDEMPOTENCY_WAIT_MAX, context.complete(made)).await.unwrap_or_else(|_| Err(still_under_way(&key)))
-}
-
-async fn turn(context: &Arc<Context>, name: Name) -> Result<Turn> {
-    let lock = {
-        let mut under_way = context.requests.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(under_way.entry(name.clone()).or_default())
-    };
-    let held = timeout(limits::IDEMPOTENCY_WAIT_MAX, lock.lock_owned()).await.map_err(|_| still_under_way(&name.1))?;
-    Ok(Turn { context: Arc::clone(context), name, held })
 }
 
 fn still_under_way(key: &IdempotencyKey) -> Error {
@@ -119,4 +100,37 @@ pub(crate) fn forgotten(made: Made) -> Error {
         Made::Execution(id) => format!("execution {id}"),
     };
     Error::not_found(format!("this request has made {what} before, which is not kept any more; take a new key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(key: &str) -> Name {
+        (TenantId::from_stored("one"), key.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn of_requests_with_one_key_one_is_under_way() {
+        let requests = Requests::default();
+        let first = requests.turns(name("a")).lock_owned().await;
+        let second = requests.turns(name("a"));
+        assert!(second.try_lock().is_err());
+        assert!(requests.turns(name("b")).try_lock().is_ok());
+        drop(first);
+        assert!(second.try_lock().is_ok());
+    }
+
+    #[tokio::test]
+    async fn keys_are_forgotten_with_their_requests_also_with_those_that_were_given_up() {
+        let requests = Requests::default();
+        for key in 0..100 {
+            let held = requests.turns(name(&key.to_string())).lock_owned().await;
+            let waits = requests.turns(name(&key.to_string())).lock_owned();
+            drop(held);
+            drop(waits);
+        }
+        requests.turns(name("last"));
+        assert_eq!(requests.0.lock().unwrap().len(), 1);
+    }
 }
