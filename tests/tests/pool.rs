@@ -258,9 +258,14 @@ async fn what_waits_survives_a_restart_of_server_and_node_and_is_claimed_then() 
 async fn one_that_dies_in_the_pool_is_not_handed_out() -> Fact {
     let Some(server) = server("pool-dead", 2).await? else { return Ok(()) };
     let waiting = on_node(&server);
-    for id in &waiting {
-        processes().iter().filter(|process| process.names(id)).try_for_each(|process| process.kill(Signal::KILL))?;
-    }
+    let theirs: Vec<_> = processes().into_iter().filter(|it| waiting.iter().any(|id| it.names(id))).collect();
+    theirs.iter().try_for_each(|process| process.kill(Signal::KILL))?;
+    soon("the end of what was killed", FILL_DEADLINE, || {
+        let left = processes().into_iter().find(|process| theirs.iter().any(|it| it.pid == process.pid));
+        ensure!(left.is_none(), "{left:?} is still there");
+        Ok(())
+    })
+    .await?;
     let guest = Guest::of(&server, shape()).await?;
     ensure!(!waiting.contains(guest.id()), "{} was dead", guest.id());
     guest.works().await?;

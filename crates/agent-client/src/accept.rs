@@ -67,7 +67,7 @@ async fn greet(mut stream: Box<dyn Stream>, link: Arc<Link>) {
             link.clone().spawn(drive_connection(Arc::clone(&link), number, drive));
             link.connected(connection);
         }
-        Err(error) => tracing::debug!(sandbox = %link.id(), %error, "agent did not speak the protocol"),
+        Err(error) => tracing::debug!(sandbox = %link.id(), ?error, "agent did not speak the protocol"),
     }
 }
 

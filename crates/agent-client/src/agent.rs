@@ -109,9 +109,9 @@ impl Agent {
         }
     }
 
-    /// Whether there is a connection at this moment, as far as this side has noticed.
+    /// Whether there is a connection at this moment, whose other end is there.
     pub fn is_connected(&self) -> bool {
-        self.link.current.borrow().is_some()
+        self.link.current.borrow().as_ref().is_some_and(|connection| !connection.is_gone())
     }
 
     /// Resolves when the sandbox is forgotten: no connection will come any more.

@@ -2,7 +2,9 @@
 
 use std::{
     future::Future,
+    io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -11,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use sentinal_agent_protocol::{MESSAGE_BYTES_MAX, v1::agent_client::AgentClient};
 use tonic::body::Body;
 
-use crate::transport::Stream;
+use crate::transport::{Peer, Stream};
 
 /// What one stream may have under way before we must have read it.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
@@ -41,11 +43,21 @@ impl tower::Service<http::Request<Body>> for Transport {
     }
 }
 
+/// Why a connection could not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginError {
+    #[error("keep a descriptor of the connection")]
+    Peer(#[from] io::Error),
+    #[error("begin HTTP/2")]
+    Http(#[from] hyper::Error),
+}
+
 /// A live connection to an agent. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connection {
     client: AgentClient<Transport>,
     number: u64,
+    peer: Arc<dyn Peer>,
 }
 
 impl Connection {
@@ -53,7 +65,8 @@ impl Connection {
     pub(crate) async fn begin(
         stream: Box<dyn Stream>,
         number: u64,
-    ) -> Result<(Self, impl Future<Output = ()> + Send), hyper::Error> {
+    ) -> Result<(Self, impl Future<Output = ()> + Send), BeginError> {
+        let peer = stream.peer()?.into();
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -70,12 +83,17 @@ impl Connection {
                 tracing::debug!(%error, "agent connection ended");
             }
         };
-        Ok((Self { client, number }, drive))
+        Ok((Self { client, number, peer }, drive))
     }
 
     /// The generated client; every call takes a clone.
     pub(crate) fn client(&self) -> AgentClient<Transport> {
         self.client.clone()
+    }
+
+    /// Whether the agent has closed it or died, as of now: known before this side has read that far.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.peer.is_gone()
     }
 
     /// Counts this sandbox's connections.

@@ -27,4 +27,4 @@ pub use error::{AgentError, clean};
 pub use execution::{Events, ExecutionEvent, Finished, Start};
 pub use file::Reading;
 pub use registry::{Agents, Listen};
-pub use transport::{Listener, Stream, Transport};
+pub use transport::{Listener, Peer, Stream, Transport};

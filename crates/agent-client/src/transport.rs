@@ -2,15 +2,18 @@
 
 use std::{
     fmt, io,
-    os::fd::AsRawFd as _,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use async_trait::async_trait;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{Mode, OFlags, open},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
 };
 
 /// Makes places where agents can dial.
@@ -27,9 +30,30 @@ pub trait Listener: Send + fmt::Debug {
 }
 
 /// The bytes of one that dialled.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Something that knows whether the other end is still there, also before the stream has been read to its end.
+    fn peer(&self) -> io::Result<Box<dyn Peer>>;
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+/// The other end of a stream.
+pub trait Peer: Send + Sync + fmt::Debug {
+    /// Whether it has closed the stream or died, as of now.
+    fn is_gone(&self) -> bool;
+}
+
+impl Stream for UnixStream {
+    fn peer(&self) -> io::Result<Box<dyn Peer>> {
+        Ok(Box::new(self.as_fd().try_clone_to_owned()?))
+    }
+}
+
+impl Peer for OwnedFd {
+    fn is_gone(&self) -> bool {
+        let mut asked = [PollFd::new(self, PollFlags::RDHUP)];
+        let answered = poll(&mut asked, Some(&Timespec::default()));
+        answered.is_ok_and(|count| 0 < count)
+    }
+}
 
 /// Sockets in the host's file system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,5 +103,15 @@ mod tests {
         let (dialled, accepted) = tokio::join!(dialled, listener.accept());
         dialled.unwrap();
         accepted.unwrap();
+    }
+
+    #[test]
+    fn a_peer_is_gone_at_once_also_while_nobody_reads() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let peer: Box<dyn Peer> = Box::new(OwnedFd::from(ours));
+        std::io::Write::write_all(&mut &theirs, b"unread").unwrap();
+        assert!(!peer.is_gone());
+        drop(theirs);
+        assert!(peer.is_gone());
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sentinal_agent_client::{Listener, Stream, Transport};
+use sentinal_agent_client::{Listener, Peer, Stream, Transport};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     sync::mpsc,
@@ -155,6 +155,22 @@ impl Wire {
         if self.world.fails(self.world.plan.stall) {
             self.stalled = Some(Box::pin(sleep(self.world.millis(10..25_000))));
         }
+    }
+}
+
+impl Stream for Wire {
+    fn peer(&self) -> io::Result<Box<dyn Peer>> {
+        Ok(Box::new(Cable(self.cable.clone())))
+    }
+}
+
+/// What lies between two ends.
+#[derive(Debug)]
+struct Cable(CancellationToken);
+
+impl Peer for Cable {
+    fn is_gone(&self) -> bool {
+        self.0.is_cancelled()
     }
 }
 
