@@ -9,11 +9,11 @@ use std::{
 };
 
 use sentinal_agent_protocol::{preamble::Token, v1};
-use sentinal_model::{ExecutionId, SandboxId, limits};
+use sentinal_model::{ExecutionId, SandboxId, TerminalSize, limits};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{connection::Connection, error::AgentError};
+use crate::{connection::Connection, error::AgentError, execution};
 
 /// What the accepting task and the callers share.
 #[derive(Debug)]
@@ -151,6 +151,13 @@ impl Agent {
     pub async fn signal(&self, id: ExecutionId, signal: i32) -> Result<(), AgentError> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
         answer(client.signal(v1::SignalRequest { execution_id: id.to_string(), signal })).await.map(drop)
+    }
+
+    /// Gives an execution's terminal another size. [`AgentError::Refused`] with a conflict if it has none.
+    pub async fn resize(&self, id: ExecutionId, size: TerminalSize) -> Result<(), AgentError> {
+        let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
+        let size = Some(execution::size(size));
+        answer(client.resize(v1::ResizeRequest { execution_id: id.to_string(), size })).await.map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sentinal_agent_protocol::v1::{self, ended::How, execution_event::Event};
-use sentinal_model::{Command, Ended, ExecutionId, ExecutionOutcome, Stream, Usage, limits};
+use sentinal_model::{Command, Ended, ExecutionId, ExecutionOutcome, Stream, TerminalSize, Usage, limits};
 use tonic::Streaming;
 
 use crate::{agent::answer, connection::Connection, error::AgentError};
@@ -72,6 +72,7 @@ impl Connection {
             timeout_ms: millis(command.timeout),
             processes_max: limits::PROCESSES_MAX.into(),
             open_files_max: limits::OPEN_FILES_MAX,
+            terminal: command.terminal.map(size),
         };
         let events = answer(self.client().execute(request)).await?;
         Ok(Events { events })
@@ -131,6 +132,10 @@ fn checked(event: Event) -> Option<ExecutionEvent> {
             }))
         }
     }
+}
+
+pub(crate) fn size(size: TerminalSize) -> v1::TerminalSize {
+    v1::TerminalSize { columns: size.columns.into(), rows: size.rows.into() }
 }
 
 fn millis(duration: Duration) -> u64 {

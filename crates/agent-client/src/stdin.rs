@@ -1,7 +1,7 @@
 //! Standard input of a running program.
 
 use bytes::Bytes;
-use futures::{Stream, stream};
+use futures::Stream;
 use sentinal_agent_protocol::v1;
 use sentinal_model::{ExecutionId, StdinPart, limits};
 
@@ -20,36 +20,30 @@ impl Agent {
         part: StdinPart,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<u64, WriteError<E>> {
-        let offset = match part.offset {
-            Some(offset) => offset,
-            None => self.send_stdin(id, (0, false), stream::empty()).await?,
-        };
-        self.send_stdin(id, (offset, part.end), body).await
-    }
-
-    async fn send_stdin<E>(
-        &self,
-        id: ExecutionId,
-        (mut offset, end): (u64, bool),
-        body: impl Stream<Item = Result<Bytes, E>> + Send,
-    ) -> Result<u64, WriteError<E>> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await.map_err(WriteError::Agent)?.client();
         let (messages, receiver) = messages();
         let call = client.stdin(receiver);
+        let mut offset = part.offset.unwrap_or(0);
         let message = |offset, data: &[u8], end| v1::StdinRequest {
             execution_id: id.to_string(),
             offset,
             data: data.to_vec(),
             end,
+            append: part.offset.is_none(),
         };
         let feed = async move {
-            let part = |data: &[u8]| {
-                let part = message(offset, data, false);
+            // Without a body it is asked how far it is.
+            messages.send(message(offset, &[], false)).await?;
+            let next = |data: &[u8]| {
+                let next = message(offset, data, false);
                 offset = offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-                part
+                next
             };
-            messages.send_all(body, part).await?;
-            messages.send(message(offset, &[], end)).await
+            messages.send_all(body, next).await?;
+            if part.end {
+                messages.send(message(offset, &[], true)).await?;
+            }
+            Ok(())
         };
         answered(call, feed).await.map(|given| given.offset)
     }

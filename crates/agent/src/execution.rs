@@ -7,8 +7,10 @@ mod output;
 mod session;
 mod stdin;
 mod supervise;
+mod terminal;
 
 use std::{
+    os::fd::OwnedFd,
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
@@ -47,6 +49,8 @@ struct State {
     stderr: Held,
     stdin: Queue,
     process: Process,
+    /// For its size. The program is told that it is gone when nobody holds it.
+    terminal: Option<OwnedFd>,
     is_timed_out: bool,
     /// Process ended and output complete.
     ended: Option<v1::Ended>,
@@ -73,11 +77,17 @@ impl Execution {
         Self { pid, started, state: Mutex::new(state), stdin_moved: Notify::new() }
     }
 
+    /// The same, on a terminal.
+    fn on_terminal(self, terminal: Option<OwnedFd>) -> Self {
+        self.state().terminal = terminal;
+        self
+    }
+
     /// One whose program could not be executed: that is its result.
-    fn stillborn(started: Instant, exit_code: i32, line: &str) -> Self {
+    fn stillborn(started: Instant, exit_code: i32, (stream, line): (Stream, &str)) -> Self {
         let execution = Self::new(0, started, Queue::closed());
         let mut state = execution.state();
-        state.stderr.push(line.as_bytes());
+        state.held(stream).push(line.as_bytes());
         state.process = Process::Ended {
             how: How::Exited(exit_code),
             duration_us: micros(started.elapsed()),
@@ -123,6 +133,7 @@ impl Execution {
             cpu_us: micros(reaped.cpu),
             memory_peak_bytes: reaped.memory_peak_bytes,
         };
+        state.terminal = None;
         state.wake_supervisor();
     }
 

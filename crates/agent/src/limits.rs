@@ -13,6 +13,8 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// What is still read of a stream after its program ended: a pipe holds no more unless the system's own limit
 /// was raised. Whoever still writes then is not the program.
 pub(crate) const DRAIN_BYTES_MAX: usize = 1 << 20;
+/// How long the end of a terminal's output is waited for after its program ended.
+pub(crate) const TERMINAL_DRAIN: Duration = Duration::from_millis(100);
 /// Standard input that waits for the program, beyond what its pipe holds.
 pub(crate) const STDIN_QUEUE_BYTES: usize = 256 * 1024;
 /// Those who follow one execution at once.
@@ -59,6 +61,10 @@ pub(crate) const WATCH_HELD_BYTES_MAX: usize = 1 << 20;
 pub(crate) const WATCH_RETRY: Duration = Duration::from_millis(50);
 /// How long the second half of a move may come after the first.
 pub(crate) const WATCH_MOVE_WAIT: Duration = Duration::from_millis(20);
+/// Connections to ports at once.
+pub(crate) const CONNECTIONS_MAX: usize = 128;
+/// How long a port may take to accept one.
+pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest name of one part of a path (`NAME_MAX` of Linux).
 pub(crate) const NAME_BYTES_MAX: usize = 255;
 /// Entries of an archive.

@@ -18,6 +18,7 @@ mod heart;
 mod idle;
 mod limits;
 mod link;
+mod port;
 mod reaper;
 mod root;
 mod sandbox;

@@ -12,6 +12,7 @@ use crate::{
     files::{self, Outgoing, Transfers, Watching},
     idle::Idle,
     limits,
+    port::{self, Connected, Ports},
     user::{User, Users},
 };
 
@@ -24,13 +25,14 @@ pub(crate) struct Service {
     idle: Idle,
     transfers: Transfers,
     watches: Transfers,
+    ports: Ports,
 }
 
 impl Service {
     pub(crate) fn new(executions: Arc<Executions>, users: Arc<Users>, deadline: Arc<Deadline>, idle: Idle) -> Self {
         let transfers = Transfers::new(idle.clone(), limits::TRANSFERS_MAX);
         let watches = Transfers::new(idle.clone(), limits::WATCHES_MAX);
-        Self { executions, users, deadline, idle, transfers, watches }
+        Self { executions, users, deadline, idle, transfers, watches, ports: Ports::default() }
     }
 
     fn user(&self, asked: Option<&v1::User>) -> Result<User, Status> {
@@ -48,6 +50,7 @@ impl Agent for Service {
     type ReadArchiveStream = Outgoing<v1::ReadFileResponse>;
     type WatchStream = Watching;
     type ListFolderStream = Outgoing<v1::ListFolderResponse>;
+    type ConnectStream = Connected;
 
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Reply<Follower> {
         let execution = self.executions.start(request.into_inner())?;
@@ -75,7 +78,11 @@ impl Agent for Service {
         let id = next.as_ref().map_or("", |first| &first.execution_id);
         let execution = self.executions.find(id)?;
         while let Some(chunk) = next {
-            execution.feed(chunk.offset, &chunk.data).await?;
+            if chunk.append {
+                execution.feed_on(&chunk.data).await?;
+            } else {
+                execution.feed(chunk.offset, &chunk.data).await?;
+            }
             if chunk.end {
                 execution.end_stdin();
                 break;
@@ -89,6 +96,12 @@ impl Agent for Service {
         let request = request.into_inner();
         self.executions.find(&request.execution_id)?.signal(request.signal)?;
         Ok(Response::new(v1::SignalResponse {}))
+    }
+
+    async fn resize(&self, request: Request<v1::ResizeRequest>) -> Reply<v1::ResizeResponse> {
+        let request = request.into_inner();
+        self.executions.find(&request.execution_id)?.resize(request.size.unwrap_or_default())?;
+        Ok(Response::new(v1::ResizeResponse {}))
     }
 
     async fn list(&self, _request: Request<v1::ListRequest>) -> Reply<v1::ListResponse> {
@@ -161,6 +174,10 @@ impl Agent for Service {
         let request = request.into_inner();
         let user = self.user(request.user.as_ref())?;
         Ok(Response::new(files::watch(&self.watches, user, request).await?))
+    }
+
+    async fn connect(&self, request: Request<Streaming<v1::ConnectRequest>>) -> Reply<Connected> {
+        Ok(Response::new(port::connect(&self.ports, &self.idle, request.into_inner()).await?))
     }
 
     async fn set_deadline(&self, request: Request<v1::SetDeadlineRequest>) -> Reply<v1::SetDeadlineResponse> {

@@ -29,6 +29,8 @@ pub(crate) struct Stdio<'a> {
     pub(crate) stdin: Option<BorrowedFd<'a>>,
     pub(crate) stdout: BorrowedFd<'a>,
     pub(crate) stderr: BorrowedFd<'a>,
+    /// All three are one terminal, which is to be the program's own.
+    pub(crate) is_terminal: bool,
 }
 
 /// Starts programs; all it needs for that is kept between them.
@@ -61,7 +63,7 @@ impl Spawner {
     /// The program's pid once it runs.
     pub(crate) fn spawn(&self, request: &ExecuteRequest, stdio: &Stdio<'_>) -> Result<i32, NotStarted> {
         let user = self.users.find(request.user.as_ref().map_or("", |user| &user.name))?;
-        let environment = environment::build(&request.env, &user)?;
+        let environment = environment::build(&request.env, &user, stdio.is_terminal)?;
         let program = request.argv.first().ok_or_else(|| Status::invalid_argument("argv must not be empty"))?;
         let cwd = if request.cwd.is_empty() { &user.home } else { &request.cwd };
         let plan = Plan {
@@ -71,12 +73,18 @@ impl Spawner {
             cwd: string(cwd, "cwd")?,
             is_cwd_needed: !request.cwd.is_empty(),
             stdio: [stdio.stdin.unwrap_or_else(|| self.null.as_fd()), stdio.stdout, stdio.stderr],
+            is_terminal: stdio.is_terminal,
             identity: self.is_root.then_some(&user.identity),
             capabilities: &self.capabilities,
             oom_score: self.oom_score.as_deref(),
             processes_max: (request.processes_max != 0).then_some(request.processes_max),
             open_files_max: if request.open_files_max == 0 { self.open_files } else { request.open_files_max },
         };
+        if let (true, Some(identity)) = (plan.is_terminal, plan.identity) {
+            let owner = rustix::fs::Uid::from_raw(identity.uid);
+            let owned = rustix::fs::fchown(stdio.stdout, Some(owner), None);
+            owned.map_err(|errno| Status::internal(format!("the terminal got no owner: {errno}")))?;
+        }
         let mut stack = self.stack.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         sys::spawn(&mut stack, &plan).map_err(|failed| failure::explain(failed, program, cwd))
     }

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sentinal_model::{Code, Command, Error, GuestPath, Result, SandboxId, Spec, limits};
+use sentinal_model::{Code, Command, Error, GuestPath, Result, SandboxId, Spec, TerminalSize, limits};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    Encoding, Quantity,
+    Encoding, Quantity, Terminal,
     create::{SpecFields, parse_wait},
     field::{named, parse_user, seconds, unique_map},
 };
@@ -44,7 +44,9 @@ pub struct Execute {
     pub stdin_encoding: Option<Encoding>,
     /// Standard input stays open after `stdin`: more can be sent to the execution while it runs.
     pub stdin_open: Option<bool>,
-    /// Seconds it may run; 60 unless told.
+    /// Runs it on a terminal of this size: all it writes is `stdout`, and standard input stays open.
+    pub terminal: Option<Terminal>,
+    /// Seconds it may run; 60 unless told, and 86,400 on a terminal.
     #[schema(exclusive_minimum = 0, maximum = 86400)]
     pub timeout: Option<f64>,
     /// Seconds to wait for a sandbox that does not run yet; 30 unless told.
@@ -102,15 +104,17 @@ impl TryFrom<Execute> for ParsedExecute {
     fn try_from(wire: Execute) -> Result<Self> {
         let Execute { sandbox_id, engine, cpu, memory, disk, image, ttl, labels, .. } = wire;
         let fields = SpecFields { engine, cpu, memory, disk, image, ttl, labels };
-        let timeout = parse_timeout(wire.timeout)?;
+        let terminal = wire.terminal.map(|terminal| named("terminal", terminal.try_into())).transpose()?;
+        let timeout = parse_timeout(wire.timeout, terminal)?;
         let command = Command {
             argv: argv(wire.command, wire.args, wire.code, wire.language)?,
             env: environment(wire.env.unwrap_or_default())?,
             cwd: wire.cwd.map(|path| named("cwd", path.parse::<GuestPath>())).transpose()?,
             user: wire.user.map(parse_user).transpose()?,
             stdin: stdin(wire.stdin, wire.stdin_encoding)?,
-            stdin_open: wire.stdin_open.unwrap_or(false),
+            stdin_open: wire.stdin_open.unwrap_or(false) || terminal.is_some(),
             timeout,
+            terminal,
         };
         refuse_oversize(&command)?;
         Ok(Self {
@@ -135,8 +139,10 @@ fn target(sandbox_id: Option<&str>, fields: SpecFields, timeout: Duration) -> Re
     }
 }
 
-fn parse_timeout(timeout: Option<f64>) -> Result<Duration> {
-    let Some(value) = timeout else { return Ok(limits::TIMEOUT_DEFAULT) };
+fn parse_timeout(timeout: Option<f64>, terminal: Option<TerminalSize>) -> Result<Duration> {
+    let Some(value) = timeout else {
+        return Ok(terminal.map_or(limits::TIMEOUT_DEFAULT, |_| limits::TIMEOUT_MAX));
+    };
     let parsed = seconds("timeout", value, Duration::ZERO, limits::TIMEOUT_MAX)?;
     if parsed.is_zero() {
         return Err(Error::invalid("timeout: 0 leaves no time to run; write a number of seconds over 0"));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Encoding, Inline};
+use crate::{Encoding, Inline, Terminal};
 
 /// An execution, running or finished.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -17,6 +17,9 @@ pub struct Execution {
     /// Whether it runs.
     #[schema(value_type = crate::ExecutionState, example = "finished")]
     pub state: String,
+    /// The terminal it was started on; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Terminal>,
     /// How it ended; null until then.
     #[schema(value_type = Option<crate::ExecutionOutcome>, example = "exited")]
     pub outcome: Option<String>,

@@ -27,6 +27,7 @@ mod sandbox;
 mod signal;
 mod stats;
 mod stdin;
+mod terminal;
 mod update;
 mod upload;
 
@@ -53,5 +54,6 @@ pub use sandbox::Sandbox;
 pub use signal::{SendSignal, SignalName};
 pub use stats::SandboxStats;
 pub use stdin::StdinGiven;
+pub use terminal::{Terminal, TerminalNotice, TerminalQuery, TerminalRequest};
 pub use update::UpdateSandbox;
 pub use upload::{Upload, UploadedFile};

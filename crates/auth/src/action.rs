@@ -13,6 +13,7 @@ pub enum ActionName {
     Execute,
     ReadExecution,
     ControlExecution,
+    ConnectPort,
     WriteFile,
     ReadFile,
     ReadLogs,
@@ -71,6 +72,8 @@ actions!(
     ReadExecution,
     /// Sending signals and standard input to a running program.
     ControlExecution,
+    /// Talking to what listens on a port of a sandbox.
+    ConnectPort,
     /// Putting files into a sandbox.
     WriteFile,
     /// Getting files out of a sandbox.

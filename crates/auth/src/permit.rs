@@ -73,6 +73,7 @@ const fn allows(role: Role, action: ActionName) -> bool {
             | ActionName::Execute
             | ActionName::ReadExecution
             | ActionName::ControlExecution
+            | ActionName::ConnectPort
             | ActionName::WriteFile
             | ActionName::ReadFile
             | ActionName::ReadLogs

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{activity::Use, context::Context, entry::Entry, events, live::Live, overdue};
+use crate::{activity::Use, context::Context, entry::Entry, events, live::Live, overdue, terminal};
 
 /// How long after its timeout an execution is ended by force when the agent has not told its end.
 pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
@@ -64,6 +64,7 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
             biased;
             finished = follow(&mut job) => finished.ok_or(ExecutionOutcome::Killed),
             outcome = given_up(&context, &live, &entry, paused_before) => Err(outcome),
+            never = terminal::mind(&live, &entry) => match never {},
         };
         told.unwrap_or_else(|outcome| ended_by_us(outcome, &live, context.now()))
     };

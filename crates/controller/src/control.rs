@@ -32,7 +32,7 @@ impl Controller {
     }
 
     /// The agent of the sandbox in which an execution runs.
-    async fn agent_of(&self, tenant: &TenantId, id: ExecutionId) -> Result<(Agent, Use)> {
+    pub(crate) async fn agent_of(&self, tenant: &TenantId, id: ExecutionId) -> Result<(Agent, Use)> {
         let live = self.context.live.get(id).filter(|live| live.record.tenant == *tenant);
         match live {
             Some(live) => self.agent(tenant, live.record.sandbox).await,
@@ -44,7 +44,7 @@ impl Controller {
     }
 }
 
-fn refused(id: ExecutionId, error: AgentError) -> Error {
+pub(crate) fn refused(id: ExecutionId, error: AgentError) -> Error {
     match error {
         AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _) => ended(id),
         error @ (AgentError::Disconnected | AgentError::Deadline | AgentError::Refused(..)) => error.into(),

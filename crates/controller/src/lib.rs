@@ -41,11 +41,13 @@ mod overdue;
 mod pause;
 mod place;
 mod pool;
+mod port;
 mod retention;
 mod sandboxes;
 mod spool;
 mod start;
 mod table;
+mod terminal;
 mod update;
 
 pub use api::{
@@ -57,7 +59,9 @@ pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
+pub use sentinal_agent_client::PortStream;
 pub use sentinal_node_protocol::HostUsage;
 pub use sentinal_store::{
     EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
 };
+pub use terminal::Attached;

@@ -18,6 +18,8 @@ pub(crate) struct Live {
     pub(crate) stdout: Spool,
     pub(crate) stderr: Spool,
     progress: watch::Sender<Progress>,
+    /// How many are attached to its terminal.
+    pub(crate) attached: watch::Sender<usize>,
 }
 
 /// How far an execution is.
@@ -31,7 +33,7 @@ pub(crate) struct Progress {
 
 impl Live {
     pub(crate) fn new(record: ExecutionRecord, stdout: Spool, stderr: Spool) -> Arc<Self> {
-        Arc::new(Self { record, stdout, stderr, progress: watch::Sender::default() })
+        Arc::new(Self { record, stdout, stderr, progress: watch::Sender::default(), attached: watch::Sender::new(0) })
     }
 
     pub(crate) const fn spool(&self, stream: Stream) -> &Spool {

@@ -80,6 +80,17 @@ impl Source {
         };
         read.map_err(|error| Error::internal(&error))
     }
+
+    /// For one who follows: of what was not stored the last is there as long as somebody holds it.
+    async fn read_on(&self, files: &dyn OutputFiles, part: OutputPart) -> Result<(u64, Bytes)> {
+        match self {
+            Self::Live(live, _) => {
+                let read = live.spool(part.stream).read_on(part.offset, part.bytes_max).await;
+                read.map_err(|error| Error::internal(&error))
+            }
+            Self::Record(_) => Ok((part.offset, self.read(files, part).await?)),
+        }
+    }
 }
 
 /// Output of a finished execution; empty of one that an earlier server left running.
@@ -143,12 +154,12 @@ impl Follower {
             Stream::Stderr => &mut self.stderr_offset,
         };
         let part = OutputPart { stream, offset: *at, bytes_max: EVENT_BYTES_MAX };
-        let data = self.source.read(self.files.as_ref(), part).await?;
+        let (offset, data) = self.source.read_on(self.files.as_ref(), part).await?;
         if data.is_empty() {
             return Ok(None);
         }
-        *at = at.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-        Ok(Some(OutputEvent::Output { stream, offset: part.offset, data }))
+        *at = offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        Ok(Some(OutputEvent::Output { stream, offset, data }))
     }
 
     const fn end(&mut self, last: Result<OutputEvent>) -> Result<OutputEvent> {

@@ -2,6 +2,7 @@
 //! take from any offset and never hold up the writer.
 
 use std::{
+    collections::VecDeque,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,6 +12,9 @@ use sentinal_model::limits;
 use sentinal_store::{Output, OutputPlace};
 
 use crate::outputs::{OutputFile, OutputFiles};
+
+/// How much is kept, in memory, of output that is over the limit.
+const TAIL_BYTES: usize = 256 * 1024;
 
 /// One stream's output so far.
 #[derive(Debug)]
@@ -27,6 +31,34 @@ struct State {
     in_file: bool,
     stored: u64,
     total: u64,
+    tail: Tail,
+}
+
+/// The last of what is not stored, for those who follow.
+#[derive(Debug, Default)]
+struct Tail {
+    /// Offset after the last byte.
+    end: u64,
+    bytes: VecDeque<u8>,
+}
+
+impl Tail {
+    /// Adds bytes that end at `end`.
+    fn push(&mut self, bytes: &[u8], end: u64) {
+        let surplus = (self.bytes.len() + bytes.len()).saturating_sub(TAIL_BYTES);
+        self.bytes.drain(..surplus.min(self.bytes.len()));
+        self.bytes.extend(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
+        self.end = end;
+    }
+
+    /// At most `bytes_max` from `offset` on, or from the first byte after it that is held.
+    fn read(&self, offset: u64, bytes_max: u64) -> (u64, Bytes) {
+        let start = self.end.saturating_sub(u64::try_from(self.bytes.len()).unwrap_or(u64::MAX));
+        let offset = offset.max(start);
+        let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
+        let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        (offset, self.bytes.iter().copied().skip(skipped).take(most).collect())
+    }
 }
 
 impl State {
@@ -43,7 +75,12 @@ impl State {
 
     /// `data` has come, and `fresh` of it is stored.
     fn took(&mut self, offset: u64, data: &[u8], fresh: &[u8]) {
-        self.total = self.total.max(offset.saturating_add(length(data)));
+        let total = self.total.max(offset.saturating_add(length(data)));
+        let left = usize::try_from(total - self.total - length(fresh)).unwrap_or(usize::MAX).min(data.len());
+        if 0 < left {
+            self.tail.push(&data[data.len() - left..], total);
+        }
+        self.total = total;
         self.stored += length(fresh);
     }
 }
@@ -56,7 +93,7 @@ impl Spool {
     /// Goes on where an earlier server stopped: at the end of the file, or at the beginning if there is none.
     pub(crate) async fn resume(files: Arc<dyn OutputFiles>, file: OutputFile) -> io::Result<Self> {
         let stored = files.length(file).await?;
-        let state = State { memory: Vec::new(), in_file: stored > 0, stored, total: stored };
+        let state = State { in_file: stored > 0, stored, total: stored, ..State::default() };
         Ok(Self { files, file, state: Mutex::new(state) })
     }
 
@@ -113,6 +150,17 @@ impl Spool {
         }
         let left = self.stored().saturating_sub(offset);
         read_file(self.files.as_ref(), self.file, offset, bytes_max.min(left)).await
+    }
+
+    /// The same, or the first bytes after `offset` that are left of what was not stored, with their offset.
+    pub(crate) async fn read_on(&self, offset: u64, bytes_max: u64) -> io::Result<(u64, Bytes)> {
+        {
+            let state = self.lock();
+            if state.stored <= offset && state.stored < state.total {
+                return Ok(state.tail.read(offset, bytes_max));
+            }
+        }
+        Ok((offset, self.read(offset, bytes_max).await?))
     }
 
     /// The output as its record keeps it, safe on the disk. `total`: what the agent says in the end.
@@ -197,6 +245,24 @@ mod tests {
         spool.append(3, b"lo world").await.unwrap();
         assert_eq!(spool.read(0, u64::MAX).await.unwrap(), "hello world");
         assert_eq!(spool.safe(), 0, "what is only in memory must stay with the agent");
+    }
+
+    #[test]
+    fn of_what_is_not_stored_the_last_is_left() {
+        let mut state = State { stored: limits::OUTPUT_STORED_BYTES_MAX - 2, ..State::default() };
+        state.total = state.stored;
+        let mut take = |offset, data: &[u8]| {
+            let fresh = state.fresh(offset, data).unwrap().to_vec();
+            state.took(offset, data, &fresh);
+            (state.stored - offset, state.tail.read(0, u64::MAX))
+        };
+        let at = limits::OUTPUT_STORED_BYTES_MAX - 2;
+        assert_eq!(take(at, b"abcd"), (2, (at + 2, Bytes::from_static(b"cd"))));
+        assert_eq!(take(at, b"abcdef").1, (at + 2, Bytes::from_static(b"cdef")));
+        let (start, bytes) = take(at + 6, &[b'x'; TAIL_BYTES]).1;
+        assert_eq!((start, bytes.len()), (at + 6, TAIL_BYTES));
+        assert_eq!(state.tail.read(at + 8, 3), (at + 8, Bytes::from_static(b"xxx")));
+        assert_eq!(state.tail.read(u64::MAX, 3).1, "");
     }
 
     #[tokio::test]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use sentinal_auth::Policy;
+use sentinal_model::limits;
 use sentinal_telemetry::Metrics;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Ask, Authenticate};
@@ -19,6 +21,8 @@ pub struct App {
     pub(crate) closing: CancellationToken,
     /// Bodies that are being sent.
     pub(crate) streams: TaskTracker,
+    /// Room for connections that are no longer HTTP.
+    pub(crate) sockets: Arc<Semaphore>,
 }
 
 impl App {
@@ -31,6 +35,7 @@ impl App {
             metrics,
             closing: CancellationToken::new(),
             streams: TaskTracker::new(),
+            sockets: Arc::new(Semaphore::new(limits::WEBSOCKETS_MAX)),
         }
     }
 }

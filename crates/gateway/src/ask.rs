@@ -4,18 +4,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, ControlExecution, CreateSandbox, DestroySandbox, Execute, Keys, PauseSandbox, Permit, ReadEngine,
-    ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
+    Caller, ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, Keys, PauseSandbox, Permit,
+    ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OutputEvent, OutputPart, Page, SandboxFilter,
+    Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
+    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OutputEvent, OutputPart, Page, PortStream, SandboxFilter,
     SandboxRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ExecutionId, FileAt, FileEvent, FileLook, FileMove, FileRemoval, FileStat,
     FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewFolder, Result, SandboxId, SandboxUpdate, Spec,
-    StdinPart,
+    StdinPart, TerminalSize,
 };
 use tokio::sync::watch;
 
@@ -77,6 +77,14 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         part: StdinPart,
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<u64>;
+    async fn attach(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: SandboxId,
+        terminal: ExecutionId,
+    ) -> Result<Option<Attached>>;
+    async fn resize(&self, permit: &Permit<ControlExecution>, id: ExecutionId, size: TerminalSize) -> Result<()>;
+    async fn connect(&self, permit: &Permit<ConnectPort>, id: SandboxId, port: u16) -> Result<PortStream>;
     async fn follow(
         &self,
         permit: &Permit<ReadExecution>,
@@ -226,6 +234,23 @@ impl Ask for Controller {
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<u64> {
         self.write_stdin(permit, id, part, body).await
+    }
+
+    async fn attach(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: SandboxId,
+        terminal: ExecutionId,
+    ) -> Result<Option<Attached>> {
+        self.attach(permit, id, terminal).await
+    }
+
+    async fn resize(&self, permit: &Permit<ControlExecution>, id: ExecutionId, size: TerminalSize) -> Result<()> {
+        self.resize(permit, id, size).await
+    }
+
+    async fn connect(&self, permit: &Permit<ConnectPort>, id: SandboxId, port: u16) -> Result<PortStream> {
+        self.connect(permit, id, port).await
     }
 
     async fn follow(

@@ -12,6 +12,7 @@
 mod answer;
 mod app;
 mod ask;
+mod by_host;
 mod handler;
 mod multipart;
 mod openapi;
@@ -19,6 +20,7 @@ mod present;
 mod request;
 mod router;
 mod serve;
+mod socket;
 mod stream;
 
 pub use app::App;

@@ -19,7 +19,7 @@ use crate::{
     answer::status_of,
     handler::{
         archive, control, download, engine, events, execute, execution, files, folder, health, logs, metrics, output,
-        sandbox, upload, watch,
+        sandbox, terminal, tunnel, upload, watch,
     },
 };
 
@@ -31,15 +31,16 @@ use crate::{
         upload::upload, download::download,
         files::read, files::write, files::remove, folder::stat, folder::list, folder::make, folder::rename,
         archive::read, archive::write, watch::watch,
-        execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin,
+        execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin, terminal::open, terminal::resize, tunnel::open,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
-    components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem, sentinal_api::FileEventData)),
+    components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem, sentinal_api::FileEventData, sentinal_api::TerminalRequest)),
     tags(
         (name = "sandbox", description = "Where programs run"),
         (name = "file", description = "Files into sandboxes and out of them"),
         (name = "execution", description = "Programs and their results"),
+        (name = "port", description = "What listens inside a sandbox"),
         (name = "log", description = "What happened"),
         (name = "server", description = "The server itself"),
     ),

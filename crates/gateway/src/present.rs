@@ -64,6 +64,7 @@ pub(crate) fn execution(record: &ExecutionRecord) -> v1::Execution {
         id: record.id.to_string(),
         sandbox_id: record.sandbox.to_string(),
         state: if ended.is_some() { "finished" } else { "running" }.to_owned(),
+        terminal: record.command.terminal.map(Into::into),
         outcome: ended.map(|ended| ended.outcome.as_str().to_owned()),
         exit_code: ended.and_then(|ended| ended.outcome.exit_code()),
         signal: ended.and_then(|ended| ended.outcome.signal()),

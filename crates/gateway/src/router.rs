@@ -2,7 +2,7 @@
 
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use sentinal_model::{Code, Error};
 use sentinal_telemetry::Route;
@@ -12,7 +12,7 @@ use crate::{
     answer::{Reply, finish},
     handler::{
         archive, control, download, engine, events, execute, execution, files, folder, health, logs, metrics, output,
-        sandbox, upload, watch,
+        port, sandbox, terminal, tunnel, upload, watch,
     },
     openapi,
 };
@@ -41,6 +41,12 @@ pub fn router(app: App) -> Router {
         .route(at(Route::ExecutionOutput), get(output::output))
         .route(at(Route::ExecutionSignal), post(control::signal))
         .route(at(Route::ExecutionStdin), post(control::stdin))
+        .route(at(Route::ExecutionResize), post(terminal::resize))
+        .route(at(Route::Terminal), get(terminal::open))
+        .route(at(Route::Tunnel), get(tunnel::open))
+        .route(at(Route::PortItself), any(port::itself))
+        .route(at(Route::PortRoot), any(port::proxy))
+        .route(at(Route::Port), any(port::proxy))
         .route(at(Route::Engines), get(engine::list))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Events), get(events::events))

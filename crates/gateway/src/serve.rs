@@ -5,6 +5,7 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
+use hyper::body::Incoming;
 use sentinal_model::{Code, Error, limits};
 use sentinal_telemetry::Limit;
 use tokio::{
@@ -12,9 +13,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::MapRequest;
 
 use self::connection::{Connection, canned};
-use crate::{App, router};
+use crate::{App, by_host, router};
 
 /// How long requests in flight may take to end when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -28,7 +30,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: CancellationToken)
         slots: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)),
         connections: TaskTracker::new(),
         cut: CancellationToken::new(),
-        router: router(app.clone()),
+        router: MapRequest::new(router(app.clone()), by_host::route),
         app,
     };
     shutdown.run_until_cancelled(server.accept_all(&listener)).await;
@@ -36,9 +38,12 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: CancellationToken)
     server.finish().await;
 }
 
+/// Everything, by path and by host name.
+pub(super) type Routed = MapRequest<axum::Router, fn(hyper::Request<Incoming>) -> hyper::Request<Incoming>>;
+
 struct Server {
     app: App,
-    router: axum::Router,
+    router: Routed,
     slots: Arc<Semaphore>,
     connections: TaskTracker,
     /// The grace time is over.

@@ -19,6 +19,17 @@ pub struct Command {
     pub stdin_open: bool,
     /// How long it may run.
     pub timeout: Duration,
+    /// It runs on a terminal of its own: all it writes is standard output, and standard input stays open.
+    pub terminal: Option<TerminalSize>,
+}
+
+/// A terminal's size in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// How many stand in a row; at least 1.
+    pub columns: u16,
+    /// How many rows there are; at least 1.
+    pub rows: u16,
 }
 
 /// Which part of a program's standard input is sent.

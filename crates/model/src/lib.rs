@@ -22,7 +22,7 @@ mod spec;
 pub use clock::{Clock, Millis, SystemClock};
 pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
 pub use error::{Code, Error, Result};
-pub use execution::{Command, Ended, ExecutionOutcome, StdinPart, Stream, Usage};
+pub use execution::{Command, Ended, ExecutionOutcome, StdinPart, Stream, TerminalSize, Usage};
 pub use file::{
     ArchiveRead, ArchiveWrite, ArchiveWritten, ByteRange, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove,
     FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, NewFolder,

@@ -106,6 +106,22 @@ pub const ENVIRONMENT_MAX: usize = 1024;
 pub const STDIN_BYTES_MAX: usize = 1 << 20;
 /// Executions that may run at once in one sandbox.
 pub const EXECUTIONS_RUNNING_MAX: usize = 256;
+/// Clients attached to one terminal.
+pub const TERMINAL_CLIENTS_MAX: usize = 16;
+/// How long a terminal that everybody has left goes on before it is hung up.
+pub const TERMINAL_DETACHED_MAX: Duration = Duration::from_secs(600);
+/// How long its program has to end after the hang-up before it is killed.
+pub const TERMINAL_HANG_UP_GRACE: Duration = Duration::from_secs(5);
+/// WebSockets open at once: terminals and connections to ports.
+pub const WEBSOCKETS_MAX: usize = 1024;
+/// Largest message taken from a WebSocket.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// How long what listens on a port may take to begin an answer.
+pub const PORT_ANSWER_DEADLINE: Duration = Duration::from_secs(300);
+/// How often a client of a WebSocket is asked whether it is there.
+pub const WEBSOCKET_PING_EVERY: Duration = Duration::from_secs(15);
+/// How long such a client may say nothing at all.
+pub const WEBSOCKET_SILENCE_MAX: Duration = Duration::from_secs(45);
 /// Executions one agent holds, ended ones that the server has not fetched included.
 pub const EXECUTIONS_HELD_MAX: usize = 1024;
 /// Output of one stream that a JSON answer carries.

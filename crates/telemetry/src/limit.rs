@@ -39,6 +39,8 @@ limits!(
     ResponseStall = "response_stall",
     /// Another connection was not taken.
     Connections = "connections",
+    /// Another WebSocket, or what became of an upgrade, was not taken.
+    WebSockets = "websockets",
     /// Standard input given with an execute was too large.
     Stdin = "stdin",
     /// Arguments and environment of an execute were too large or too many.

@@ -66,6 +66,18 @@ routes!(
     ExecutionSignal = "/api/v1/execution/{id}/signal",
     /// More standard input for an execution.
     ExecutionStdin = "/api/v1/execution/{id}/stdin",
+    /// Another size for an execution's terminal.
+    ExecutionResize = "/api/v1/execution/{id}/resize",
+    /// A terminal in a sandbox.
+    Terminal = "/api/v1/sandbox/{id}/terminal",
+    /// Bytes to and from a port of a sandbox.
+    Tunnel = "/api/v1/sandbox/{id}/tunnel/{port}",
+    /// What listens on a port, without a path.
+    PortItself = "/api/v1/sandbox/{id}/port/{port}",
+    /// What listens on a port, its first page.
+    PortRoot = "/api/v1/sandbox/{id}/port/{port}/",
+    /// What listens on a port.
+    Port = "/api/v1/sandbox/{id}/port/{port}/{*path}",
     /// All engines.
     Engines = "/api/v1/engine",
     /// What happened.

@@ -56,7 +56,16 @@ impl Program {
             self.exit_code.to_string(),
         ];
         let argv = std::iter::once("program".to_owned()).chain(numbers).collect();
-        Command { argv, env: Vec::new(), cwd: None, user: None, stdin: Vec::new(), stdin_open: false, timeout }
+        Command {
+            argv,
+            env: Vec::new(),
+            cwd: None,
+            user: None,
+            stdin: Vec::new(),
+            stdin_open: false,
+            timeout,
+            terminal: None,
+        }
     }
 
     /// The program that these arguments stand for.

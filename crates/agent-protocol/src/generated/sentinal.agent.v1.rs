@@ -35,6 +35,17 @@ pub struct ExecuteRequest {
     pub processes_max: u64,
     #[prost(uint64, tag = "10")]
     pub open_files_max: u64,
+    /// The program runs on a terminal of its own: all it writes is standard output, and standard input stays open.
+    #[prost(message, optional, tag = "11")]
+    pub terminal: ::core::option::Option<TerminalSize>,
+}
+/// In characters; each between 1 and 65535.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TerminalSize {
+    #[prost(uint32, tag = "1")]
+    pub columns: u32,
+    #[prost(uint32, tag = "2")]
+    pub rows: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Variable {
@@ -140,6 +151,9 @@ pub struct StdinRequest {
     /// Closes standard input after `data`.
     #[prost(bool, tag = "4")]
     pub end: bool,
+    /// `data` comes after all that was accepted before, whatever `offset` says.
+    #[prost(bool, tag = "5")]
+    pub append: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StdinResponse {
@@ -156,6 +170,15 @@ pub struct SignalRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SignalResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResizeRequest {
+    #[prost(string, tag = "1")]
+    pub execution_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub size: ::core::option::Option<TerminalSize>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResizeResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -414,6 +437,25 @@ pub struct FileEvent {
     pub from: ::prost::alloc::vec::Vec<u8>,
     #[prost(bool, tag = "4")]
     pub is_folder: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectRequest {
+    /// In the first message only.
+    #[prost(uint32, tag = "1")]
+    pub port: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Nothing follows.
+    #[prost(bool, tag = "3")]
+    pub end: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Nothing follows.
+    #[prost(bool, tag = "2")]
+    pub end: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetDeadlineRequest {
@@ -697,7 +739,8 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Acknowledge"));
             self.inner.unary(req, path, codec).await
         }
-        /// Bytes for standard input, by offset, so that a repeated chunk is not read twice by the program.
+        /// Bytes for standard input, by offset, so that a repeated chunk is not read twice by the program; or after all that
+        /// others have sent.
         pub async fn stdin(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::StdinRequest>,
@@ -718,6 +761,28 @@ pub mod agent_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Stdin"));
             self.inner.client_streaming(req, path, codec).await
+        }
+        /// Another size of an execution's terminal. FAILED_PRECONDITION if it has none, or once its process has ended.
+        pub async fn resize(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResizeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResizeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/Resize",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Resize"));
+            self.inner.unary(req, path, codec).await
         }
         /// A signal to the execution's process group. FAILED_PRECONDITION once the process has ended.
         pub async fn signal(
@@ -1056,6 +1121,32 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// A connection to a port of the sandbox's loopback addresses. The first answer is empty: it stands. FAILED_PRECONDITION
+        /// where nobody listens. Each side says the end of its own bytes; a stream that ends without it was cut off.
+        pub async fn connect(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ConnectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ConnectResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/Connect",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Connect"));
+            self.inner.streaming(req, path, codec).await
+        }
         /// When the agent ends the sandbox by itself, counted from now. Replaces the one before.
         pub async fn set_deadline(
             &mut self,
@@ -1155,11 +1246,17 @@ pub mod agent_server {
             tonic::Response<super::AcknowledgeResponse>,
             tonic::Status,
         >;
-        /// Bytes for standard input, by offset, so that a repeated chunk is not read twice by the program.
+        /// Bytes for standard input, by offset, so that a repeated chunk is not read twice by the program; or after all that
+        /// others have sent.
         async fn stdin(
             &self,
             request: tonic::Request<tonic::Streaming<super::StdinRequest>>,
         ) -> std::result::Result<tonic::Response<super::StdinResponse>, tonic::Status>;
+        /// Another size of an execution's terminal. FAILED_PRECONDITION if it has none, or once its process has ended.
+        async fn resize(
+            &self,
+            request: tonic::Request<super::ResizeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResizeResponse>, tonic::Status>;
         /// A signal to the execution's process group. FAILED_PRECONDITION once the process has ended.
         async fn signal(
             &self,
@@ -1274,6 +1371,18 @@ pub mod agent_server {
             &self,
             request: tonic::Request<super::WatchRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+        /// Server streaming response type for the Connect method.
+        type ConnectStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ConnectResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A connection to a port of the sandbox's loopback addresses. The first answer is empty: it stands. FAILED_PRECONDITION
+        /// where nobody listens. Each side says the end of its own bytes; a stream that ends without it was cut off.
+        async fn connect(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ConnectRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::ConnectStream>, tonic::Status>;
         /// When the agent ends the sandbox by itself, counted from now. Replaces the one before.
         async fn set_deadline(
             &self,
@@ -1543,6 +1652,49 @@ pub mod agent_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/Resize" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResizeSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::ResizeRequest>
+                    for ResizeSvc<T> {
+                        type Response = super::ResizeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResizeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::resize(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResizeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -2169,6 +2321,52 @@ pub mod agent_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/Connect" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConnectSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::StreamingService<super::ConnectRequest>
+                    for ConnectSvc<T> {
+                        type Response = super::ConnectResponse;
+                        type ResponseStream = T::ConnectStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ConnectRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::connect(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConnectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -6,12 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use rustix::{fs::OFlags, pipe::PipeFlags};
+use rustix::{fs::OFlags, pipe::PipeFlags, termios::Winsize};
 use sentinal_agent_protocol::v1::ExecuteRequest;
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::{Execution, Stream, output, stdin, supervise::Supervisor};
+use super::{
+    Execution, Stream, output, stdin,
+    supervise::Supervisor,
+    terminal::{self, Terminal},
+};
 use crate::{
     heart::Beat,
     idle::Use,
@@ -44,21 +48,30 @@ pub(crate) fn launch(
     watched: Watched,
 ) -> Result<Arc<Execution>, Status> {
     let started = Instant::now();
+    let size = request.terminal.map(terminal::winsize).transpose()?;
     let first = std::mem::take(&mut request.stdin);
-    let pipes = Pipes::open(!first.is_empty() || request.stdin_open).map_err(|error| out_of(&error))?;
-    let pid = match spawner.spawn(&request, &pipes.theirs()) {
+    let is_open = request.stdin_open || size.is_some();
+    let streams = match size {
+        Some(size) => Streams::on_terminal(size),
+        None => Streams::on_pipes(!first.is_empty() || is_open),
+    };
+    let streams = streams.map_err(|error| out_of(&error))?;
+    let pid = match spawner.spawn(&request, &streams.theirs.stdio()) {
         Ok(pid) => pid,
         Err(NotStarted::Ended { exit_code, line }) => {
-            return Ok(Arc::new(Execution::stillborn(started, exit_code, &line)));
+            let told = streams.theirs.told(line);
+            return Ok(Arc::new(Execution::stillborn(started, exit_code, (told.0, &told.1))));
         }
         Err(NotStarted::Refused(status)) => return Err(status),
     };
-    let queue = match pipes.stdin {
-        Some(_) => stdin::Queue::new(first, request.stdin_open),
+    let queue = match streams.ours.stdin {
+        Some(_) => stdin::Queue::new(first, is_open),
         None => stdin::Queue::closed(),
     };
-    let execution = Arc::new(Execution::new(pid, started, queue));
-    let supervisor = Supervisor::new(Arc::clone(&execution), pipes.ours(), request.timeout_ms);
+    let execution = Arc::new(Execution::new(pid, started, queue).on_terminal(streams.terminal));
+    // Theirs is closed with this, so that the end of the program's output is seen.
+    drop(streams.theirs);
+    let supervisor = Supervisor::new(Arc::clone(&execution), streams.ours, request.timeout_ms);
     tokio::spawn(supervisor.run(watched));
     Ok(execution)
 }
@@ -70,33 +83,70 @@ pub(super) struct Ours {
     pub(super) stderr: output::Pipe,
 }
 
-struct Pipes {
-    /// Theirs and ours.
-    stdin: Option<(OwnedFd, stdin::Pipe)>,
-    stdout: (OwnedFd, output::Pipe),
-    stderr: (OwnedFd, output::Pipe),
+/// The program's ends.
+enum Theirs {
+    Pipes { stdin: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd },
+    Terminal(OwnedFd),
 }
 
-impl Pipes {
-    fn open(with_stdin: bool) -> io::Result<Self> {
+struct Streams {
+    theirs: Theirs,
+    ours: Ours,
+    /// For its size.
+    terminal: Option<OwnedFd>,
+}
+
+impl Streams {
+    fn on_pipes(with_stdin: bool) -> io::Result<Self> {
+        let (stdin, given) = if with_stdin { Some(input()?) } else { None }.unzip();
+        let (stdout, written) = output(Stream::Stdout)?;
+        let (stderr, complained) = output(Stream::Stderr)?;
         Ok(Self {
-            stdin: if with_stdin { Some(input()?) } else { None },
-            stdout: output(Stream::Stdout)?,
-            stderr: output(Stream::Stderr)?,
+            theirs: Theirs::Pipes { stdin, stdout, stderr },
+            ours: Ours { stdin: given, stdout: written, stderr: complained },
+            terminal: None,
         })
     }
 
-    fn theirs(&self) -> Stdio<'_> {
-        Stdio {
-            stdin: self.stdin.as_ref().map(|(theirs, _)| theirs.as_fd()),
-            stdout: self.stdout.0.as_fd(),
-            stderr: self.stderr.0.as_fd(),
+    fn on_terminal(size: Winsize) -> io::Result<Self> {
+        let Terminal { theirs, ours } = Terminal::open(size)?;
+        let terminal = ours.try_clone()?;
+        Ok(Self {
+            theirs: Theirs::Terminal(theirs),
+            ours: Ours {
+                stdin: Some(stdin::Pipe::Unwatched(ours.try_clone()?)),
+                stdout: output::Pipe::new(Stream::Stdout, ours)?,
+                stderr: output::Pipe::none(Stream::Stderr),
+            },
+            terminal: Some(terminal),
+        })
+    }
+}
+
+impl Theirs {
+    fn stdio(&self) -> Stdio<'_> {
+        match self {
+            Self::Pipes { stdin, stdout, stderr } => Stdio {
+                stdin: stdin.as_ref().map(OwnedFd::as_fd),
+                stdout: stdout.as_fd(),
+                stderr: stderr.as_fd(),
+                is_terminal: false,
+            },
+            Self::Terminal(terminal) => Stdio {
+                stdin: Some(terminal.as_fd()),
+                stdout: terminal.as_fd(),
+                stderr: terminal.as_fd(),
+                is_terminal: true,
+            },
         }
     }
 
-    /// Closes theirs, so that the end of the program's output is seen.
-    fn ours(self) -> Ours {
-        Ours { stdin: self.stdin.map(|(_, ours)| ours), stdout: self.stdout.1, stderr: self.stderr.1 }
+    /// Where a line of ours goes that takes the place of the program's own output, and how.
+    fn told(&self, line: String) -> (Stream, String) {
+        match self {
+            Self::Pipes { .. } => (Stream::Stderr, line),
+            Self::Terminal(_) => (Stream::Stdout, line.replace('\n', "\r\n")),
+        }
     }
 }
 
@@ -114,5 +164,5 @@ fn output(stream: Stream) -> io::Result<(OwnedFd, output::Pipe)> {
 }
 
 fn out_of(error: &io::Error) -> Status {
-    Status::resource_exhausted(format!("no pipe for the program's streams: {error}"))
+    Status::resource_exhausted(format!("no pipe or terminal for the program's streams: {error}"))
 }

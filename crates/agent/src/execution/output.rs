@@ -37,6 +37,11 @@ impl Pipe {
         Ok(Self { stream, descriptor: Some(descriptor), drain_bytes: limits::DRAIN_BYTES_MAX })
     }
 
+    /// A stream that the program does not have.
+    pub(super) const fn none(stream: Stream) -> Self {
+        Self { stream, descriptor: None, drain_bytes: 0 }
+    }
+
     /// Takes what the program writes, as long as there is room. An acknowledgement wakes the supervisor, which
     /// comes back here.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, execution: &Execution) -> Poll<()> {

@@ -59,19 +59,21 @@ impl Queue {
         if fresh.is_empty() {
             return Ok(Offer::Taken(self.accepted));
         }
+        Ok(if self.take(fresh)? == 0 { Offer::Wait } else { Offer::Taken(self.accepted) })
+    }
+
+    /// Takes what there is room for, and says how much that was.
+    fn take(&mut self, data: &[u8]) -> Result<usize, Status> {
         if self.is_ended {
             return Err(Status::failed_precondition("standard input is closed"));
         }
-        let room = if self.is_gone { fresh.len() } else { STDIN_QUEUE_BYTES.saturating_sub(self.bytes.len()) };
-        if room == 0 {
-            return Ok(Offer::Wait);
-        }
-        let taken = &fresh[..room.min(fresh.len())];
+        let room = if self.is_gone { data.len() } else { STDIN_QUEUE_BYTES.saturating_sub(self.bytes.len()) };
+        let taken = &data[..room.min(data.len())];
         if !self.is_gone {
             self.bytes.extend(taken);
         }
         self.accepted += taken.len() as u64;
-        Ok(Offer::Taken(self.accepted))
+        Ok(taken.len())
     }
 
     fn given(&self) -> u64 {
@@ -104,6 +106,24 @@ impl Execution {
                 Offer::Wait => moved.await,
             }
         }
+    }
+
+    /// Takes bytes after all that was accepted before.
+    pub(crate) async fn feed_on(&self, mut data: &[u8]) -> Result<(), Status> {
+        while !data.is_empty() {
+            let moved = self.stdin_moved.notified();
+            let taken = {
+                let mut state = self.state();
+                let taken = state.stdin.take(data)?;
+                state.wake_supervisor();
+                taken
+            };
+            data = &data[taken..];
+            if taken == 0 {
+                moved.await;
+            }
+        }
+        Ok(())
     }
 
     /// Nothing follows what was accepted.

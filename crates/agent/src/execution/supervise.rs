@@ -8,17 +8,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
 
 use super::{
     Execution,
     launch::{Ours, Watched},
 };
-use crate::heart::Beat;
+use crate::{heart::Beat, limits};
 
 pub(super) struct Supervisor {
     execution: Arc<Execution>,
     pipes: Ours,
+    is_on_terminal: bool,
     /// None: there is none, or it has passed.
     timeout: Option<Timeout>,
 }
@@ -35,7 +36,8 @@ impl Supervisor {
         let timeout = Duration::from_millis(timeout_ms);
         let at = if timeout.is_zero() { None } else { execution.started.checked_add(timeout) };
         let timeout = at.map(|at| Timeout { at, sleep: Box::pin(tokio::time::sleep_until(at)) });
-        Self { execution, pipes, timeout }
+        let is_on_terminal = execution.state().terminal.is_some();
+        Self { execution, pipes, is_on_terminal, timeout }
     }
 
     /// `watched`: the sandbox is in use until the process has ended. Output that nobody fetches does not count.
@@ -44,12 +46,18 @@ impl Supervisor {
         drop(watched);
         self.pipes.stdin = None;
         self.execution.abandon_stdin();
+        if self.is_on_terminal {
+            // The last of it may still be on its way through the kernel; others may hold the terminal open for long.
+            let written = poll_fn(|cx| self.pipes.stdout.poll_fill(cx, &self.execution));
+            let _ = timeout(limits::TERMINAL_DRAIN, written).await;
+        }
         poll_fn(|cx| self.poll_drain(cx)).await;
         self.execution.state().end();
         // From here on the execution may be forgotten; what its pipes need is bounded by open files.
-        let Self { execution, mut pipes, .. } = self;
+        let Self { execution, mut pipes, is_on_terminal, .. } = self;
         drop(execution);
-        if !(pipes.stdout.is_at_end() && pipes.stderr.is_at_end()) {
+        // A terminal is gone with the program that it was for, and others on it are told by SIGHUP.
+        if !(is_on_terminal || pipes.stdout.is_at_end() && pipes.stderr.is_at_end()) {
             poll_fn(|cx| poll_discard(&mut pipes, cx)).await;
         }
     }

@@ -20,14 +20,14 @@ struct Entry {
     name_bytes: usize,
 }
 
-pub(super) fn build(added: &[Variable], user: &User) -> Result<Environment, Status> {
+pub(super) fn build(added: &[Variable], user: &User, has_terminal: bool) -> Result<Environment, Status> {
     let base = [
         ("PATH", PATH),
         ("HOME", &user.home),
         ("USER", &user.name),
         ("LOGNAME", &user.name),
         ("LANG", "C.UTF-8"),
-        ("TERM", "xterm"),
+        ("TERM", if has_terminal { "xterm-256color" } else { "xterm" }),
     ];
     let mut by_name = std::collections::HashMap::with_capacity(base.len() + added.len());
     let mut entries = Vec::with_capacity(base.len() + added.len());
@@ -87,7 +87,7 @@ mod tests {
 
     fn check(added: &[(&str, &str)]) -> Result<(Vec<String>, String), Status> {
         let variable = |&(name, value): &(&str, &str)| Variable { name: name.to_owned(), value: value.to_owned() };
-        let built = build(&added.iter().map(variable).collect::<Vec<_>>(), &user())?;
+        let built = build(&added.iter().map(variable).collect::<Vec<_>>(), &user(), false)?;
         let path = built.path().to_owned();
         Ok((built.into_strings().into_iter().map(|entry| entry.into_string().unwrap()).collect(), path))
     }

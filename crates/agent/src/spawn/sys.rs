@@ -29,6 +29,8 @@ pub(super) struct Plan<'a> {
     /// Otherwise `/` will do.
     pub(super) is_cwd_needed: bool,
     pub(super) stdio: [BorrowedFd<'a>; 3],
+    /// They are a terminal, which becomes the session's.
+    pub(super) is_terminal: bool,
     /// None: stay what the agent is.
     pub(super) identity: Option<&'a Identity>,
     /// Dropped from the bounding set unless the program runs as root.
@@ -143,6 +145,9 @@ fn become_program(frame: &mut Frame<'_>) -> Result<Infallible, Failed> {
     for (target, source) in plan.stdio.iter().enumerate() {
         // No descriptor of ours is 0, 1 or 2 (std sees to it), so none is overwritten before its turn.
         call(Step::Stdio, libc::SYS_dup3, [descriptor(*source), target, 0, 0])?;
+    }
+    if plan.is_terminal {
+        call(Step::Stdio, libc::SYS_ioctl, [0, libc::TIOCSCTTY as usize, 0, 0])?;
     }
     if let Some(score) = plan.oom_score {
         // A help, no need: without it the kernel chooses by size alone.

@@ -12,5 +12,7 @@ mod identity;
 mod init;
 mod limits;
 mod output;
+mod port;
 mod reconnect;
 mod stdin;
+mod terminal;

@@ -31,6 +31,7 @@ async fn run(agent: &Agent, id: ExecutionId) -> Result<(), AgentError> {
         stdin: Vec::new(),
         stdin_open: false,
         timeout: DEADLINE,
+        terminal: None,
     };
     let connection = agent.connection(limits::AGENT_ANSWER_DEADLINE).await?;
     let mut events = connection.execute(Start { id, command: &command }).await?;

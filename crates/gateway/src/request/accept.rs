@@ -44,6 +44,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Executions
         | Route::Execution
         | Route::ExecutionSignal
+        | Route::ExecutionResize
         | Route::ExecutionStdin => &[Format::Json],
         Route::FileWatch => &[Format::Events],
         Route::Execute | Route::Logs | Route::Events => &[Format::Json, Format::Events],
@@ -51,6 +52,11 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::FileArchive
         | Route::Download
         | Route::ExecutionOutput
+        | Route::Terminal
+        | Route::Tunnel
+        | Route::PortItself
+        | Route::PortRoot
+        | Route::Port
         | Route::Health
         | Route::Livez
         | Route::Readyz

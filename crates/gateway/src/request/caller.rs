@@ -10,6 +10,9 @@ use crate::{
     answer::{Rejection, Reply},
 };
 
+/// What stands before a key among the subprotocols of a WebSocket, where browsers can send nothing else.
+pub(crate) const KEY_PROTOCOL: &str = "sentinal.key.";
+
 /// Somebody who has shown a key.
 pub(crate) struct Authenticated(pub(crate) Caller);
 
@@ -34,6 +37,9 @@ impl<A: Action> FromRequestParts<App> for Allowed<A> {
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str> {
+    if let (None, Some(key)) = (headers.get(header::AUTHORIZATION), offered(headers)) {
+        return Ok(key);
+    }
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Error::new(Code::Unauthenticated, "no API key; send the header Authorization: Bearer KEY, once"));
@@ -41,4 +47,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str> {
     let malformed = || Error::new(Code::Unauthenticated, "the Authorization header is not of the form Bearer KEY");
     let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(malformed()) }
+}
+
+fn offered(headers: &HeaderMap) -> Option<&str> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').find_map(|name| name.trim().strip_prefix(KEY_PROTOCOL))
 }

@@ -12,7 +12,10 @@ use sentinal_telemetry::Limit;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{Socket, Wire};
+use super::{
+    Routed,
+    wire::{Socket, Wire},
+};
 use crate::{
     App,
     answer::{problem_bytes, status_of},
@@ -33,7 +36,7 @@ const HEAD_BYTES_PARSED_MAX: usize = 4 * limits::HEADER_BYTES_MAX;
 
 /// What a connection needs.
 pub(super) struct Connection {
-    pub(super) router: axum::Router,
+    pub(super) router: Routed,
     pub(super) app: App,
     /// The grace time of a shutdown is over.
     pub(super) cut: CancellationToken,
@@ -69,7 +72,8 @@ impl Connection {
             .header_read_timeout(limits::HEADER_READ_TIMEOUT)
             .max_header_size(HEAD_BYTES_PARSED_MAX)
             .max_buf_size(HEAD_BYTES_PARSED_MAX)
-            .serve_connection(TokioIo::new(wire), service);
+            .serve_connection(TokioIo::new(wire), service)
+            .with_upgrades();
         let ended = tokio::select! {
             ended = &mut connection => ended,
             () = self.app.closing.cancelled() => {
@@ -80,8 +84,9 @@ impl Connection {
                 }
             }
         };
-        if ended.is_err_and(|error| error.is_timeout()) {
-            let parts = connection.into_parts();
+        if ended.is_err_and(|error| error.is_timeout())
+            && let Some(parts) = connection.into_parts()
+        {
             self.too_slow(&mut parts.io.into_inner(), &parts.read_buf).await;
         }
     }

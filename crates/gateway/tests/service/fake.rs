@@ -13,20 +13,20 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    ControlExecution, CreateSandbox, DestroySandbox, Execute, PauseSandbox, Permit, ReadEngine, ReadExecution,
-    ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
+    ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, PauseSandbox, Permit, ReadEngine,
+    ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
-    Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody, Health,
-    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace, Page,
-    SandboxFilter, SandboxRecord,
+    Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
+    Health, HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace,
+    Page, PortStream, SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, Code, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome,
     FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten,
     FolderEntry, FolderList, FolderPage, FolderWatch, Generation, Millis, NewFolder, NodeId, Phase, Placement, Result,
-    SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, Usage, WritePlace,
+    SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, TerminalSize, Usage, WritePlace,
 };
 use sentinal_store::NewEvent;
 use tokio::sync::watch;
@@ -279,6 +279,23 @@ impl Ask for Fake {
         self.record(id)?;
         let count = |sum: u64, bytes: Bytes| async move { Ok(sum + u64::try_from(bytes.len()).unwrap()) };
         body.try_fold(part.offset.unwrap_or(0), count).await
+    }
+
+    async fn attach(
+        &self,
+        _: &Permit<ControlExecution>,
+        _: SandboxId,
+        terminal: ExecutionId,
+    ) -> Result<Option<Attached>> {
+        self.record(terminal).map(|_| None)
+    }
+
+    async fn resize(&self, _: &Permit<ControlExecution>, id: ExecutionId, _: TerminalSize) -> Result<()> {
+        self.record(id).map(drop)
+    }
+
+    async fn connect(&self, _: &Permit<ConnectPort>, _: SandboxId, port: u16) -> Result<PortStream> {
+        Err(Error::new(Code::Unavailable, format!("nothing listens on port {port} of the sandbox")))
     }
 
     async fn follow(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::Row;
-use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, TenantId, Usage};
+use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, TenantId, TerminalSize, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::{CorruptRow, Reader, micros, stored};
@@ -78,6 +78,9 @@ struct CommandJson {
     /// Missing in rows of earlier versions.
     #[serde(default)]
     stdin_open: bool,
+    /// Columns and rows. Missing in rows of earlier versions.
+    #[serde(default)]
+    terminal: Option<(u16, u16)>,
 }
 
 impl From<&ExecutionRecord> for ExecutionRow {
@@ -109,6 +112,7 @@ fn command_column(command: &Command) -> String {
         user: command.user.clone(),
         timeout_us: micros(command.timeout),
         stdin_open: command.stdin_open,
+        terminal: command.terminal.map(|size| (size.columns, size.rows)),
     };
     serde_json::to_string(&json).expect("strings and numbers are always JSON")
 }
@@ -205,6 +209,7 @@ impl ExecutionRow {
             stdin: Vec::new(),
             stdin_open: json.stdin_open,
             timeout: Duration::from_micros(json.timeout_us),
+            terminal: json.terminal.map(|(columns, rows)| TerminalSize { columns, rows }),
         })
     }
 

@@ -78,6 +78,7 @@ pub(crate) fn execution(number: u64, sandbox: &SandboxRecord) -> ExecutionRecord
             stdin: Vec::new(),
             stdin_open: false,
             timeout: Duration::from_millis(1500),
+            terminal: None,
         },
         state: ExecutionState::Running,
         created_at: Millis(2000),

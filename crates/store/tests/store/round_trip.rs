@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::prelude::*;
 use sentinal_model::{
     Command, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation, Labels, Memory,
-    Millis, NodeId, Phase, Placement, Spec, TenantId, Usage, limits,
+    Millis, NodeId, Phase, Placement, Spec, TenantId, TerminalSize, Usage, limits,
 };
 use sentinal_store::{
     Build, ExecutionRecord, ExecutionState, MemoryStore, NewEvent, Output, OutputPlace, SandboxRecord, Store, Write,
@@ -122,7 +122,9 @@ fn command() -> impl Strategy<Value = Command> {
     let argv = prop::collection::vec(any::<String>(), 1..5);
     let env = prop::collection::vec(any::<(String, String)>(), 0..4);
     let cwd = prop::option::of("/[a-zä]{1,9}(/[a-z]{1,9}){0,3}");
-    (argv, env, cwd, prop::option::of(".{1,9}"), any::<u32>()).prop_map(|(argv, env, cwd, user, timeout_us)| Command {
+    let terminal = prop::option::of((1..=u16::MAX, 1..=u16::MAX));
+    let rest = (prop::option::of(".{1,9}"), any::<u32>(), terminal);
+    (argv, env, cwd, rest).prop_map(|(argv, env, cwd, (user, timeout_us, terminal))| Command {
         argv,
         env,
         cwd: cwd.map(|path| path.parse().unwrap()),
@@ -130,6 +132,7 @@ fn command() -> impl Strategy<Value = Command> {
         stdin: Vec::new(),
         stdin_open: false,
         timeout: Duration::from_micros(timeout_us.into()),
+        terminal: terminal.map(|(columns, rows)| TerminalSize { columns, rows }),
     })
 }
 

@@ -106,6 +106,7 @@ impl Agent for Service {
     type ReadArchiveStream = BoxStream<'static, Result<v1::ReadFileResponse, Status>>;
     type WatchStream = BoxStream<'static, Result<v1::WatchResponse, Status>>;
     type ListFolderStream = BoxStream<'static, Result<v1::ListFolderResponse, Status>>;
+    type ConnectStream = BoxStream<'static, Result<v1::ConnectResponse, Status>>;
     type ReadFileStream = BoxStream<'static, Result<v1::ReadFileResponse, Status>>;
 
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Reply<Events> {
@@ -146,6 +147,14 @@ impl Agent for Service {
             return Ok(Response::new(v1::SignalResponse {}));
         }
         Err(Status::failed_precondition("the process has ended"))
+    }
+
+    async fn resize(&self, _request: Request<v1::ResizeRequest>) -> Reply<v1::ResizeResponse> {
+        Err(Status::unimplemented("no program of this simulation has a terminal"))
+    }
+
+    async fn connect(&self, _request: Request<Streaming<v1::ConnectRequest>>) -> Reply<Self::ConnectStream> {
+        Err(Status::unimplemented("no program of this simulation listens"))
     }
 
     async fn list(&self, _request: Request<v1::ListRequest>) -> Reply<v1::ListResponse> {

@@ -1,0 +1,101 @@
+//! Terminals: who is attached to one, its size, and its end when everybody has left it.
+
+use std::{convert::Infallible, sync::Arc};
+
+use sentinal_auth::{ControlExecution, Permit};
+use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, TerminalSize, limits};
+use tokio::time::{sleep, timeout};
+
+use crate::{api::Controller, control::refused, entry::Entry, live::Live};
+
+/// A hang-up and a kill, by number as the agent takes them (signal(7)).
+const SIGHUP: i32 = 1;
+const SIGKILL: i32 = 9;
+
+/// Somebody who is attached to a terminal until this is dropped.
+#[derive(Debug)]
+pub struct Attached(Arc<Live>);
+
+impl Attached {
+    fn new(live: Arc<Live>) -> Self {
+        live.attached.send_modify(|count| *count += 1);
+        Self(live)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.attached.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Controller {
+    /// Attaches to the terminal of an execution in this sandbox; `None` if it has ended.
+    pub async fn attach(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: SandboxId,
+        terminal: ExecutionId,
+    ) -> Result<Option<Attached>> {
+        let live = self.context.live.get(terminal);
+        let record = match &live {
+            Some(live) => Some(live.record.clone()),
+            None => self.context.store().execution(terminal).await?,
+        };
+        let own = record.filter(|record| record.tenant == *permit.tenant() && record.sandbox == id);
+        let missing = || Error::not_found(format!("execution {terminal} does not exist in sandbox {id}"));
+        if own.ok_or_else(missing)?.command.terminal.is_none() {
+            let message = format!("execution {terminal} has no terminal; start one with \"terminal\"");
+            return Err(Error::new(Code::Conflict, message));
+        }
+        let Some(live) = live else { return Ok(None) };
+        if limits::TERMINAL_CLIENTS_MAX <= *live.attached.borrow() {
+            let most = limits::TERMINAL_CLIENTS_MAX;
+            let message = format!("{most} clients are attached to this terminal, the most there may be");
+            return Err(Error::new(Code::QuotaExceeded, message));
+        }
+        Ok(Some(Attached::new(live)))
+    }
+
+    /// Gives a terminal another size; its program is told.
+    pub async fn resize(&self, permit: &Permit<ControlExecution>, id: ExecutionId, size: TerminalSize) -> Result<()> {
+        let (agent, _used) = self.agent_of(permit.tenant(), id).await?;
+        agent.resize(id, size).await.map_err(|error| match refused(id, error) {
+            error if error.code() == Code::Conflict => {
+                Error::new(Code::Conflict, format!("execution {id} has no terminal, or has ended"))
+            }
+            error => error,
+        })
+    }
+}
+
+/// Hangs a terminal up that everybody has left for long, and keeps at it. One that nobody was ever attached to is a
+/// program's own matter.
+pub(crate) async fn mind(live: &Live, entry: &Entry) -> Infallible {
+    let mut attached = live.attached.subscribe();
+    let is_attached = |count: &usize| 0 < *count;
+    let mut is_left = false;
+    loop {
+        let back = attached.wait_for(is_attached);
+        let is_back =
+            if is_left { timeout(limits::TERMINAL_DETACHED_MAX, back).await.is_ok() } else { back.await.is_ok() };
+        if is_back {
+            // There is always a sender: the execution itself.
+            let _ = attached.wait_for(|count| !is_attached(count)).await;
+        } else {
+            hang_up(live, entry).await;
+        }
+        is_left = true;
+    }
+}
+
+async fn hang_up(live: &Live, entry: &Entry) {
+    tracing::info!(execution = %live.record.id, "terminal hung up: everybody has left it");
+    for signal in [SIGHUP, SIGKILL] {
+        let Some(agent) = entry.connected_agent() else { return };
+        if let Err(error) = agent.signal(live.record.id, signal).await {
+            tracing::debug!(execution = %live.record.id, %error, "terminal not hung up yet");
+        }
+        sleep(limits::TERMINAL_HANG_UP_GRACE).await;
+    }
+}
