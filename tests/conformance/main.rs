@@ -29,12 +29,14 @@ mod moments;
 mod names;
 mod parts;
 mod pause;
+mod ports;
 mod processes;
 mod restarts;
 mod runner;
 mod scene;
 mod streams;
 mod table;
+mod terminals;
 mod watch;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     killed, moments, pause,
     scene::{Part, Scene, Stage, part, plain},
+    terminals,
 };
 
 pub(crate) const DEADLINE: Duration = Duration::from_mins(3);
@@ -46,6 +47,7 @@ fn parts() -> Vec<Part> {
         part(an_idle_timeout_is_kept),
         part(many_executions_come_to_their_ends),
         part(a_daemon_lives_on),
+        part(a_terminal_goes_on),
         part(running_out_of_memory_is_told),
         part(a_fork_bomb_is_bounded),
         part(a_full_disk_is_an_error_inside),
@@ -146,6 +148,21 @@ async fn a_daemon_lives_on(stage: Stage) -> Fact {
     let moves =
         "for _ in $(seq 100); do a=$(cat alive); sleep 0.2; [ \"$a\" = \"$(cat alive)\" ] || exit 0; done; exit 1";
     ensure!(guest.shell(moves).await?.exit_code == Some(0), "the daemon stands still");
+    guest.gone().await
+}
+
+async fn a_terminal_goes_on(stage: Stage) -> Fact {
+    let guest = stage.guest(json!({})).await?;
+    let (mut socket, id) = terminals::terminal(&guest, "").await?;
+    socket.send("x=kept; echo begun\r").await?;
+    let seen = socket.until("begun\r\n").await?.len();
+    drop(socket);
+    stage.meanwhile().await?;
+    let mut socket = terminals::attached(&guest, &id, seen).await?;
+    socket.send("echo $x on; exit 5\r").await?;
+    socket.until("kept on\r\n").await?;
+    let ended = guest.end_of(&id, DEADLINE).await?;
+    ensure!(ended.exit_code == Some(5), "{ended:?}");
     guest.gone().await
 }
 

@@ -5,8 +5,8 @@ use std::{pin::Pin, time::Duration};
 use sentinal_tests::{Fact, Ground};
 
 use crate::{
-    archives, bombs, boot, clock, disk, enforcers, execute, files, folders, killed, large, names, parts, pause,
-    processes, restarts, scene::Scene, streams, watch,
+    archives, bombs, boot, clock, disk, enforcers, execute, files, folders, killed, large, names, parts, pause, ports,
+    processes, restarts, scene::Scene, streams, terminals, watch,
 };
 
 /// What is under way for one cell or several.
@@ -57,6 +57,8 @@ impl Table {
             parts::rows(),
             archives::rows(),
             watch::rows(),
+            terminals::rows(),
+            ports::rows(),
             large::rows(),
             processes::rows(),
             bombs::rows(),

@@ -52,6 +52,12 @@ impl Client {
         Self { address, key }
     }
 
+    /// The same client without a key.
+    #[must_use]
+    pub const fn without_key(&self) -> Self {
+        Self::new(self.address, None)
+    }
+
     /// A request with a path below the server's root.
     pub fn request(&self, method: Method, target: &str) -> Request {
         let body = empty();
@@ -209,7 +215,10 @@ impl Request {
         let stream = self.client.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut request = hyper::Request::builder().method(self.method).uri(self.target).header("host", "sentinal");
+        let mut request = hyper::Request::builder().method(self.method).uri(self.target);
+        if self.headers.iter().all(|(name, _)| name != "host") {
+            request = request.header("host", self.client.address.to_string());
+        }
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

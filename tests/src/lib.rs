@@ -26,6 +26,7 @@ mod process;
 mod role;
 mod server;
 mod shared;
+mod socket;
 mod sse;
 mod tar;
 
@@ -45,6 +46,7 @@ pub use process::{Process, processes};
 pub use role::Role;
 pub use server::{Options, Server};
 pub use shared::{Guest, guest, shared};
+pub use socket::{Opened, Said, Socket};
 pub use sse::{Event, EventStream, Followed};
 pub use tar::Tar;
 

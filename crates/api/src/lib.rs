@@ -17,6 +17,7 @@ mod file;
 mod file_query;
 mod health;
 mod json;
+mod link;
 mod list;
 mod log;
 mod names;
@@ -41,6 +42,7 @@ pub use field::time_text;
 pub use file::{FileEntry, FileEventData, FileList, MakeFolder, MoveFile, UnpackedArchive};
 pub use health::{Alive, Health};
 pub use json::parse_json;
+pub use link::{Link, NewLink};
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{

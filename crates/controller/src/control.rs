@@ -51,7 +51,7 @@ pub(crate) fn refused(id: ExecutionId, error: AgentError) -> Error {
     }
 }
 
-fn refused_stdin(id: ExecutionId, error: AgentError) -> Error {
+pub(crate) fn refused_stdin(id: ExecutionId, error: AgentError) -> Error {
     match error {
         AgentError::NotFound(_) => ended(id),
         AgentError::Refused(Code::Conflict, _) => {

@@ -2,11 +2,19 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use sentinal_agent_client::{AgentError, WriteError};
 use sentinal_auth::{ControlExecution, Permit};
-use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, TerminalSize, limits};
+use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, StdinPart, TerminalSize, limits};
 use tokio::time::{sleep, timeout};
 
-use crate::{api::Controller, control::refused, entry::Entry, live::Live};
+use crate::{
+    api::Controller,
+    control::{refused, refused_stdin},
+    entry::Entry,
+    live::Live,
+};
 
 /// A hang-up and a kill, by number as the agent takes them (signal(7)).
 const SIGHUP: i32 = 1;
@@ -55,6 +63,25 @@ impl Controller {
             return Err(Error::new(Code::QuotaExceeded, message));
         }
         Ok(Some(Attached::new(live)))
+    }
+
+    /// Types into a terminal, until `body` or the program has ended.
+    pub async fn type_into(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: ExecutionId,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<()> {
+        let (agent, _used) = match self.agent_of(permit.tenant(), id).await {
+            Err(error) if error.code() == Code::Conflict && self.context.live.get(id).is_none() => return Ok(()),
+            found => found?,
+        };
+        match agent.write_stdin(id, StdinPart::default(), body).await {
+            // Its standard input stays open for as long as it runs.
+            Ok(_) | Err(WriteError::Agent(AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _))) => Ok(()),
+            Err(WriteError::Agent(error)) => Err(refused_stdin(id, error)),
+            Err(WriteError::Body(error)) => Err(error),
+        }
     }
 
     /// Gives a terminal another size; its program is told.

@@ -8,7 +8,7 @@ use sentinal_telemetry::Metrics;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Ask, Authenticate};
+use crate::{Ask, Authenticate, links::Links};
 
 /// What every handler can reach. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,6 +23,7 @@ pub struct App {
     pub(crate) streams: TaskTracker,
     /// Room for connections that are no longer HTTP.
     pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) links: Arc<Links>,
 }
 
 impl App {
@@ -35,6 +36,7 @@ impl App {
             metrics,
             closing: CancellationToken::new(),
             streams: TaskTracker::new(),
+            links: Arc::default(),
             sockets: Arc::new(Semaphore::new(limits::WEBSOCKETS_MAX)),
         }
     }

@@ -83,6 +83,12 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         id: SandboxId,
         terminal: ExecutionId,
     ) -> Result<Option<Attached>>;
+    async fn type_into(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: ExecutionId,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<()>;
     async fn resize(&self, permit: &Permit<ControlExecution>, id: ExecutionId, size: TerminalSize) -> Result<()>;
     async fn connect(&self, permit: &Permit<ConnectPort>, id: SandboxId, port: u16) -> Result<PortStream>;
     async fn follow(
@@ -243,6 +249,15 @@ impl Ask for Controller {
         terminal: ExecutionId,
     ) -> Result<Option<Attached>> {
         self.attach(permit, id, terminal).await
+    }
+
+    async fn type_into(
+        &self,
+        permit: &Permit<ControlExecution>,
+        id: ExecutionId,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<()> {
+        self.type_into(permit, id, body).await
     }
 
     async fn resize(&self, permit: &Permit<ControlExecution>, id: ExecutionId, size: TerminalSize) -> Result<()> {

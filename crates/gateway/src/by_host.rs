@@ -5,9 +5,9 @@ use axum::extract::Request;
 use http::{HeaderMap, Uri, header, uri::PathAndQuery};
 use sentinal_model::SandboxId;
 
-/// Marks a request that came by its host name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ByHost;
+/// Marks a request that came by its host name, with the address that it had there.
+#[derive(Debug, Clone)]
+pub(crate) struct ByHost(pub(crate) Uri);
 
 /// Gives a request that names a port of a sandbox as its host the path of that port.
 pub(crate) fn route<B>(mut request: http::Request<B>) -> http::Request<B> {
@@ -17,8 +17,8 @@ pub(crate) fn route<B>(mut request: http::Request<B>) -> http::Request<B> {
     // `OPTIONS *` is about no path.
     let rest = rest.strip_prefix('/').unwrap_or_default();
     if let Ok(uri) = Uri::try_from(format!("/api/v1/sandbox/{id}/port/{port}/{rest}")) {
-        *request.uri_mut() = uri;
-        request.extensions_mut().insert(ByHost);
+        let before = std::mem::replace(request.uri_mut(), uri);
+        request.extensions_mut().insert(ByHost(before));
     }
     request
 }

@@ -14,6 +14,7 @@ mod app;
 mod ask;
 mod by_host;
 mod handler;
+mod links;
 mod multipart;
 mod openapi;
 mod present;

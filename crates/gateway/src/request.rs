@@ -10,6 +10,7 @@ mod port;
 mod query;
 mod range;
 mod upgrade;
+mod visitor;
 
 pub(crate) use accept::{Format, check_acceptable, format_wanted, last_event_id, media_type};
 pub(crate) use body::{check_encoding, chunks, length_hint, limited};
@@ -21,3 +22,4 @@ pub(crate) use port::Port;
 pub(crate) use query::Asked;
 pub(crate) use range::wanted_range;
 pub(crate) use upgrade::Upgrade;
+pub(crate) use visitor::{LINK, Shown, Visitor, hide_cookie};

@@ -11,8 +11,8 @@ use crate::{
     App,
     answer::{Reply, finish},
     handler::{
-        archive, control, download, engine, events, execute, execution, files, folder, health, logs, metrics, output,
-        port, sandbox, terminal, tunnel, upload, watch,
+        archive, control, download, engine, events, execute, execution, files, folder, health, link, logs, metrics,
+        output, port, sandbox, terminal, tunnel, upload, watch,
     },
     openapi,
 };
@@ -44,6 +44,7 @@ pub fn router(app: App) -> Router {
         .route(at(Route::ExecutionResize), post(terminal::resize))
         .route(at(Route::Terminal), get(terminal::open))
         .route(at(Route::Tunnel), get(tunnel::open))
+        .route(at(Route::Link), post(link::create))
         .route(at(Route::PortItself), any(port::itself))
         .route(at(Route::PortRoot), any(port::proxy))
         .route(at(Route::Port), any(port::proxy))

@@ -118,6 +118,10 @@ pub const WEBSOCKETS_MAX: usize = 1024;
 pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// How long what listens on a port may take to begin an answer.
 pub const PORT_ANSWER_DEADLINE: Duration = Duration::from_secs(300);
+/// Links to ports that are open at once.
+pub const LINKS_MAX: usize = 4096;
+/// How long a link lasts unless told.
+pub const LINK_TTL_DEFAULT: Duration = Duration::from_secs(3600);
 /// How often a client of a WebSocket is asked whether it is there.
 pub const WEBSOCKET_PING_EVERY: Duration = Duration::from_secs(15);
 /// How long such a client may say nothing at all.

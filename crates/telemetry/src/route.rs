@@ -72,6 +72,8 @@ routes!(
     Terminal = "/api/v1/sandbox/{id}/terminal",
     /// Bytes to and from a port of a sandbox.
     Tunnel = "/api/v1/sandbox/{id}/tunnel/{port}",
+    /// A link to a port for browsers.
+    Link = "/api/v1/sandbox/{id}/link",
     /// What listens on a port, without a path.
     PortItself = "/api/v1/sandbox/{id}/port/{port}",
     /// What listens on a port, its first page.

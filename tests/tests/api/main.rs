@@ -16,5 +16,7 @@ mod idempotency;
 mod inside;
 mod limits;
 mod output;
+mod port;
 mod stream;
+mod terminal;
 mod update;

@@ -7,13 +7,14 @@ use std::{
 
 use rustix::{
     fs::{Mode, OFlags},
+    process::Signal,
     pty::OpenptFlags,
     termios::Winsize,
 };
 use sentinal_agent_protocol::v1::TerminalSize;
 use tonic::Status;
 
-use super::Execution;
+use super::{Execution, session};
 
 /// A terminal that nobody uses yet.
 pub(super) struct Terminal {
@@ -60,6 +61,10 @@ impl Execution {
         let terminal = state.terminal.as_ref();
         let terminal = terminal.ok_or_else(|| Status::failed_precondition("the execution has no terminal"))?;
         rustix::termios::tcsetwinsize(terminal.as_fd(), size)
-            .map_err(|errno| Status::internal(format!("the terminal took no size: {errno}")))
+            .map_err(|errno| Status::internal(format!("the terminal took no size: {errno}")))?;
+        // Not every kernel does that: gVisor's does not. Once more is once too often for nobody.
+        let foreground = rustix::termios::tcgetpgrp(terminal.as_fd()).map(|group| group.as_raw_nonzero().get());
+        session::signal_group(foreground.unwrap_or(self.pid), Signal::WINCH);
+        Ok(())
     }
 }

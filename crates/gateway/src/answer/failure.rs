@@ -23,6 +23,13 @@ impl From<Error> for Rejection {
     }
 }
 
+impl Rejection {
+    /// The same with other words.
+    pub(crate) fn explained(self, explain: impl FnOnce(Error) -> Error) -> Self {
+        Self(explain(self.0))
+    }
+}
+
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());

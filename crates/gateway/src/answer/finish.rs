@@ -57,6 +57,9 @@ async fn answer(route: Route, request: Request, next: Next) -> Response {
 
 /// As HTTP/1.1 would have written it.
 fn check_head(uri: &Uri, headers: &HeaderMap) -> Result<()> {
+    if 1 < headers.get_all(header::HOST).iter().count() {
+        return Err(Error::invalid("the Host header is given more than once; send one"));
+    }
     let target = uri.path().len() + uri.query().map_or(0, str::len);
     let bytes = headers.iter().fold(target, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4);
     if bytes <= limits::HEADER_BYTES_MAX {

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use futures::TryStreamExt as _;
-use http::{StatusCode, Uri, Version, uri::PathAndQuery};
+use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -20,7 +20,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use sentinal_auth::{ConnectPort, Permit};
-use sentinal_model::{Code, Error, Result, SandboxId, limits};
+use sentinal_model::{Code, Error, Result, limits};
 use tokio::time::timeout;
 
 use self::headers::{Face, for_the_caller, for_the_port};
@@ -28,7 +28,8 @@ use crate::{
     App,
     answer::Reply,
     by_host::is_by_host,
-    request::{Allowed, Id, Port, chunks},
+    links::{Door, Token},
+    request::{LINK, Shown, Visitor, chunks},
     socket,
     stream::{Kind, body},
 };
@@ -45,15 +46,21 @@ pub(crate) async fn itself(request: Request) -> Response {
 /// Any request to what listens on a port.
 pub(crate) async fn proxy(
     State(app): State<App>,
-    Allowed(permit): Allowed<ConnectPort>,
-    Id(id): Id<SandboxId>,
-    Port(port): Port,
+    Visitor { permit, door, shown }: Visitor,
     mut request: Request,
 ) -> Reply<Response> {
-    let face = if is_by_host(&request) { Face::Host } else { Face::Path { prefix: prefix(id, port), port } };
+    if let Shown::Link(token, target) = shown {
+        return Ok(with_cookie(&token, &target)?);
+    }
+    let prefix = prefix(door);
+    let face = if is_by_host(&request) {
+        Face::Host { shown }
+    } else {
+        Face::Path { prefix: prefix.clone(), port: door.port }
+    };
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
-    let request = outgoing(request, &prefix(id, port), &face)?;
-    let mut answer = ask(&app, &permit, (id, port), request).await?;
+    let request = outgoing(request, &prefix, &face)?;
+    let mut answer = ask(&app, &permit, door, request).await?;
     for_the_caller(answer.headers_mut(), &face);
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(switch(&app, upgrade, answer)?);
@@ -66,8 +73,19 @@ pub(crate) async fn proxy(
     Ok(Response::from_parts(parts, bytes))
 }
 
-fn prefix(id: SandboxId, port: u16) -> String {
-    format!("/api/v1/sandbox/{id}/port/{port}")
+fn prefix(door: Door) -> String {
+    format!("/api/v1/sandbox/{}/port/{}", door.sandbox, door.port)
+}
+
+/// Sends a browser to where its link leads, with a cookie in place of the token.
+fn with_cookie(token: &Token, target: &Uri) -> Result<Response> {
+    let cookie = format!("{LINK}={}; Path=/; HttpOnly; SameSite=Lax", token.as_str());
+    let header = |text: &str| HeaderValue::from_str(text).map_err(|error| Error::invalid(format!("the link: {error}")));
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::SET_COOKIE, header(&cookie)?);
+    response.headers_mut().insert(header::LOCATION, header(&target.to_string())?);
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
 }
 
 /// The request as the port is to see it.
@@ -86,10 +104,10 @@ fn outgoing(request: Request, prefix: &str, face: &Face) -> Result<Request> {
 async fn ask(
     app: &App,
     permit: &Permit<ConnectPort>,
-    (id, port): (SandboxId, u16),
+    Door { sandbox, port }: Door,
     request: Request,
 ) -> Result<http::Response<Incoming>> {
-    let stream = app.controller.connect(permit, id, port).await?;
+    let stream = app.controller.connect(permit, sandbox, port).await?;
     let connection = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connection.map_err(|error| broken(&error))?;
     app.streams.spawn(connection.with_upgrades());

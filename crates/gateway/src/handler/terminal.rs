@@ -12,7 +12,7 @@ use futures::{StreamExt as _, stream, stream::BoxStream};
 use sentinal_api::{Execution, Terminal, TerminalNotice, TerminalQuery, TerminalRequest, parse_json};
 use sentinal_auth::{ControlExecution, Execute, Permit, ReadExecution};
 use sentinal_controller::{NewExecution, OutputEvent};
-use sentinal_model::{Code, Command, Error, ExecutionId, Result, SandboxId, StdinPart, TerminalSize, limits};
+use sentinal_model::{Code, Command, Error, ExecutionId, Result, SandboxId, TerminalSize, limits};
 use tokio::sync::{Mutex, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -144,8 +144,7 @@ impl Keyboard {
     /// Types until the client has left.
     async fn type_on(self: &Arc<Self>) -> Result<()> {
         let bytes = stream::unfold(Arc::clone(self), |own| async move { Some((Ok(own.next().await?), own)) });
-        let part = StdinPart::default();
-        self.app.controller.write_stdin(&self.permit, self.execution, part, bytes.boxed()).await.map(drop)
+        self.app.controller.type_into(&self.permit, self.execution, bytes.boxed()).await
     }
 
     async fn next(&self) -> Option<Bytes> {

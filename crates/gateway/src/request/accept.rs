@@ -45,6 +45,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Execution
         | Route::ExecutionSignal
         | Route::ExecutionResize
+        | Route::Link
         | Route::ExecutionStdin => &[Format::Json],
         Route::FileWatch => &[Format::Events],
         Route::Execute | Route::Logs | Route::Events => &[Format::Json, Format::Events],

@@ -290,6 +290,16 @@ impl Ask for Fake {
         self.record(terminal).map(|_| None)
     }
 
+    async fn type_into(
+        &self,
+        _: &Permit<ControlExecution>,
+        id: ExecutionId,
+        body: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<()> {
+        self.record(id)?;
+        body.try_for_each(|_| async { Ok(()) }).await
+    }
+
     async fn resize(&self, _: &Permit<ControlExecution>, id: ExecutionId, _: TerminalSize) -> Result<()> {
         self.record(id).map(drop)
     }

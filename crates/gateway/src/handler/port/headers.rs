@@ -2,13 +2,15 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::request::{KEY_PROTOCOL, Shown, hide_cookie};
+
 /// How a port is seen from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Face {
     /// Below the API, as this path.
     Path { prefix: String, port: u16 },
-    /// By a host name of its own.
-    Host,
+    /// By a host name of its own, to somebody who has shown this.
+    Host { shown: Shown },
 }
 
 /// About one connection and not what comes over it (RFC 9110, section 7.6.1).
@@ -44,7 +46,10 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// Leaves out what is shown to this server, and says where the port is seen.
 pub(super) fn for_the_port(headers: &mut HeaderMap, face: &Face) {
     let upgrade = between(headers);
-    headers.remove(header::AUTHORIZATION);
+    if *face != (Face::Host { shown: Shown::Cookie }) {
+        headers.remove(header::AUTHORIZATION);
+    }
+    hide_cookie(headers);
     hide_key(headers);
     if let Some(host) = headers.get(header::HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
@@ -101,7 +106,7 @@ fn restore(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) {
 fn hide_key(headers: &mut HeaderMap) {
     let Some(offered) = headers.remove(header::SEC_WEBSOCKET_PROTOCOL) else { return };
     let offered = offered.to_str().unwrap_or_default().split(',').map(str::trim);
-    let left: Vec<&str> = offered.filter(|name| !name.starts_with(crate::request::KEY_PROTOCOL)).collect();
+    let left: Vec<&str> = offered.filter(|name| !name.starts_with(KEY_PROTOCOL)).collect();
     if !left.is_empty() {
         set(headers, header::SEC_WEBSOCKET_PROTOCOL, &left.join(", "));
     }
@@ -127,6 +132,10 @@ mod tests {
 
     fn path() -> Face {
         Face::Path { prefix: "/p".to_owned(), port: 8000 }
+    }
+
+    const fn host(shown: Shown) -> Face {
+        Face::Host { shown }
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -166,11 +175,14 @@ mod tests {
             ("cookie", "a=b"),
             ("accept", "*/*"),
         ];
-        check(for_the_port, &Face::Host, &before, &seen);
+        check(for_the_port, &host(Shown::Key), &before, &seen);
+        let before = [("authorization", "Bearer its own"), ("cookie", "sentinal_link=t")];
+        let seen = [("authorization", "Bearer its own"), ("x-forwarded-proto", "http")];
+        check(for_the_port, &host(Shown::Cookie), &before, &seen);
         let offered = [("sec-websocket-protocol", "chat, sentinal.key.sntl_k")];
         check(
             for_the_port,
-            &Face::Host,
+            &host(Shown::Key),
             &offered,
             &[("sec-websocket-protocol", "chat"), ("x-forwarded-proto", "http")],
         );
@@ -180,8 +192,8 @@ mod tests {
     fn what_is_about_the_connection_stays_there() {
         let before = [("connection", "x-a, Upgrade"), ("x-a", "1"), ("upgrade", "websocket"), ("x-b", "2")];
         let kept = [("connection", "upgrade"), ("upgrade", "websocket"), ("x-b", "2")];
-        check(for_the_caller, &Face::Host, &before, &kept);
-        check(for_the_caller, &Face::Host, &[("upgrade", "h2c"), ("transfer-encoding", "chunked")], &[]);
+        check(for_the_caller, &host(Shown::Key), &before, &kept);
+        check(for_the_caller, &host(Shown::Key), &[("upgrade", "h2c"), ("transfer-encoding", "chunked")], &[]);
     }
 
     #[test]
@@ -192,7 +204,7 @@ mod tests {
         let after =
             [("location", "/p/login?x"), ("content-type", "text/html"), ("content-security-policy", policy.as_str())];
         check(for_the_caller, &path(), &before, &after);
-        check(for_the_caller, &Face::Host, &before, &before);
+        check(for_the_caller, &host(Shown::Key), &before, &before);
     }
 
     #[test]
