@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// One WebSocket.
 #[derive(Debug)]
 pub struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    stream: Box<WebSocketStream<TcpStream>>,
 }
 
 /// How an attempt to open one ended.
@@ -62,7 +62,7 @@ impl Client {
             request.headers_mut().append(*name, HeaderValue::from_str(value)?);
         }
         match timeout(DEADLINE, client_async(request, stream)).await.context("a handshake in time")? {
-            Ok((stream, _)) => Ok(Opened::Socket(Socket { stream })),
+            Ok((stream, _)) => Ok(Opened::Socket(Socket { stream: Box::new(stream) })),
             Err(Error::Http(answer)) => {
                 let body = answer.body().as_deref().unwrap_or_default();
                 let body = serde_json::from_slice(body).unwrap_or_default();

@@ -183,9 +183,9 @@ mod tests {
             panic!("one was named")
         };
         assert_eq!((execution.to_string().as_str(), offset), (id, 7));
-        check_refused(&format!("execution_id={id}&command=a"), "command:");
+        check_refused(&format!("execution_id={id}&command=a"), "unknown field \"command\"");
         check_refused("execution_id=exe_1", "execution_id:");
-        check_refused("offset=1", "offset:");
+        check_refused("offset=1", "unknown field \"offset\"");
     }
 
     #[test]

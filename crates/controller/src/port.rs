@@ -13,7 +13,10 @@ impl Controller {
         let (agent, used) = self.agent(permit.tenant(), id).await?;
         let stream = agent.connect(port).await.map_err(|error| match error {
             AgentError::Refused(Code::Conflict, message) => Error::new(Code::Unavailable, message),
-            error => error.into(),
+            error @ (AgentError::Disconnected
+            | AgentError::Deadline
+            | AgentError::NotFound(_)
+            | AgentError::Refused(..)) => error.into(),
         })?;
         Ok(stream.holding(used))
     }

@@ -153,9 +153,7 @@ async fn read(mut stream: SplitStream<WebSocket>, incoming: mpsc::Sender<Receive
             Message::Ping(_) | Message::Pong(_) => continue,
             Message::Close(_) => return,
         };
-        if incoming.send(received).await.is_err() {
-            // Nobody wants any more of it; what it is sent may go on.
-            continue;
-        }
+        // Nobody may want any more of it; what the client is sent goes on.
+        let _ = incoming.send(received).await;
     }
 }

@@ -24,7 +24,9 @@ fn every_route_is_described() {
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().unwrap();
     let described: Vec<&str> = paths.keys().map(String::as_str).collect();
-    let mut routes: Vec<&str> = Route::ALL.iter().map(|route| route.template()).collect();
+    // What is behind a port has any path; the document has no words for that and names the root.
+    let is_described = |route: &&Route| !matches!(route, Route::Port | Route::PortItself);
+    let mut routes: Vec<&str> = Route::ALL.iter().filter(is_described).map(|route| route.template()).collect();
     routes.sort_unstable();
     assert_eq!(described, routes);
 }

@@ -29,6 +29,7 @@ use crate::{
     answer::Reply,
     by_host::is_by_host,
     links::{Door, Token},
+    openapi::Binary,
     request::{LINK, Shown, Visitor, chunks},
     socket,
     stream::{Kind, body},
@@ -43,7 +44,15 @@ pub(crate) async fn itself(request: Request) -> Response {
     Redirect::permanent(&format!("{}/{query}", request.uri().path())).into_response()
 }
 
-/// Any request to what listens on a port.
+/// Talk to what listens on a port
+///
+/// Any method, any path below, any body, and what it is upgraded to, WebSockets among it, goes to what listens on the port
+/// of the sandbox's loopback addresses, and what that answers comes back. It does not see the key. Below this path a page
+/// has an origin that nobody else has, and sets no cookies; under the host name `{port}-{id}.` before the server's own
+/// it has one of its own. `unavailable` where nobody listens.
+#[utoipa::path(get, operation_id = "getPort", path = "/api/v1/sandbox/{id}/port/{port}/", tag = "port",
+    params(("id" = String, Path, description = "The sandbox's id"), ("port" = u16, Path, minimum = 1, description = "1 to 65535")),
+    responses((status = "default", description = "Whatever it answers, or a problem", content_type = "*/*", body = Binary)))]
 pub(crate) async fn proxy(
     State(app): State<App>,
     Visitor { permit, door, shown }: Visitor,
