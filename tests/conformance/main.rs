@@ -18,6 +18,7 @@ mod archives;
 mod bombs;
 mod boot;
 mod clock;
+mod contexts;
 mod disk;
 mod enforcers;
 mod execute;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use sentinal_tests::{Fact, LostToOom, NewExecution, Role};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    killed, moments, pause,
+    contexts, killed, moments, pause,
     scene::{Part, Scene, Stage, part, plain},
     terminals,
 };
@@ -48,6 +48,7 @@ fn parts() -> Vec<Part> {
         part(many_executions_come_to_their_ends),
         part(a_daemon_lives_on),
         part(a_terminal_goes_on),
+        part(a_context_goes_on),
         part(running_out_of_memory_is_told),
         part(a_fork_bomb_is_bounded),
         part(a_full_disk_is_an_error_inside),
@@ -163,6 +164,22 @@ async fn a_terminal_goes_on(stage: Stage) -> Fact {
     socket.until("kept on\r\n").await?;
     let ended = guest.end_of(&id, DEADLINE).await?;
     ensure!(ended.exit_code == Some(5), "{ended:?}");
+    guest.gone().await
+}
+
+async fn a_context_goes_on(stage: Stage) -> Fact {
+    let guest = stage.guest(json!({})).await?;
+    let python = contexts::context(&guest, "python").await?;
+    contexts::run(&guest, &python, "x = 'kept'").await?;
+    let slow = "import time; print('begun', flush=True); time.sleep(6); x + ' on'";
+    let slow = json!({"sandbox_id": guest.id(), "context_id": python, "code": slow, "background": true});
+    let slow: Value = guest.client().post("/execute").json(&slow).send().await?.expect(202)?.json()?;
+    stage.meanwhile().await?;
+    let id = slow["id"].as_str().unwrap_or_default();
+    let ended = guest.end_of(id, DEADLINE).await?;
+    ensure!(ended.exit_code == Some(0) && ended.stdout.as_deref() == Some("begun\n"), "{ended:?}");
+    let whole: Value = guest.client().get(&format!("/execution/{id}")).send().await?.expect(200)?.json()?;
+    ensure!(whole["results"][0]["data"]["text/plain"] == "'kept on'", "{whole}");
     guest.gone().await
 }
 

@@ -5,8 +5,8 @@ use std::{pin::Pin, time::Duration};
 use sentinal_tests::{Fact, Ground};
 
 use crate::{
-    archives, bombs, boot, clock, disk, enforcers, execute, files, folders, killed, large, names, parts, pause, ports,
-    processes, restarts, scene::Scene, streams, terminals, watch,
+    archives, bombs, boot, clock, contexts, disk, enforcers, execute, files, folders, killed, large, names, parts,
+    pause, ports, processes, restarts, scene::Scene, streams, terminals, watch,
 };
 
 /// What is under way for one cell or several.
@@ -59,6 +59,7 @@ impl Table {
             watch::rows(),
             terminals::rows(),
             ports::rows(),
+            contexts::rows(),
             large::rows(),
             processes::rows(),
             bombs::rows(),

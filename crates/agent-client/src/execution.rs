@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sentinal_agent_protocol::v1::{self, ended::How, execution_event::Event};
-use sentinal_model::{Command, Ended, ExecutionId, ExecutionOutcome, Stream, TerminalSize, Usage, limits};
+use sentinal_model::{Command, Ended, ExecutionId, ExecutionOutcome, Results, Stream, TerminalSize, Usage, limits};
+use serde_json::Value;
 use tonic::Streaming;
 
 use crate::{agent::answer, connection::Connection, error::AgentError};
@@ -40,7 +41,7 @@ pub enum ExecutionEvent {
 }
 
 /// How an execution ended, as the agent tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
     /// How, how long, and what it used.
     pub ended: Ended,
@@ -48,6 +49,8 @@ pub struct Finished {
     pub stdout_bytes: u64,
     /// How many bytes standard error had in all.
     pub stderr_bytes: u64,
+    /// What it made beside that.
+    pub results: Results,
 }
 
 /// The events of one execution over one connection.
@@ -60,19 +63,13 @@ impl Connection {
     /// Starts a program and follows it.
     pub async fn execute(&self, start: Start<'_>) -> Result<Events, AgentError> {
         let command = start.command;
-        let variable = |(name, value): &(String, String)| v1::Variable { name: name.clone(), value: value.clone() };
         let request = v1::ExecuteRequest {
             execution_id: start.id.to_string(),
-            argv: command.argv.clone(),
-            env: command.env.iter().map(variable).collect(),
-            cwd: command.cwd.as_ref().map(|path| path.as_str().to_owned()).unwrap_or_default(),
-            user: Some(v1::User { name: command.user.clone().unwrap_or_default() }),
             stdin: command.stdin.clone(),
             stdin_open: command.stdin_open,
             timeout_ms: millis(command.timeout),
-            processes_max: limits::PROCESSES_MAX.into(),
-            open_files_max: limits::OPEN_FILES_MAX,
             terminal: command.terminal.map(size),
+            ..program(command)
         };
         let events = answer(self.client().execute(request)).await?;
         Ok(Events { events })
@@ -129,7 +126,36 @@ fn checked(event: Event) -> Option<ExecutionEvent> {
                 ended: ended_,
                 stdout_bytes: ended.stdout_bytes,
                 stderr_bytes: ended.stderr_bytes,
+                results: results(&ended.results, ended.results_truncated),
             }))
+        }
+    }
+}
+
+/// Those that are JSON objects, written anew: what a guest says is not taken at its word.
+fn results(said: &[Vec<u8>], is_truncated: bool) -> Results {
+    let object = |bytes: &Vec<u8>| serde_json::from_slice::<Value>(bytes).ok().filter(Value::is_object);
+    let items: Vec<String> = said.iter().filter_map(object).map(|object| object.to_string()).collect();
+    let is_truncated = is_truncated || items.len() < said.len();
+    Results { items, is_truncated }
+}
+
+/// What is to be run, by itself or in a context.
+pub(crate) fn program(command: &Command) -> v1::ExecuteRequest {
+    let variable = |(name, value): &(String, String)| v1::Variable { name: name.clone(), value: value.clone() };
+    let run = v1::ExecuteRequest {
+        env: command.env.iter().map(variable).collect(),
+        cwd: command.cwd.as_ref().map(|path| path.as_str().to_owned()).unwrap_or_default(),
+        user: Some(v1::User { name: command.user.clone().unwrap_or_default() }),
+        processes_max: limits::PROCESSES_MAX.into(),
+        open_files_max: limits::OPEN_FILES_MAX,
+        ..v1::ExecuteRequest::default()
+    };
+    match command.context {
+        None => v1::ExecuteRequest { argv: command.argv.clone(), ..run },
+        Some(id) => {
+            let code = command.argv.first().cloned().unwrap_or_default();
+            v1::ExecuteRequest { context_id: id.to_string(), code: code.into_bytes(), ..run }
         }
     }
 }

@@ -1,13 +1,17 @@
 //! One execution: a program, what it wrote and was given, and how it ended. It lives on without a connection.
 
 mod follow;
+mod frames;
 mod held;
+mod kernel;
 mod launch;
 mod output;
+mod results;
 mod session;
 mod stdin;
 mod supervise;
 mod terminal;
+mod timeout;
 
 use std::{
     os::fd::OwnedFd,
@@ -22,9 +26,10 @@ use tonic::Status;
 
 pub(crate) use self::{
     follow::Follower,
+    kernel::Kernel,
     launch::{Watched, launch},
 };
-use self::{follow::Watchers, held::Held, stdin::Queue};
+use self::{follow::Watchers, held::Held, results::Results, stdin::Queue};
 use crate::sys::{How, Reaped};
 
 /// A program's two output streams.
@@ -49,6 +54,9 @@ struct State {
     stderr: Held,
     stdin: Queue,
     process: Process,
+    /// It is code that waits for its turn in a context.
+    waits: bool,
+    results: Results,
     /// For its size. The program is told that it is gone when nobody holds it.
     terminal: Option<OwnedFd>,
     is_timed_out: bool,
@@ -75,6 +83,12 @@ impl Execution {
     fn new(pid: i32, started: Instant, stdin: Queue) -> Self {
         let state = State { stdin, ..State::default() };
         Self { pid, started, state: Mutex::new(state), stdin_moved: Notify::new() }
+    }
+
+    /// The same, as code in a context before its turn.
+    fn waiting(self) -> Self {
+        self.state().waits = true;
+        self
     }
 
     /// The same, on a terminal.
@@ -152,6 +166,9 @@ impl Execution {
         if self.is_over() {
             return Err(Status::failed_precondition("the process has ended"));
         }
+        if self.state().waits {
+            return Err(Status::failed_precondition("the code waits for its turn in its context"));
+        }
         session::signal_group(self.pid, signal);
         Ok(())
     }
@@ -194,6 +211,7 @@ impl State {
             How::Exited(code) => v1::ended::How::ExitCode(code),
             How::Signaled(signal) => v1::ended::How::Signal(signal),
         };
+        let (results, results_truncated) = self.results.take();
         self.ended = Some(v1::Ended {
             how: Some(how),
             duration_us,
@@ -201,6 +219,8 @@ impl State {
             memory_peak_bytes,
             stdout_bytes: self.stdout.end(),
             stderr_bytes: self.stderr.end(),
+            results,
+            results_truncated,
         });
         self.watchers.wake();
     }

@@ -9,6 +9,7 @@ use sentinal_agent_protocol::v1;
 use tonic::Status;
 
 use crate::{
+    contexts::Contexts,
     execution::{Execution, Watched, launch},
     heart::Heart,
     idle::Idle,
@@ -23,6 +24,7 @@ pub(crate) struct Executions {
     idle: Idle,
     heart: Heart,
     held: Mutex<Held>,
+    contexts: Contexts,
 }
 
 #[derive(Default)]
@@ -34,7 +36,7 @@ struct Held {
 
 impl Executions {
     pub(crate) fn new(spawner: Spawner, idle: Idle, heart: Heart) -> Self {
-        Self { spawner, idle, heart, held: Mutex::default() }
+        Self { spawner, idle, heart, held: Mutex::default(), contexts: Contexts::default() }
     }
 
     /// Starts an execution, unless there is one of this id already.
@@ -45,7 +47,13 @@ impl Executions {
         }
         held.admit(&request.execution_id)?;
         let id = request.execution_id.clone();
-        let execution = launch(&self.spawner, request, Watched::new(self.idle.begin(), self.heart.begin()))?;
+        let watched = Watched::new(self.idle.begin(), self.heart.begin());
+        if !request.context_id.is_empty() {
+            let execution = self.contexts.find(&request.context_id)?.run(request, watched)?;
+            held.by_id.insert(id, Arc::clone(&execution));
+            return Ok(execution);
+        }
+        let execution = launch(&self.spawner, request, watched)?;
         if !execution.is_over() {
             held.by_pid.insert(execution.pid(), Arc::clone(&execution));
         }
@@ -79,7 +87,17 @@ impl Executions {
     pub(crate) fn reaped(&self, reaped: &Reaped) {
         if let Some(execution) = self.held().by_pid.remove(&reaped.pid) {
             execution.process_ended(reaped);
+        } else {
+            self.contexts.reaped(reaped);
         }
+    }
+
+    pub(crate) fn open_context(&self, request: v1::OpenContextRequest) -> Result<(), Status> {
+        self.contexts.open(&self.spawner, request)
+    }
+
+    pub(crate) const fn contexts(&self) -> &Contexts {
+        &self.contexts
     }
 
     /// The end of the sandbox.
@@ -88,6 +106,7 @@ impl Executions {
             // Everything but us; whatever is left goes when we do.
             let _ = rustix::process::kill_process_group(rustix::process::Pid::INIT, rustix::process::Signal::KILL);
         }
+        self.contexts.kill_all();
         for execution in self.held().by_pid.values() {
             execution.kill();
         }

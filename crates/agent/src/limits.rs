@@ -15,6 +15,20 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 pub(crate) const DRAIN_BYTES_MAX: usize = 1 << 20;
 /// How long the end of a terminal's output is waited for after its program ended.
 pub(crate) const TERMINAL_DRAIN: Duration = Duration::from_millis(100);
+/// Contexts open at once.
+pub(crate) const CONTEXTS_MAX: usize = 16;
+/// Pieces of code that wait in one context.
+pub(crate) const CONTEXT_QUEUE_MAX: usize = 64;
+/// How long code may go on after it was interrupted; then its context is killed.
+pub(crate) const CONTEXT_MERCY: Duration = Duration::from_secs(1);
+/// One result of code in a context.
+pub(crate) const RESULT_BYTES_MAX: usize = 1 << 20;
+/// All of them together: they come in one message.
+pub(crate) const RESULTS_BYTES_MAX: usize = 2 << 20;
+/// What stands before a result.
+pub(crate) const RESULT_HEAD_BYTES_MAX: usize = 64;
+/// What is read of a context's program at once.
+pub(crate) const RESULT_READ_BYTES: usize = 16 * 1024;
 /// Standard input that waits for the program, beyond what its pipe holds.
 pub(crate) const STDIN_QUEUE_BYTES: usize = 256 * 1024;
 /// Those who follow one execution at once.

@@ -10,6 +10,7 @@
 //! because of bytes that somebody sent.
 
 mod connection;
+mod contexts;
 mod deadline;
 mod execution;
 mod executions;

@@ -95,7 +95,7 @@ async fn write(mut writer: OwnedWriteHalf, first: ConnectRequest, mut messages: 
         }
         next = messages.message().await.ok().flatten();
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 impl Connected {

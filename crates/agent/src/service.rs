@@ -104,6 +104,20 @@ impl Agent for Service {
         Ok(Response::new(v1::ResizeResponse {}))
     }
 
+    async fn open_context(&self, request: Request<v1::OpenContextRequest>) -> Reply<v1::OpenContextResponse> {
+        self.executions.open_context(request.into_inner())?;
+        Ok(Response::new(v1::OpenContextResponse {}))
+    }
+
+    async fn list_contexts(&self, _request: Request<v1::ListContextsRequest>) -> Reply<v1::ListContextsResponse> {
+        Ok(Response::new(v1::ListContextsResponse { contexts: self.executions.contexts().list() }))
+    }
+
+    async fn close_context(&self, request: Request<v1::CloseContextRequest>) -> Reply<v1::CloseContextResponse> {
+        self.executions.contexts().close(&request.into_inner().context_id);
+        Ok(Response::new(v1::CloseContextResponse {}))
+    }
+
     async fn list(&self, _request: Request<v1::ListRequest>) -> Reply<v1::ListResponse> {
         Ok(Response::new(v1::ListResponse { executions: self.executions.list() }))
     }

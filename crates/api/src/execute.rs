@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sentinal_model::{Code, Command, Error, GuestPath, Result, SandboxId, Spec, TerminalSize, limits};
+use sentinal_model::{
+    Code, Command, ContextId, Error, GuestPath, Language, Result, SandboxId, Spec, TerminalSize, limits,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -30,6 +32,8 @@ pub struct Execute {
     pub args: Option<Vec<String>>,
     /// A program's text, in `language`.
     pub code: Option<String>,
+    /// Runs `code` in this context of the sandbox, after what was sent to it before; its language is the context's.
+    pub context_id: Option<String>,
     /// What `code` is written in.
     #[schema(value_type = Option<crate::Language>)]
     pub language: Option<String>,
@@ -101,13 +105,21 @@ pub enum Target {
 impl TryFrom<Execute> for ParsedExecute {
     type Error = Error;
 
-    fn try_from(wire: Execute) -> Result<Self> {
-        let Execute { sandbox_id, engine, cpu, memory, disk, image, ttl, labels, .. } = wire;
+    fn try_from(mut wire: Execute) -> Result<Self> {
+        let Execute { sandbox_id, engine, cpu, memory, disk, image, ttl, labels, .. } = &mut wire;
+        let (sandbox_id, engine, image) = (sandbox_id.take(), engine.take(), image.take());
+        let (memory, disk, labels) = (memory.take(), disk.take(), labels.take());
+        let (cpu, ttl) = (*cpu, *ttl);
         let fields = SpecFields { engine, cpu, memory, disk, image, ttl, labels };
         let terminal = wire.terminal.map(|terminal| named("terminal", terminal.try_into())).transpose()?;
         let timeout = parse_timeout(wire.timeout, terminal)?;
+        let context = context(&wire, sandbox_id.is_some())?;
+        let argv = match context {
+            Some(_) => code_alone(wire.code)?,
+            None => argv(wire.command, wire.args, wire.code, wire.language)?,
+        };
         let command = Command {
-            argv: argv(wire.command, wire.args, wire.code, wire.language)?,
+            argv,
             env: environment(wire.env.unwrap_or_default())?,
             cwd: wire.cwd.map(|path| named("cwd", path.parse::<GuestPath>())).transpose()?,
             user: wire.user.map(parse_user).transpose()?,
@@ -115,6 +127,7 @@ impl TryFrom<Execute> for ParsedExecute {
             stdin_open: wire.stdin_open.unwrap_or(false) || terminal.is_some(),
             timeout,
             terminal,
+            context,
         };
         refuse_oversize(&command)?;
         Ok(Self {
@@ -124,6 +137,35 @@ impl TryFrom<Execute> for ParsedExecute {
             background: wire.background.unwrap_or(false),
         })
     }
+}
+
+/// The context that is to run the code. What a program of its own would have is the context's already.
+fn context(wire: &Execute, is_in_sandbox: bool) -> Result<Option<ContextId>> {
+    let Some(id) = &wire.context_id else { return Ok(None) };
+    if !is_in_sandbox {
+        return Err(Error::invalid("sandbox_id: is missing; a context is in a sandbox, say which"));
+    }
+    let given = [
+        ("command", wire.command.is_some()),
+        ("args", wire.args.is_some()),
+        ("language", wire.language.is_some()),
+        ("env", wire.env.is_some()),
+        ("cwd", wire.cwd.is_some()),
+        ("user", wire.user.is_some()),
+        ("stdin", wire.stdin.is_some()),
+        ("stdin_open", wire.stdin_open.is_some()),
+        ("terminal", wire.terminal.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((field, _)) => Err(Error::invalid(format!(
+            "{field}: belongs to a program of its own, but context_id names one that is there; leave one of them out"
+        ))),
+        None => named("context_id", id.parse()).map(Some),
+    }
+}
+
+fn code_alone(code: Option<String>) -> Result<Vec<String>> {
+    code.map(|code| vec![code]).ok_or_else(|| Error::invalid("code: is missing; say what the context is to run"))
 }
 
 fn target(sandbox_id: Option<&str>, fields: SpecFields, timeout: Duration) -> Result<Target> {
@@ -193,14 +235,10 @@ fn code_argv(code: String, language: &str, args: Vec<String>) -> Result<Vec<Stri
             ),
         ));
     }
-    let (program, flag, before_args) = match language {
-        "python" => ("python3", "-c", None),
-        "javascript" => ("node", "-e", Some("--")),
-        "bash" => ("bash", "-c", Some("bash")),
-        _ => {
-            let name: String = language.chars().take(64).collect();
-            return Err(Error::invalid(format!("language: {name:?} is not known; known are python, javascript, bash")));
-        }
+    let (program, flag, before_args) = match language.parse()? {
+        Language::Python => ("python3", "-c", None),
+        Language::Javascript => ("node", "-e", Some("--")),
+        Language::Bash => ("bash", "-c", Some("bash")),
     };
     let before_args = before_args.filter(|_| !args.is_empty()).map(str::to_owned);
     Ok(strings([program, flag]).chain([code]).chain(before_args).chain(args).collect())
@@ -210,7 +248,7 @@ fn strings<const N: usize>(words: [&str; N]) -> impl Iterator<Item = String> {
     words.map(str::to_owned).into_iter()
 }
 
-fn environment(env: BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+pub(crate) fn environment(env: BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
     if env.len() > limits::ENVIRONMENT_MAX {
         return Err(Error::invalid(format!("env: {} variables; the limit is {}", env.len(), limits::ENVIRONMENT_MAX)));
     }

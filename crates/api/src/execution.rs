@@ -17,6 +17,9 @@ pub struct Execution {
     /// Whether it runs.
     #[schema(value_type = crate::ExecutionState, example = "finished")]
     pub state: String,
+    /// The context that runs it; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_id: Option<String>,
     /// The terminal it was started on; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
@@ -46,6 +49,14 @@ pub struct Execution {
     /// Whether it wrote more to standard error than `stderr` holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stderr_truncated: Option<bool>,
+    /// What code in a context made beside its output, in order: each has a `type`, and a `result` (the value of the last
+    /// expression) or a `display` has `data` by media type, an `error` its `name`, `value` and `traceback`. Absent in
+    /// lists and without a context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<serde_json::Value>>,
+    /// Whether there were more than `results` holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results_truncated: Option<bool>,
     /// From start to end.
     #[schema(example = 12.3)]
     pub duration_ms: Option<f64>,
@@ -91,6 +102,14 @@ pub struct OutputChunk {
 }
 
 impl Execution {
+    /// Adds what code in a context made: texts of JSON objects.
+    #[must_use]
+    pub fn with_results(mut self, items: &[String], is_truncated: bool) -> Self {
+        self.results = Some(items.iter().filter_map(|text| serde_json::from_str(text).ok()).collect());
+        self.results_truncated = Some(is_truncated);
+        self
+    }
+
     /// Adds the beginning of both streams.
     #[must_use]
     pub fn with_output(mut self, stdout: Inline, stderr: Inline) -> Self {

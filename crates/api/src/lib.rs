@@ -7,6 +7,7 @@
 //! Start at [`parse_json`], then [`CreateSandbox`] and [`Execute`].
 
 mod bytes;
+mod context;
 mod create;
 mod engine;
 mod event;
@@ -33,6 +34,7 @@ mod update;
 mod upload;
 
 pub use bytes::{Encoding, Inline};
+pub use context::{Context, NewContext};
 pub use create::{CreateSandbox, ParsedCreate, Quantity};
 pub use engine::Engine;
 pub use event::{EventItem, Events, EventsQuery, event_type, parse_event_cursor};

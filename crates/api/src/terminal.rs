@@ -81,6 +81,7 @@ impl TryFrom<Query> for TerminalQuery {
             stdin_open: true,
             timeout: query.take("timeout").map_or(Ok(limits::TIMEOUT_MAX), |text| timeout(&text))?,
             terminal: Some(size(&mut query)?),
+            context: None,
         };
         query.finish(&["execution_id", "command", "cwd", "user", "timeout", "cols", "rows"])?;
         if command.argv.iter().any(|text| text.contains('\0')) {

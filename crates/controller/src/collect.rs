@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::{Agent, AgentError, Connection, Events, ExecutionEvent, Finished, Start};
 use sentinal_model::{
-    Command, End, Ended, Error, ExecutionId, ExecutionOutcome, Failure, Millis, Phase, Result, Stream, Usage, limits,
+    Command, End, Ended, Error, ExecutionId, ExecutionOutcome, Failure, Millis, Phase, Result, Results, Stream, Usage,
+    limits,
 };
 use sentinal_store::{ExecutionRecord, ExecutionState, Write};
 use tokio::{
@@ -267,7 +268,8 @@ const fn outcome_of(phase: &Phase) -> ExecutionOutcome {
 /// An end that the agent did not tell.
 fn ended_by_us(outcome: ExecutionOutcome, live: &Live, now: Millis) -> Finished {
     let duration_us = u64::try_from(now.since(live.record.created_at).as_micros()).unwrap_or(u64::MAX);
-    Finished { ended: Ended { outcome, duration_us, usage: Usage::default() }, stdout_bytes: 0, stderr_bytes: 0 }
+    let ended = Ended { outcome, duration_us, usage: Usage::default() };
+    Finished { ended, stdout_bytes: 0, stderr_bytes: 0, results: Results::default() }
 }
 
 /// Writes the end down, with all output safe before it, until the store has it.
@@ -276,7 +278,7 @@ async fn finish(context: &Context, live: &Live, finished: Finished) -> Arc<Execu
     // Decided once: the store may have an attempt that it said had failed.
     let finished_at = context.now();
     loop {
-        match try_finish(context, live, (finished, finished_at)).await {
+        match try_finish(context, live, (&finished, finished_at)).await {
             Ok(record) => {
                 let output_bytes = live.stdout.total().saturating_add(live.stderr.total());
                 context.metrics().results_collected(ended_at.elapsed(), output_bytes);
@@ -293,13 +295,19 @@ async fn finish(context: &Context, live: &Live, finished: Finished) -> Arc<Execu
 async fn try_finish(
     context: &Context,
     live: &Live,
-    (finished, finished_at): (Finished, Millis),
+    (finished, finished_at): (&Finished, Millis),
 ) -> Result<ExecutionRecord> {
     let io = |error: std::io::Error| Error::internal(&error);
     let stdout = live.spool(Stream::Stdout).finish(finished.stdout_bytes).await.map_err(io)?;
     let stderr = live.spool(Stream::Stderr).finish(finished.stderr_bytes).await.map_err(io)?;
     let mut record = live.record.clone();
-    record.state = ExecutionState::Finished { ended: finished.ended, finished_at, stdout, stderr };
+    record.state = ExecutionState::Finished {
+        ended: finished.ended,
+        finished_at,
+        stdout,
+        stderr,
+        results: finished.results.clone(),
+    };
     let event = events::execution_completed(&record, finished_at, finished.ended.outcome);
     context.write(vec![Write::Execution(Box::new(record.clone())), Write::Event(event)]).await?;
     Ok(record)

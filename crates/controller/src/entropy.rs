@@ -1,7 +1,7 @@
 //! Randomness as an argument: the controller asks an [`Entropy`], so that a simulation can be repeated.
 
 use aws_lc_rs::rand;
-use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId};
+use sentinal_model::{Code, ContextId, Error, ExecutionId, Result, SandboxId};
 
 /// Where ids and secrets come from.
 pub trait Entropy: Send + Sync + std::fmt::Debug {
@@ -10,6 +10,9 @@ pub trait Entropy: Send + Sync + std::fmt::Debug {
 
     /// An id that no execution has had. Ids sort by time of creation.
     fn execution(&self) -> ExecutionId;
+
+    /// An id that no context has had. Ids sort by time of creation.
+    fn context(&self) -> ContextId;
 
     /// What an agent proves itself with. Nobody can guess it.
     fn token(&self) -> Result<[u8; 32]>;
@@ -26,6 +29,10 @@ impl Entropy for SystemEntropy {
 
     fn execution(&self) -> ExecutionId {
         ExecutionId::generate()
+    }
+
+    fn context(&self) -> ContextId {
+        ContextId::generate()
     }
 
     fn token(&self) -> Result<[u8; 32]> {

@@ -1,7 +1,9 @@
 //! The events that go into the store with what they tell of. Their names are the requirement's, word for word.
 
 use sentinal_agent_client::clean;
-use sentinal_model::{ArchiveWritten, End, ExecutionOutcome, FileMove, GuestPath, Millis, SandboxId, TenantId};
+use sentinal_model::{
+    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, Millis, SandboxId, TenantId,
+};
 use sentinal_store::{ExecutionRecord, NewEvent, SandboxRecord};
 
 /// The event at which an execution's output stands in the log.
@@ -35,7 +37,10 @@ pub(crate) fn sandbox_destroyed(record: &SandboxRecord, end: End, at: Millis) ->
 
 /// An execution was acknowledged.
 pub(crate) fn execution_started(record: &ExecutionRecord) -> NewEvent {
-    let program = record.command.argv.first().map(String::as_str).unwrap_or_default();
+    let program = match record.command.context {
+        Some(_) => "code in a context",
+        None => record.command.argv.first().map(String::as_str).unwrap_or_default(),
+    };
     of_execution(record, record.created_at).named("Execution Started", clean(program))
 }
 
@@ -45,6 +50,16 @@ pub(crate) fn execution_completed(record: &ExecutionRecord, at: Millis, outcome:
         outcome.exit_code().or_else(|| outcome.signal()).map(|number| format!(" {number}")).unwrap_or_default();
     let message = format!("the execution ended: {}{number}", outcome.as_str());
     of_execution(record, at).named(EXECUTION_COMPLETED, message)
+}
+
+/// A sandbox has a context.
+pub(crate) fn context_created(tenant: &TenantId, sandbox: SandboxId, at: Millis, id: ContextId) -> NewEvent {
+    audit(tenant.clone(), sandbox, at).named("Context Created", id.to_string())
+}
+
+/// A context is to end.
+pub(crate) fn context_removed(tenant: &TenantId, sandbox: SandboxId, at: Millis, id: ContextId) -> NewEvent {
+    audit(tenant.clone(), sandbox, at).named("Context Removed", id.to_string())
 }
 
 /// A file is in a sandbox.

@@ -19,6 +19,7 @@ mod api;
 mod begin;
 mod collect;
 mod context;
+mod contexts;
 mod control;
 mod decide;
 mod drive;
@@ -59,7 +60,7 @@ pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
-pub use sentinal_agent_client::PortStream;
+pub use sentinal_agent_client::{OpenContext, PortStream};
 pub use sentinal_node_protocol::HostUsage;
 pub use sentinal_store::{
     EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,

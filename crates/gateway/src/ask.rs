@@ -9,13 +9,13 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OutputEvent, OutputPart, Page, PortStream, SandboxFilter,
-    SandboxRecord,
+    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OpenContext, OutputEvent, OutputPart, Page, PortStream,
+    SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{
-    ArchiveWrite, ArchiveWritten, ByteRange, ExecutionId, FileAt, FileEvent, FileLook, FileMove, FileRemoval, FileStat,
-    FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewFolder, Result, SandboxId, SandboxUpdate, Spec,
-    StdinPart, TerminalSize,
+    ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,
+    FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewContext, NewFolder, Result,
+    SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize,
 };
 use tokio::sync::watch;
 
@@ -77,6 +77,9 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         part: StdinPart,
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<u64>;
+    async fn create_context(&self, permit: &Permit<Execute>, id: SandboxId, new: NewContext) -> Result<ContextId>;
+    async fn contexts(&self, permit: &Permit<ReadExecution>, id: SandboxId) -> Result<Vec<OpenContext>>;
+    async fn remove_context(&self, permit: &Permit<Execute>, id: SandboxId, context: ContextId) -> Result<()>;
     async fn attach(
         &self,
         permit: &Permit<ControlExecution>,
@@ -240,6 +243,18 @@ impl Ask for Controller {
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<u64> {
         self.write_stdin(permit, id, part, body).await
+    }
+
+    async fn create_context(&self, permit: &Permit<Execute>, id: SandboxId, new: NewContext) -> Result<ContextId> {
+        self.create_context(permit, id, new).await
+    }
+
+    async fn contexts(&self, permit: &Permit<ReadExecution>, id: SandboxId) -> Result<Vec<OpenContext>> {
+        self.contexts(permit, id).await
+    }
+
+    async fn remove_context(&self, permit: &Permit<Execute>, id: SandboxId, context: ContextId) -> Result<()> {
+        self.remove_context(permit, id, context).await
     }
 
     async fn attach(

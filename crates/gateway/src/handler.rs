@@ -1,6 +1,7 @@
 //! One file per thing that can be asked for. A handler parses, gets a permit, asks, and answers.
 
 pub(crate) mod archive;
+pub(crate) mod context;
 pub(crate) mod control;
 pub(crate) mod download;
 pub(crate) mod engine;

@@ -18,8 +18,8 @@ use utoipa::{
 use crate::{
     answer::status_of,
     handler::{
-        archive, control, download, engine, events, execute, execution, files, folder, health, link, logs, metrics,
-        output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, link, logs,
+        metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
 };
 
@@ -31,7 +31,8 @@ use crate::{
         upload::upload, download::download,
         files::read, files::write, files::remove, folder::stat, folder::list, folder::make, folder::rename,
         archive::read, archive::write, watch::watch,
-        execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin, terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
+        execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin, context::create, context::list, context::remove,
+        terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),

@@ -2,7 +2,7 @@
 
 use axum::{
     Router, middleware,
-    routing::{any, get, post},
+    routing::{any, delete, get, post},
 };
 use sentinal_model::{Code, Error};
 use sentinal_telemetry::Route;
@@ -11,8 +11,8 @@ use crate::{
     App,
     answer::{Reply, finish},
     handler::{
-        archive, control, download, engine, events, execute, execution, files, folder, health, link, logs, metrics,
-        output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, link, logs,
+        metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
     openapi,
 };
@@ -42,6 +42,8 @@ pub fn router(app: App) -> Router {
         .route(at(Route::ExecutionSignal), post(control::signal))
         .route(at(Route::ExecutionStdin), post(control::stdin))
         .route(at(Route::ExecutionResize), post(terminal::resize))
+        .route(at(Route::Contexts), post(context::create).get(context::list))
+        .route(at(Route::Context), delete(context::remove))
         .route(at(Route::Terminal), get(terminal::open))
         .route(at(Route::Tunnel), get(tunnel::open))
         .route(at(Route::Link), post(link::create))

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use crate::ContextId;
+
 /// What an execution runs. Validated against [`crate::limits`] where it is made from a caller's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Program and arguments; never empty. The program is looked up in `PATH` when it has no slash.
+    /// Program and arguments; never empty. The program is looked up in `PATH` when it has no slash. In a context: the
+    /// code, and nothing else.
     pub argv: Vec<String>,
     /// Added to the sandbox's environment.
     pub env: Vec<(String, String)>,
@@ -21,6 +24,8 @@ pub struct Command {
     pub timeout: Duration,
     /// It runs on a terminal of its own: all it writes is standard output, and standard input stays open.
     pub terminal: Option<TerminalSize>,
+    /// The context whose program runs it; `None` is a program of its own.
+    pub context: Option<ContextId>,
 }
 
 /// A terminal's size in characters.
@@ -118,6 +123,15 @@ impl ExecutionOutcome {
             _ => None,
         }
     }
+}
+
+/// What code in a context made beside its output.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Results {
+    /// Each is the text of a JSON object.
+    pub items: Vec<String>,
+    /// Whether there were more.
+    pub is_truncated: bool,
 }
 
 /// What an execution used, as the agent reports it: advisory, since the agent is the guest's.

@@ -80,6 +80,10 @@ id!(
     ExecutionId, "exe_"
 );
 id!(
+    /// A program in a sandbox that runs one piece of code after the other and keeps what they leave.
+    ContextId, "ctx_"
+);
+id!(
     /// An API key; the secret part is no id.
     KeyId, "key_"
 );

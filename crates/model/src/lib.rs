@@ -6,6 +6,7 @@
 //! Start at [`Spec`] (what a caller asks for) and [`Phase`] (the life of a sandbox).
 
 mod clock;
+mod context;
 mod engine;
 mod error;
 mod execution;
@@ -20,16 +21,17 @@ mod quantity;
 mod spec;
 
 pub use clock::{Clock, Millis, SystemClock};
+pub use context::{Language, NewContext};
 pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
 pub use error::{Code, Error, Result};
-pub use execution::{Command, Ended, ExecutionOutcome, StdinPart, Stream, TerminalSize, Usage};
+pub use execution::{Command, Ended, ExecutionOutcome, Results, StdinPart, Stream, TerminalSize, Usage};
 pub use file::{
     ArchiveRead, ArchiveWrite, ArchiveWritten, ByteRange, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove,
     FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, NewFolder,
     WritePlace,
 };
 pub use guest_path::{GuestPath, InvalidGuestPath};
-pub use id::{ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};
+pub use id::{ContextId, ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};

@@ -106,6 +106,8 @@ pub const ENVIRONMENT_MAX: usize = 1024;
 pub const STDIN_BYTES_MAX: usize = 1 << 20;
 /// Executions that may run at once in one sandbox.
 pub const EXECUTIONS_RUNNING_MAX: usize = 256;
+/// Contexts open at once in one sandbox.
+pub const CONTEXTS_MAX: usize = 16;
 /// Clients attached to one terminal.
 pub const TERMINAL_CLIENTS_MAX: usize = 16;
 /// How long a terminal that everybody has left goes on before it is hung up.

@@ -91,7 +91,8 @@ impl Store for MemoryStore {
         let of_page = newest_first
             .filter(|row| row.tenant_id == tenant.as_str() && is_after(&row.id, after.as_deref()))
             .filter(|row| sandbox.as_ref().is_none_or(|id| row.sandbox_id == *id));
-        records(of_page.take(rows(page.rows_max)))
+        let listed: Vec<_> = of_page.take(rows(page.rows_max)).map(crate::row::ExecutionRow::listed).collect();
+        records(listed.iter())
     }
 
     async fn running_executions(&self) -> Result<Vec<ExecutionRecord>> {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use sentinal_model::{
-    Command, Ended, EngineName, ExecutionId, Generation, KeyId, Made, Millis, NodeId, Once, Phase, SandboxId, Spec,
-    TenantId,
+    Command, Ended, EngineName, ExecutionId, Generation, KeyId, Made, Millis, NodeId, Once, Phase, Results, SandboxId,
+    Spec, TenantId,
 };
 
 /// A sandbox and all that is known of it. While its phase has a placement, that is what is stored as node, engine
@@ -116,6 +116,8 @@ pub enum ExecutionState {
         stdout: Output,
         /// What it wrote to standard error.
         stderr: Output,
+        /// What it made beside that, if it is code in a context. Lists leave it out.
+        results: Results,
     },
 }
 

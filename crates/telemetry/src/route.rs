@@ -68,6 +68,10 @@ routes!(
     ExecutionStdin = "/api/v1/execution/{id}/stdin",
     /// Another size for an execution's terminal.
     ExecutionResize = "/api/v1/execution/{id}/resize",
+    /// Contexts of a sandbox.
+    Contexts = "/api/v1/sandbox/{id}/context",
+    /// One context.
+    Context = "/api/v1/sandbox/{id}/context/{context_id}",
     /// A terminal in a sandbox.
     Terminal = "/api/v1/sandbox/{id}/terminal",
     /// Bytes to and from a port of a sandbox.

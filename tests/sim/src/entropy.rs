@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use sentinal_controller::Entropy;
-use sentinal_model::{ExecutionId, Result, SandboxId};
+use sentinal_model::{ContextId, ExecutionId, Result, SandboxId};
 
 use crate::world::World;
 
@@ -34,6 +34,10 @@ impl Entropy for Dice {
 
     fn execution(&self) -> ExecutionId {
         ExecutionId::from_bytes(self.id())
+    }
+
+    fn context(&self) -> ContextId {
+        ContextId::from_bytes(self.id())
     }
 
     fn token(&self) -> Result<[u8; 32]> {

@@ -65,6 +65,7 @@ impl Program {
             stdin_open: false,
             timeout,
             terminal: None,
+            context: None,
         }
     }
 

@@ -38,6 +38,13 @@ pub struct ExecuteRequest {
     /// The program runs on a terminal of its own: all it writes is standard output, and standard input stays open.
     #[prost(message, optional, tag = "11")]
     pub terminal: ::core::option::Option<TerminalSize>,
+    /// Instead of a program of its own the code is run by a context's, after what was sent to it before. NOT_FOUND if the
+    /// agent knows no such context. The timeout counts from the request; when it has passed the context's program is
+    /// interrupted, and killed if that does not help.
+    #[prost(string, tag = "12")]
+    pub context_id: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "13")]
+    pub code: ::prost::alloc::vec::Vec<u8>,
 }
 /// In characters; each between 1 and 65535.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -97,7 +104,7 @@ pub struct Output {
     #[prost(bytes = "vec", tag = "3")]
     pub data: ::prost::alloc::vec::Vec<u8>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ended {
     #[prost(uint64, tag = "4")]
     pub duration_us: u64,
@@ -110,6 +117,12 @@ pub struct Ended {
     pub stdout_bytes: u64,
     #[prost(uint64, tag = "8")]
     pub stderr_bytes: u64,
+    /// What code in a context made beside its output, each a JSON object if its program is honest.
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub results: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// There were more than are held.
+    #[prost(bool, tag = "10")]
+    pub results_truncated: bool,
     #[prost(oneof = "ended::How", tags = "1, 2, 3")]
     pub how: ::core::option::Option<ended::How>,
 }
@@ -126,6 +139,53 @@ pub mod ended {
         TimedOut(bool),
     }
 }
+/// A context's program has a socket as standard input. It reads there "LENGTH\n" and so many bytes of code, and writes there
+/// "R LENGTH\n" and so many bytes of JSON for each result, then "E EXIT_CODE CPU_US MEMORY_PEAK_BYTES\n".
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OpenContextRequest {
+    #[prost(string, tag = "1")]
+    pub context_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub language: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub argv: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "4")]
+    pub env: ::prost::alloc::vec::Vec<Variable>,
+    #[prost(string, tag = "5")]
+    pub cwd: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub user: ::core::option::Option<User>,
+    #[prost(uint64, tag = "7")]
+    pub processes_max: u64,
+    #[prost(uint64, tag = "8")]
+    pub open_files_max: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenContextResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListContextsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListContextsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub contexts: ::prost::alloc::vec::Vec<Context>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Context {
+    #[prost(string, tag = "1")]
+    pub context_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub language: ::prost::alloc::string::String,
+    /// Pieces of code that run or wait.
+    #[prost(uint32, tag = "3")]
+    pub executions: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CloseContextRequest {
+    #[prost(string, tag = "1")]
+    pub context_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CloseContextResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AcknowledgeRequest {
     #[prost(string, tag = "1")]
@@ -806,6 +866,82 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "Signal"));
             self.inner.unary(req, path, codec).await
         }
+        /// Starts the program of a context, which runs one piece of code after the other and keeps what they leave. Repeating it
+        /// with the same id changes nothing.
+        pub async fn open_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OpenContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/OpenContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "OpenContext"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Every context whose program runs.
+        pub async fn list_contexts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListContextsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListContextsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/ListContexts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "ListContexts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a context's program. One that the agent does not know has ended already.
+        pub async fn close_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CloseContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CloseContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sentinal.agent.v1.Agent/CloseContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sentinal.agent.v1.Agent", "CloseContext"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Every execution the agent still holds.
         pub async fn list(
             &mut self,
@@ -1262,6 +1398,31 @@ pub mod agent_server {
             &self,
             request: tonic::Request<super::SignalRequest>,
         ) -> std::result::Result<tonic::Response<super::SignalResponse>, tonic::Status>;
+        /// Starts the program of a context, which runs one piece of code after the other and keeps what they leave. Repeating it
+        /// with the same id changes nothing.
+        async fn open_context(
+            &self,
+            request: tonic::Request<super::OpenContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenContextResponse>,
+            tonic::Status,
+        >;
+        /// Every context whose program runs.
+        async fn list_contexts(
+            &self,
+            request: tonic::Request<super::ListContextsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListContextsResponse>,
+            tonic::Status,
+        >;
+        /// Ends a context's program. One that the agent does not know has ended already.
+        async fn close_context(
+            &self,
+            request: tonic::Request<super::CloseContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CloseContextResponse>,
+            tonic::Status,
+        >;
         /// Every execution the agent still holds.
         async fn list(
             &self,
@@ -1727,6 +1888,139 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignalSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/OpenContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct OpenContextSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::OpenContextRequest>
+                    for OpenContextSvc<T> {
+                        type Response = super::OpenContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::OpenContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::open_context(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OpenContextSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/ListContexts" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListContextsSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::ListContextsRequest>
+                    for ListContextsSvc<T> {
+                        type Response = super::ListContextsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListContextsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::list_contexts(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListContextsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sentinal.agent.v1.Agent/CloseContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct CloseContextSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::CloseContextRequest>
+                    for CloseContextSvc<T> {
+                        type Response = super::CloseContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CloseContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::close_context(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CloseContextSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -101,7 +101,7 @@ impl Follower {
             Stage::Running => {
                 let output = self.output(state, self.first).or_else(|| self.output(state, self.first.other()));
                 output.or_else(|| {
-                    let ended = state.ended?;
+                    let ended = state.ended.clone()?;
                     self.stage = Stage::Over;
                     Some(Event::Ended(ended))
                 })

@@ -156,13 +156,13 @@ fn input() -> io::Result<(OwnedFd, stdin::Pipe)> {
     Ok((theirs, stdin::Pipe::Unwatched(ours)))
 }
 
-fn output(stream: Stream) -> io::Result<(OwnedFd, output::Pipe)> {
+pub(super) fn output(stream: Stream) -> io::Result<(OwnedFd, output::Pipe)> {
     let (ours, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     // Ours only: programs do not expect streams that do not block.
     rustix::fs::fcntl_setfl(&ours, OFlags::RDONLY | OFlags::NONBLOCK)?;
     Ok((theirs, output::Pipe::new(stream, ours)?))
 }
 
-fn out_of(error: &io::Error) -> Status {
+pub(super) fn out_of(error: &io::Error) -> Status {
     Status::resource_exhausted(format!("no pipe or terminal for the program's streams: {error}"))
 }

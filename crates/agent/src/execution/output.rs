@@ -42,6 +42,11 @@ impl Pipe {
         Self { stream, descriptor: None, drain_bytes: 0 }
     }
 
+    /// Another execution writes to it from now on.
+    pub(super) const fn begin_anew(&mut self) {
+        self.drain_bytes = limits::DRAIN_BYTES_MAX;
+    }
+
     /// Takes what the program writes, as long as there is room. An acknowledgement wakes the supervisor, which
     /// comes back here.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, execution: &Execution) -> Poll<()> {

@@ -1,18 +1,17 @@
 //! The task behind one execution: moves its streams, minds its timeout, and settles its result.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
+    future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::timeout;
 
 use super::{
     Execution,
     launch::{Ours, Watched},
+    timeout::Timeout,
 };
 use crate::{heart::Beat, limits};
 
@@ -20,22 +19,13 @@ pub(super) struct Supervisor {
     execution: Arc<Execution>,
     pipes: Ours,
     is_on_terminal: bool,
-    /// None: there is none, or it has passed.
-    timeout: Option<Timeout>,
-}
-
-struct Timeout {
-    /// If the sandbox never stands still.
-    at: Instant,
-    sleep: Pin<Box<Sleep>>,
+    timeout: Timeout,
 }
 
 impl Supervisor {
     /// `timeout_ms` 0: none.
     pub(super) fn new(execution: Arc<Execution>, pipes: Ours, timeout_ms: u64) -> Self {
-        let timeout = Duration::from_millis(timeout_ms);
-        let at = if timeout.is_zero() { None } else { execution.started.checked_add(timeout) };
-        let timeout = at.map(|at| Timeout { at, sleep: Box::pin(tokio::time::sleep_until(at)) });
+        let timeout = Timeout::new(execution.started, timeout_ms);
         let is_on_terminal = execution.state().terminal.is_some();
         Self { execution, pipes, is_on_terminal, timeout }
     }
@@ -90,15 +80,7 @@ impl Supervisor {
     }
 
     fn mind_timeout(&mut self, cx: &mut Context<'_>, beat: &Beat) {
-        while let Some(timeout) = &mut self.timeout
-            && timeout.sleep.as_mut().poll(cx).is_ready()
-        {
-            let at = timeout.at.checked_add(beat.stood_still());
-            if let Some(later) = at.filter(|at| Instant::now() < *at) {
-                timeout.sleep.as_mut().reset(later);
-                continue;
-            }
-            self.timeout = None;
+        if self.timeout.poll_passed(cx, beat).is_ready() {
             self.execution.state().is_timed_out = true;
             self.execution.kill();
         }

@@ -17,6 +17,8 @@ use crate::{sys::reap_failed, user::Identity};
 
 const SHELL: &std::ffi::CStr = c"/bin/sh";
 const STACK_BYTES: usize = 64 * 1024;
+/// Makes a terminal the session's (ioctl_tty(2)).
+const TIOCSCTTY: usize = 0x540e;
 
 /// Everything about a program that is decided before it is started.
 pub(super) struct Plan<'a> {
@@ -147,7 +149,7 @@ fn become_program(frame: &mut Frame<'_>) -> Result<Infallible, Failed> {
         call(Step::Stdio, libc::SYS_dup3, [descriptor(*source), target, 0, 0])?;
     }
     if plan.is_terminal {
-        call(Step::Stdio, libc::SYS_ioctl, [0, libc::TIOCSCTTY as usize, 0, 0])?;
+        call(Step::Stdio, libc::SYS_ioctl, [0, TIOCSCTTY, 0, 0])?;
     }
     if let Some(score) = plan.oom_score {
         // A help, no need: without it the kernel chooses by size alone.

@@ -32,6 +32,7 @@ async fn run(agent: &Agent, id: ExecutionId) -> Result<(), AgentError> {
         stdin_open: false,
         timeout: DEADLINE,
         terminal: None,
+        context: None,
     };
     let connection = agent.connection(limits::AGENT_ANSWER_DEADLINE).await?;
     let mut events = connection.execute(Start { id, command: &command }).await?;

@@ -12,7 +12,7 @@ use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
 use sentinal_controller::{Execution, NewExecution, OutputEvent};
 use sentinal_model::{Error, Once, Result, Stream};
 
-use super::execution::with_output;
+use super::execution::{with_output, with_results};
 use crate::{
     App, Offsets,
     answer::{Reply, RequestId},
@@ -132,7 +132,7 @@ impl Carries {
             Ok(OutputEvent::Finished(record)) => {
                 let held = [("stdout", self.stdout.flush()), ("stderr", self.stderr.flush())];
                 let held = held.into_iter().filter_map(|(name, chunk)| Some(Ok(Event::new(name, &chunk?))));
-                held.chain([Ok(Event::new("result", &present::execution(&record)))]).collect()
+                held.chain([Ok(Event::new("result", &with_results(&record)))]).collect()
             }
         }
     }

@@ -73,7 +73,18 @@ pub(super) async fn with_output(
     if stdout.truncated || stderr.truncated {
         app.metrics.limit_reached(Limit::OutputInline);
     }
-    Ok(present::execution(&record).with_output(stdout, stderr))
+    Ok(with_results(&record).with_output(stdout, stderr))
+}
+
+/// An execution with what it made beside its output.
+pub(super) fn with_results(record: &ExecutionRecord) -> Execution {
+    let execution = present::execution(record);
+    match &record.state {
+        ExecutionState::Finished { results, .. } if record.command.context.is_some() => {
+            execution.with_results(&results.items, results.is_truncated)
+        }
+        ExecutionState::Finished { .. } | ExecutionState::Running => execution,
+    }
 }
 
 async fn inline(

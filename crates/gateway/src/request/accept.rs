@@ -46,6 +46,8 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::ExecutionSignal
         | Route::ExecutionResize
         | Route::Link
+        | Route::Contexts
+        | Route::Context
         | Route::ExecutionStdin => &[Format::Json],
         Route::FileWatch => &[Format::Events],
         Route::Execute | Route::Logs | Route::Events => &[Format::Json, Format::Events],

@@ -4,7 +4,7 @@ use std::{collections::HashMap, str::FromStr};
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use sentinal_model::Error;
+use sentinal_model::{ContextId, Error, Result};
 
 use crate::{
     App,
@@ -14,13 +14,27 @@ use crate::{
 /// The `{id}` of the path.
 pub(crate) struct Id<T>(pub(crate) T);
 
+/// The `{context_id}` of the path.
+pub(crate) struct OfContext(pub(crate) ContextId);
+
 impl<T: FromStr> FromRequestParts<App> for Id<T> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Reply<Self> {
-        let path = Path::<HashMap<String, String>>::from_request_parts(parts, app).await;
-        let id = path.ok().and_then(|Path(mut path)| path.remove("id")).and_then(|id| id.parse().ok());
-        id.map(Self)
-            .ok_or_else(|| Error::not_found("nothing has that id; ids are as a create or a list answers them").into())
+        Ok(Self(named("id", parts, app).await?))
     }
+}
+
+impl FromRequestParts<App> for OfContext {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Reply<Self> {
+        Ok(Self(named("context_id", parts, app).await?))
+    }
+}
+
+async fn named<T: FromStr>(name: &str, parts: &mut Parts, app: &App) -> Result<T> {
+    let path = Path::<HashMap<String, String>>::from_request_parts(parts, app).await;
+    let id = path.ok().and_then(|Path(mut path)| path.remove(name)).and_then(|id| id.parse().ok());
+    id.ok_or_else(|| Error::not_found("nothing has that id; ids are as a create or a list answers them"))
 }

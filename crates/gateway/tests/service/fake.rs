@@ -18,15 +18,16 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
-    Health, HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, Output, OutputEvent, OutputPart, OutputPlace,
-    Page, PortStream, SandboxFilter, SandboxRecord,
+    Health, HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OpenContext, Output, OutputEvent, OutputPart,
+    OutputPlace, Page, PortStream, SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
-    ArchiveWrite, ArchiveWritten, ByteRange, Code, End, Ended, EngineName, Error, Event, ExecutionId, ExecutionOutcome,
-    FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite, FileWritten,
-    FolderEntry, FolderList, FolderPage, FolderWatch, Generation, Millis, NewFolder, NodeId, Phase, Placement, Result,
-    SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, TerminalSize, Usage, WritePlace,
+    ArchiveWrite, ArchiveWritten, ByteRange, Code, ContextId, End, Ended, EngineName, Error, Event, ExecutionId,
+    ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite,
+    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, Millis, NewContext, NewFolder, NodeId,
+    Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, TerminalSize,
+    Usage, WritePlace,
 };
 use sentinal_store::NewEvent;
 use tokio::sync::watch;
@@ -151,7 +152,7 @@ fn ended(mut record: ExecutionRecord) -> ExecutionRecord {
     let usage = Usage { cpu_us: 9100, memory_peak_bytes: 14_680_064 };
     let (stdout, stderr) = (output(Stream::Stdout), output(Stream::Stderr));
     let ended = Ended { outcome: ExecutionOutcome::Exited(0), duration_us: 12_300, usage };
-    record.state = ExecutionState::Finished { ended, finished_at: NOW, stdout, stderr };
+    record.state = ExecutionState::Finished { ended, finished_at: NOW, stdout, stderr, results: Results::default() };
     record
 }
 
@@ -279,6 +280,18 @@ impl Ask for Fake {
         self.record(id)?;
         let count = |sum: u64, bytes: Bytes| async move { Ok(sum + u64::try_from(bytes.len()).unwrap()) };
         body.try_fold(part.offset.unwrap_or(0), count).await
+    }
+
+    async fn create_context(&self, _: &Permit<Execute>, _: SandboxId, _: NewContext) -> Result<ContextId> {
+        Ok(ContextId::from_bytes([7; 16]))
+    }
+
+    async fn contexts(&self, _: &Permit<ReadExecution>, _: SandboxId) -> Result<Vec<OpenContext>> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_context(&self, _: &Permit<Execute>, _: SandboxId, _: ContextId) -> Result<()> {
+        Ok(())
     }
 
     async fn attach(

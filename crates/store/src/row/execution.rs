@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::Row;
-use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, TenantId, TerminalSize, Usage};
+use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, Results, TenantId, TerminalSize, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::{CorruptRow, Reader, micros, stored};
@@ -31,6 +31,7 @@ pub(crate) struct ExecutionRow {
     pub(crate) stderr_total: Option<i64>,
     pub(crate) stderr_stored: Option<i64>,
     pub(crate) stderr: Option<Vec<u8>>,
+    pub(crate) results: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) finished_at: Option<i64>,
@@ -60,6 +61,7 @@ impl TryFrom<&Row<'_>> for ExecutionRow {
             stderr_total: row.get("stderr_total")?,
             stderr_stored: row.get("stderr_stored")?,
             stderr: row.get("stderr")?,
+            results: row.get("results")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
             finished_at: row.get("finished_at")?,
@@ -81,6 +83,16 @@ struct CommandJson {
     /// Columns and rows. Missing in rows of earlier versions.
     #[serde(default)]
     terminal: Option<(u16, u16)>,
+    /// Missing in rows of earlier versions.
+    #[serde(default)]
+    context: Option<String>,
+}
+
+/// The column `results`.
+#[derive(Serialize, Deserialize)]
+struct ResultsJson {
+    items: Vec<String>,
+    truncated: bool,
 }
 
 impl From<&ExecutionRecord> for ExecutionRow {
@@ -97,8 +109,8 @@ impl From<&ExecutionRecord> for ExecutionRow {
         };
         match &record.state {
             ExecutionState::Running => row,
-            ExecutionState::Finished { ended, finished_at, stdout, stderr } => {
-                row.finished(ended, *finished_at).with_output(stdout, stderr)
+            ExecutionState::Finished { ended, finished_at, stdout, stderr, results } => {
+                row.finished(ended, *finished_at).with_output(stdout, stderr).with_results(results)
             }
         }
     }
@@ -113,6 +125,7 @@ fn command_column(command: &Command) -> String {
         timeout_us: micros(command.timeout),
         stdin_open: command.stdin_open,
         terminal: command.terminal.map(|size| (size.columns, size.rows)),
+        context: command.context.map(|id| id.to_string()),
     };
     serde_json::to_string(&json).expect("strings and numbers are always JSON")
 }
@@ -132,10 +145,30 @@ impl ExecutionRow {
         self.state == Self::FINISHED
     }
 
+    /// As lists show it.
+    #[cfg(feature = "memory")]
+    pub(crate) fn listed(&self) -> Self {
+        Self { results: None, ..self.clone() }
+    }
+
     /// Whether a file holds some of its output.
     #[cfg(feature = "memory")]
     pub(crate) fn has_file(&self) -> bool {
         [&self.stdout_place, &self.stderr_place].into_iter().any(|place| place.as_deref() == Some(Self::FILE))
+    }
+
+    fn with_results(self, results: &Results) -> Self {
+        if *results == Results::default() {
+            return self;
+        }
+        let json = ResultsJson { items: results.items.clone(), truncated: results.is_truncated };
+        Self { results: Some(serde_json::to_string(&json).expect("strings are always JSON")), ..self }
+    }
+
+    fn read_results(&self, reader: &Reader<'_>) -> Result<Results, CorruptRow> {
+        let Some(text) = &self.results else { return Ok(Results::default()) };
+        let json: ResultsJson = reader.parsed("results", serde_json::from_str(text))?;
+        Ok(Results { items: json.items, is_truncated: json.truncated })
     }
 
     fn finished(self, ended: &Ended, at: Millis) -> Self {
@@ -210,6 +243,7 @@ impl ExecutionRow {
             stdin_open: json.stdin_open,
             timeout: Duration::from_micros(json.timeout_us),
             terminal: json.terminal.map(|(columns, rows)| TerminalSize { columns, rows }),
+            context: reader.parsed("command.context", json.context.map(|id| id.parse()).transpose())?,
         })
     }
 
@@ -217,6 +251,7 @@ impl ExecutionRow {
         match self.state.as_str() {
             Self::RUNNING => Ok(ExecutionState::Running),
             Self::FINISHED => Ok(ExecutionState::Finished {
+                results: self.read_results(reader)?,
                 ended: self.ended(reader)?,
                 finished_at: Millis(reader.some("finished_at", self.finished_at)?),
                 stdout: OutputRow {

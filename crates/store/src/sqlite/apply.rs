@@ -165,8 +165,8 @@ fn stale(connection: &Connection, id: SandboxId, written: Generation) -> rusqlit
 // nothing is inserted.
 const EXECUTION: &str = "INSERT INTO execution (id, sandbox_id, tenant_id, command, state, outcome, exit_code, signal, \
      duration_us, cpu_us, memory_peak_bytes, stdout_place, stdout_total, stdout_stored, stdout, stderr_place, \
-     stderr_total, stderr_stored, stderr, created_at, expires_at, finished_at, node_id, generation) \
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+     stderr_total, stderr_stored, stderr, created_at, expires_at, finished_at, results, node_id, generation) \
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
      sandbox.node_id, sandbox.generation FROM sandbox WHERE sandbox.id = ?2 \
      ON CONFLICT (id) DO UPDATE SET command = excluded.command, state = excluded.state, outcome = excluded.outcome, \
      exit_code = excluded.exit_code, signal = excluded.signal, duration_us = excluded.duration_us, \
@@ -175,7 +175,7 @@ const EXECUTION: &str = "INSERT INTO execution (id, sandbox_id, tenant_id, comma
      stdout_stored = excluded.stdout_stored, stdout = excluded.stdout, stderr_place = excluded.stderr_place, \
      stderr_total = excluded.stderr_total, stderr_stored = excluded.stderr_stored, stderr = excluded.stderr, \
      created_at = excluded.created_at, expires_at = excluded.expires_at, finished_at = excluded.finished_at, \
-     node_id = excluded.node_id, generation = excluded.generation \
+     results = excluded.results, node_id = excluded.node_id, generation = excluded.generation \
      WHERE execution.state <> 'finished'";
 
 fn execution(connection: &Connection, record: &ExecutionRecord) -> std::result::Result<(), Refused> {
@@ -202,7 +202,8 @@ fn execution(connection: &Connection, record: &ExecutionRecord) -> std::result::
         row.stderr,
         row.created_at,
         row.expires_at,
-        row.finished_at
+        row.finished_at,
+        row.results
     ])?;
     if stored == 1 || has_finished(connection, record.id)? {
         return Ok(());

@@ -28,6 +28,18 @@ struct Connections {
     free: Mutex<Vec<Connection>>,
 }
 
+/// All of an execution but what would make a list too large.
+macro_rules! listed_executions {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, sandbox_id, tenant_id, command, state, outcome, exit_code, signal, duration_us, cpu_us, \
+             memory_peak_bytes, stdout_place, stdout_total, stdout_stored, stdout, stderr_place, stderr_total, \
+             stderr_stored, stderr, NULL AS results, created_at, expires_at, finished_at",
+            $rest
+        )
+    };
+}
+
 impl Reads {
     /// Connects when first needed.
     pub(super) fn new(database: Database) -> Self {
@@ -78,9 +90,11 @@ impl Reads {
         sandbox: Option<SandboxId>,
         page: Page<ExecutionId>,
     ) -> Result<Vec<ExecutionRecord>> {
-        let of_tenant = "SELECT * FROM execution WHERE tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
-        let of_sandbox =
-            "SELECT * FROM execution WHERE sandbox_id = ?4 AND tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+        let of_tenant =
+            listed_executions!(" FROM execution WHERE tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3");
+        let of_sandbox = listed_executions!(
+            " FROM execution WHERE sandbox_id = ?4 AND tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+        );
         let (tenant, before, rows) = (tenant.to_string(), before(page.after), rows(page.rows_max));
         match sandbox {
             Some(id) => self.all::<ExecutionRow, _>(of_sandbox, (tenant, before, rows, id.to_string())).await,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sentinal_model::{
     Command, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionId, ExecutionOutcome, Generation, ImageName,
-    KeyId, Labels, Memory, Millis, NodeId, Phase, Placement, SandboxId, Spec, TenantId, Usage,
+    KeyId, Labels, Memory, Millis, NodeId, Phase, Placement, Results, SandboxId, Spec, TenantId, Usage,
 };
 use sentinal_store::{
     Build, ExecutionRecord, ExecutionState, KeyRecord, NewEvent, Output, OutputPlace, SandboxRecord, Write,
@@ -79,6 +79,7 @@ pub(crate) fn execution(number: u64, sandbox: &SandboxRecord) -> ExecutionRecord
             stdin_open: false,
             timeout: Duration::from_millis(1500),
             terminal: None,
+            context: None,
         },
         state: ExecutionState::Running,
         created_at: Millis(2000),
@@ -92,7 +93,13 @@ pub(crate) fn ended(running: &ExecutionRecord, exit_code: i32, stdout: OutputPla
         usage: Usage { cpu_us: 9100, memory_peak_bytes: 14_680_064 },
     };
     let stdout = Output { bytes_total: 6, bytes_stored: 6, place: stdout };
-    let state = ExecutionState::Finished { ended, finished_at: Millis(3000), stdout, stderr: Output::default() };
+    let state = ExecutionState::Finished {
+        ended,
+        finished_at: Millis(3000),
+        stdout,
+        stderr: Output::default(),
+        results: Results::default(),
+    };
     ExecutionRecord { state, ..running.clone() }
 }
 

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 use sentinal_model::{
-    Command, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation, Labels, Memory,
-    Millis, NodeId, Phase, Placement, Spec, TenantId, TerminalSize, Usage, limits,
+    Command, ContextId, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation, Labels,
+    Memory, Millis, NodeId, Phase, Placement, Spec, TenantId, TerminalSize, Usage, limits,
 };
 use sentinal_store::{
     Build, ExecutionRecord, ExecutionState, MemoryStore, NewEvent, Output, OutputPlace, SandboxRecord, Store, Write,
@@ -112,9 +112,12 @@ fn state() -> impl Strategy<Value = ExecutionState> {
         duration_us,
         usage: Usage { cpu_us, memory_peak_bytes },
     });
-    let finished = (ended, any::<i64>(), output(), output()).prop_map(|(ended, at, stdout, stderr)| {
-        ExecutionState::Finished { ended, finished_at: Millis(at), stdout, stderr }
-    });
+    let results = (prop::collection::vec(any::<String>(), 0..3), any::<bool>())
+        .prop_map(|(items, is_truncated)| Results { items, is_truncated });
+    let finished =
+        (ended, any::<i64>(), output(), output(), results).prop_map(|(ended, at, stdout, stderr, results)| {
+            ExecutionState::Finished { ended, finished_at: Millis(at), stdout, stderr, results }
+        });
     prop_oneof![1 => Just(ExecutionState::Running), 3 => finished]
 }
 
@@ -123,8 +126,9 @@ fn command() -> impl Strategy<Value = Command> {
     let env = prop::collection::vec(any::<(String, String)>(), 0..4);
     let cwd = prop::option::of("/[a-zä]{1,9}(/[a-z]{1,9}){0,3}");
     let terminal = prop::option::of((1..=u16::MAX, 1..=u16::MAX));
-    let rest = (prop::option::of(".{1,9}"), any::<u32>(), terminal);
-    (argv, env, cwd, rest).prop_map(|(argv, env, cwd, (user, timeout_us, terminal))| Command {
+    let context = prop::option::of(any::<[u8; 16]>().prop_map(ContextId::from_bytes));
+    let rest = (prop::option::of(".{1,9}"), any::<u32>(), terminal, context);
+    (argv, env, cwd, rest).prop_map(|(argv, env, cwd, (user, timeout_us, terminal, context))| Command {
         argv,
         env,
         cwd: cwd.map(|path| path.parse().unwrap()),
@@ -133,6 +137,7 @@ fn command() -> impl Strategy<Value = Command> {
         stdin_open: false,
         timeout: Duration::from_micros(timeout_us.into()),
         terminal: terminal.map(|(columns, rows)| TerminalSize { columns, rows }),
+        context,
     })
 }
 

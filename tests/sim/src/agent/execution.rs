@@ -34,7 +34,7 @@ pub(crate) struct Execution {
     killed: watch::Sender<Option<i32>>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Progress {
     written: [u64; 2],
     acknowledged: [u64; 2],
@@ -74,6 +74,7 @@ impl Execution {
             memory_peak_bytes: 1,
             stdout_bytes: written[0],
             stderr_bytes: written[1],
+            ..v1::Ended::default()
         };
         self.progress.send_modify(|progress| progress.ended = Some(ended));
         (outcome, written)
@@ -99,7 +100,7 @@ impl Execution {
         let mut progress = self.progress.subscribe();
         let index = index(stream);
         loop {
-            let now = *progress.borrow_and_update();
+            let now = progress.borrow_and_update().clone();
             let fits = now.acknowledged[index] + held_max();
             let to = end.min(fits);
             if now.written[index] < to {
@@ -136,7 +137,7 @@ impl Execution {
     }
 
     pub(crate) fn describe(&self, id: String) -> v1::Execution {
-        let progress = *self.progress.borrow();
+        let progress = self.progress.borrow().clone();
         v1::Execution {
             execution_id: id,
             ended: progress.ended.is_some(),
@@ -193,7 +194,7 @@ impl Follower {
             Stage::Over => return None,
         }
         loop {
-            let progress = *self.progress.borrow_and_update();
+            let progress = self.progress.borrow_and_update().clone();
             if let Some(output) = Stream::ALL.into_iter().find_map(|stream| self.output(stream, &progress)) {
                 return Some(Event::Output(output));
             }

@@ -153,6 +153,18 @@ impl Agent for Service {
         Err(Status::unimplemented("no program of this simulation has a terminal"))
     }
 
+    async fn open_context(&self, _request: Request<v1::OpenContextRequest>) -> Reply<v1::OpenContextResponse> {
+        Err(Status::unimplemented("this simulation has no contexts"))
+    }
+
+    async fn list_contexts(&self, _request: Request<v1::ListContextsRequest>) -> Reply<v1::ListContextsResponse> {
+        Ok(Response::new(v1::ListContextsResponse::default()))
+    }
+
+    async fn close_context(&self, _request: Request<v1::CloseContextRequest>) -> Reply<v1::CloseContextResponse> {
+        Ok(Response::new(v1::CloseContextResponse {}))
+    }
+
     async fn connect(&self, _request: Request<Streaming<v1::ConnectRequest>>) -> Reply<Self::ConnectStream> {
         Err(Status::unimplemented("no program of this simulation listens"))
     }
