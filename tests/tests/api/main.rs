@@ -5,6 +5,7 @@ mod bad_fields;
 mod bad_moments;
 mod bad_requests;
 mod bad_uploads;
+mod context;
 mod control;
 mod endings;
 mod events;
