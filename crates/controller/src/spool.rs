@@ -254,12 +254,12 @@ mod tests {
         let mut take = |offset, data: &[u8]| {
             let fresh = state.fresh(offset, data).unwrap().to_vec();
             state.took(offset, data, &fresh);
-            (state.stored - offset, state.tail.read(0, u64::MAX))
+            (state.stored.saturating_sub(offset), state.tail.read(0, u64::MAX))
         };
         let at = limits::OUTPUT_STORED_BYTES_MAX - 2;
         assert_eq!(take(at, b"abcd"), (2, (at + 2, Bytes::from_static(b"cd"))));
         assert_eq!(take(at, b"abcdef").1, (at + 2, Bytes::from_static(b"cdef")));
-        let (start, bytes) = take(at + 6, &[b'x'; TAIL_BYTES]).1;
+        let (start, bytes) = take(at + 6, &vec![b'x'; TAIL_BYTES]).1;
         assert_eq!((start, bytes.len()), (at + 6, TAIL_BYTES));
         assert_eq!(state.tail.read(at + 8, 3), (at + 8, Bytes::from_static(b"xxx")));
         assert_eq!(state.tail.read(u64::MAX, 3).1, "");

@@ -1,6 +1,6 @@
 //! Terminals: who is attached to one, its size, and its end when everybody has left it.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::pending, sync::Arc};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -99,6 +99,14 @@ impl Controller {
 /// Hangs a terminal up that everybody has left for long, and keeps at it. One that nobody was ever attached to is a
 /// program's own matter.
 pub(crate) async fn mind(live: &Live, entry: &Entry) -> Infallible {
+    match live.record.command.terminal {
+        None => pending().await,
+        // Most executions have none, and need no room for this.
+        Some(_) => Box::pin(mind_terminal(live, entry)).await,
+    }
+}
+
+async fn mind_terminal(live: &Live, entry: &Entry) -> Infallible {
     let mut attached = live.attached.subscribe();
     let is_attached = |count: &usize| 0 < *count;
     let mut is_left = false;

@@ -33,13 +33,11 @@ impl Timeout {
         while let Some(limit) = &mut self.0 {
             ready!(limit.sleep.as_mut().poll(cx));
             let at = limit.at.checked_add(beat.stood_still());
-            match at.filter(|at| Instant::now() < *at) {
-                Some(later) => limit.sleep.as_mut().reset(later),
-                None => {
-                    self.0 = None;
-                    return Poll::Ready(());
-                }
-            }
+            let Some(later) = at.filter(|at| Instant::now() < *at) else {
+                self.0 = None;
+                return Poll::Ready(());
+            };
+            limit.sleep.as_mut().reset(later);
         }
         Poll::Pending
     }

@@ -17,7 +17,7 @@ use crate::{sys::reap_failed, user::Identity};
 
 const SHELL: &std::ffi::CStr = c"/bin/sh";
 const STACK_BYTES: usize = 64 * 1024;
-/// Makes a terminal the session's (ioctl_tty(2)).
+/// Makes a terminal the session's (`ioctl_tty(2)`).
 const TIOCSCTTY: usize = 0x540e;
 
 /// Everything about a program that is decided before it is started.

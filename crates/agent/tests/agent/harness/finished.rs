@@ -78,7 +78,7 @@ pub(crate) async fn collect(
                 finished.ended = ended;
                 assert_eq!(next(&mut events).await?, None, "something after the end");
                 let totals = (finished.stdout.len() as u64, finished.stderr.len() as u64);
-                assert_eq!(totals, (ended.stdout_bytes, ended.stderr_bytes));
+                assert_eq!(totals, (finished.ended.stdout_bytes, finished.ended.stderr_bytes));
                 return Ok(finished);
             }
         }
