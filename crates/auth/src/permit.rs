@@ -78,7 +78,10 @@ const fn allows(role: Role, action: ActionName) -> bool {
             | ActionName::ReadFile
             | ActionName::ReadLogs
             | ActionName::ReadMetrics
-            | ActionName::ReadEngine,
+            | ActionName::ReadEngine
+            | ActionName::ReadImage
+            | ActionName::ImportImage
+            | ActionName::RemoveImage,
         ) => true,
     }
 }
@@ -105,6 +108,9 @@ mod tests {
                 ActionName::ReadLogs,
                 ActionName::ReadMetrics,
                 ActionName::ReadEngine,
+                ActionName::ReadImage,
+                ActionName::ImportImage,
+                ActionName::RemoveImage,
             ],
         }
     }
@@ -154,6 +160,9 @@ mod tests {
         check::<crate::ReadLogs>();
         check::<crate::ReadMetrics>();
         check::<crate::ReadEngine>();
+        check::<crate::ReadImage>();
+        check::<crate::ImportImage>();
+        check::<crate::RemoveImage>();
     }
 
     #[test]

@@ -97,6 +97,12 @@ pub enum ImageError {
         /// The end of what it wrote to standard error.
         stderr_tail: String,
     },
+    /// Something still needs it.
+    #[error("the image {name} is in use; destroy the sandboxes that were made of it, or give it another name first")]
+    InUse {
+        /// Its last name.
+        name: String,
+    },
     /// A manifest cannot be understood.
     #[error("{path} is not a manifest of an image")]
     Manifest {
@@ -186,6 +192,7 @@ impl ImageError {
             | Self::NotRoot
             | Self::NoSpace { .. }
             | Self::Busy { .. }
+            | Self::InUse { .. }
             | Self::Manifest { .. }
             | Self::Escapes { .. }
             | Self::Refused { .. }
@@ -208,7 +215,7 @@ impl ImageError {
             Self::InvalidReference(_) | Self::Refused { .. } | Self::WrongDigest { .. } => Code::InvalidRequest,
             Self::TooLarge { .. } => Code::TooLarge,
             Self::NotFound { .. } => Code::NotFound,
-            Self::Busy { .. } => Code::Conflict,
+            Self::Busy { .. } | Self::InUse { .. } => Code::Conflict,
             Self::MissingTool { .. } | Self::NotRoot | Self::NoSpace { .. } | Self::NoSource { .. } => {
                 Code::Unavailable
             }

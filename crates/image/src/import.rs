@@ -25,6 +25,7 @@ pub(crate) mod tree;
 mod work;
 
 pub use config::{Config, RunAs};
+pub use oci::{Descriptor, Document, Platform, document};
 pub use work::{Event, ImportJob, Imported, run};
 
 use crate::limits;

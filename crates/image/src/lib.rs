@@ -33,7 +33,11 @@ pub use build::{BuildOptions, Built, Outcome, Rebuild, build_default};
 pub use digest::{Digest, InvalidDigest, Sum};
 pub use erofs::{NotAnImage, Superblock};
 pub use error::ImageError;
-pub use import::{Bounds, Config, Event as ImportEvent, ImportJob, Imported, RunAs, run as import};
+pub use import::{
+    Bounds, Config, Descriptor, Document, Event as ImportEvent, ImportJob, Imported, Platform, RunAs, document,
+    run as import,
+};
+pub use manifest::Label;
 pub use progress::{Progress, ProgressSink, Silent, Step, TerminalProgress};
 pub use reference::{InvalidReference, Reference};
-pub use store::{ImageRef, ImageStore};
+pub use store::{Details, ImageRef, ImageStore, Incoming, Removed};

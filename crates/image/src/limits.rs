@@ -67,3 +67,5 @@ pub(crate) const CONFIG_WORDS_MAX: usize = 256;
 pub(crate) const IMPORT_MEMORY_BYTES: u64 = 2 << 30;
 /// Its time on a processor, in seconds.
 pub(crate) const IMPORT_CPU_SECONDS: u64 = 1800;
+/// Largest image that is taken from elsewhere: its contents, each in blocks of its own, and what describes them.
+pub(crate) const IMAGE_BYTES_MAX: u64 = 24 << 30;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     Bounds,
     blob::{Layer, Parts},
-    config::Written,
+    config::Written as WrittenConfig,
     source::Source,
 };
 use crate::{
@@ -18,30 +18,30 @@ use crate::{
 /// Where a part is, and what it must add up to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Descriptor {
+pub struct Descriptor {
     /// What the part is.
     #[serde(default)]
-    pub(crate) media_type: String,
+    pub media_type: String,
     /// Of its content.
-    pub(crate) digest: String,
+    pub digest: String,
     /// In bytes.
-    pub(crate) size: u64,
+    pub size: u64,
     /// Which machines it is for.
-    pub(crate) platform: Option<Platform>,
+    pub platform: Option<Platform>,
 }
 
 /// A kind of machine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Platform {
+pub struct Platform {
     /// `linux`.
-    pub(crate) os: String,
+    pub os: String,
     /// `amd64`, `arm64`, ...
-    pub(crate) architecture: String,
+    pub architecture: String,
 }
 
 /// A document that names others: an index or a manifest, which look alike.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Document {
+struct Written {
     manifests: Option<Vec<Descriptor>>,
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
@@ -49,7 +49,7 @@ pub(crate) struct Document {
 
 /// What a document turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub enum Document {
     /// It names the manifest for this machine, or another index.
     Next(Descriptor),
     /// It is the manifest.
@@ -67,7 +67,7 @@ pub(crate) struct ImageConfig {
     architecture: Option<String>,
     os: Option<String>,
     #[serde(default)]
-    config: Option<Written>,
+    config: Option<WrittenConfig>,
     rootfs: Option<RootFs>,
 }
 
@@ -79,7 +79,7 @@ struct RootFs {
 
 impl Descriptor {
     /// Its digest, of the one kind that is read here.
-    pub(crate) fn digest(&self) -> Result<Digest, ImageError> {
+    pub fn digest(&self) -> Result<Digest, ImageError> {
         self.digest.parse().map_err(|_| {
             let digest: String = self.digest.chars().take(100).collect();
             ImageError::refused(format!("{digest:?} is no digest; only sha256 is read"))
@@ -88,15 +88,15 @@ impl Descriptor {
 }
 
 /// Reads an index or a manifest, and chooses what is for machines like this.
-pub(crate) fn document(bytes: &[u8]) -> Result<Found, ImageError> {
-    let document: Document = parse(bytes, "a manifest in it")?;
+pub fn document(bytes: &[u8]) -> Result<Document, ImageError> {
+    let document: Written = parse(bytes, "a manifest in it")?;
     if let Some(manifests) = document.manifests {
-        return choose(manifests).map(Found::Next);
+        return choose(manifests).map(Document::Next);
     }
     let (Some(config), Some(layers)) = (document.config, document.layers) else {
         return Err(ImageError::refused("its manifest names no layers; only images of the second version are read"));
     };
-    Ok(Found::Manifest { config, layers })
+    Ok(Document::Manifest { config, layers })
 }
 
 /// As the specifications name this machine's kind.
@@ -128,8 +128,8 @@ pub(crate) fn parts(source: &Source, bounds: Bounds) -> Result<Parts, ImageError
     let mut found = document(&source.document("index.json")?)?;
     for _ in 0..INDEX_DEPTH_MAX {
         match found {
-            Found::Next(next) => found = document(&blob(source, &next)?)?,
-            Found::Manifest { config, layers } => return of_manifest(source, &config, &layers, bounds),
+            Document::Next(next) => found = document(&blob(source, &next)?)?,
+            Document::Manifest { config, layers } => return of_manifest(source, &config, &layers, bounds),
         }
     }
     Err(ImageError::refused("its indexes never come to a manifest"))

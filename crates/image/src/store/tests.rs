@@ -12,13 +12,18 @@ fn empty() -> (TempDir, ImageStore) {
     (folder, store)
 }
 
+fn label(name: &str, inputs: Digest) -> Label {
+    let (name, config) = (name.parse().unwrap(), crate::Config::default());
+    Label { name, inputs, packages: Vec::new(), created: Millis(1), source: "here".to_owned(), config }
+}
+
 fn install(store: &ImageStore, name: &str, content: &[u8]) -> Result<ImageRef, ImageError> {
     store.create_folders().unwrap();
     let scratch = store.scratch().unwrap();
     let file = scratch.path().join("image");
     fs::write(&file, content).unwrap();
     let inputs = Digest::of(name.as_bytes());
-    store.install(&file, Label { name: name.parse().unwrap(), inputs, packages: Vec::new(), created: Millis(1) })
+    store.install(&file, label(name, inputs))
 }
 
 #[test]
