@@ -9,7 +9,7 @@ mod make;
 pub(crate) use self::jobs::{Jobs, remembered};
 pub use self::{
     jobs::{ImageJob, ImageJobState},
-    make::{Credentials, MadeImage, MakeImages, PullProgress, PullRequest, PullStage},
+    make::{Credentials, MadeImage, MakeImages, NoImages, PullProgress, PullRequest, PullStage},
 };
 
 use std::sync::Arc;

@@ -61,7 +61,8 @@ pub use context::{Parts, Settings};
 pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
 pub use images::{
-    Credentials, ImageJob, ImageJobState, MadeImage, MakeImages, NewImage, PullProgress, PullRequest, PullStage,
+    Credentials, ImageJob, ImageJobState, MadeImage, MakeImages, NewImage, NoImages, PullProgress, PullRequest,
+    PullStage,
 };
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_model::Result;
+use sentinal_model::{Code, Error, Result};
 use sentinal_node_protocol::ImageConfig;
 use tokio::sync::watch;
 
@@ -113,5 +113,38 @@ impl fmt::Debug for MadeImage {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+/// A server that makes no images.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoImages;
+
+fn makes_none() -> Error {
+    Error::new(Code::NotSupported, "this server makes no images")
+}
+
+#[async_trait]
+impl MakeImages for NoImages {
+    async fn import(&self, _: BoxStream<'static, Result<Bytes>>) -> Result<MadeImage> {
+        Err(makes_none())
+    }
+
+    fn check(&self, _: &PullRequest) -> Result<()> {
+        Err(makes_none())
+    }
+
+    async fn pull(&self, _: &PullRequest, _: &watch::Sender<PullProgress>) -> Result<MadeImage> {
+        Err(makes_none())
+    }
+
+    async fn remember(&self, _: &ImageJob) -> Result<()> {
+        Err(makes_none())
+    }
+
+    async fn forget(&self, _: &ImageJob) {}
+
+    async fn remembered(&self) -> Result<Vec<ImageJob>> {
+        Ok(Vec::new())
     }
 }
