@@ -115,7 +115,14 @@ impl From<ImportError> for Error {
                 Self::new(Code::NoCapacity, "no disk space is left on the server for images; remove some")
             }
             ImportError::Io { .. } => Self::internal(&error),
-            other => Self::new(other.code(), other.to_string()),
+            ImportError::Reference(_)
+            | ImportError::NotAllowed { .. }
+            | ImportError::NotThere { .. }
+            | ImportError::Credentials { .. }
+            | ImportError::Registry { .. }
+            | ImportError::Wrong { .. }
+            | ImportError::TooLarge { .. }
+            | ImportError::Busy { .. } => Self::new(error.code(), error.to_string()),
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long it may take to begin an answer.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long it may say nothing within one.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(20);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 20_000 });
 /// How often it may send us elsewhere for one thing.
 pub(crate) const REDIRECTS_MAX: usize = 5;
 /// Largest index, manifest or configuration.

@@ -39,3 +39,6 @@ pub enum Stage {
     /// They are unpacked.
     Unpacking,
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use super::Host;
 use crate::{
     ReceiveImage,
     error::NodeError,
-    folder::Kept,
+    folder::{InstanceFolder, Kept},
     limits::{IMAGE_PIECE_DEADLINE, IMAGES_RECEIVED_MAX},
 };
 
@@ -74,7 +74,7 @@ impl Host {
         let ids = self.folder.all().map_err(NodeError::files("list its sandboxes"))?;
         let folders: Vec<_> = ids.iter().map(|id| self.folder.instance(id)).collect();
         let read = move || {
-            let records = folders.iter().map(|folder| folder.read());
+            let records = folders.iter().map(InstanceFolder::read);
             records
                 .filter_map(|kept| match kept {
                     Ok(Kept::Record(record)) => Some(Ok(record.image.digest)),

@@ -61,12 +61,11 @@ pub(super) fn read_all(folder: &Path) -> io::Result<Vec<ImageJob>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let row = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        match row.and_then(job) {
-            Some(job) => jobs.push(job),
-            None => {
-                tracing::warn!(path = %path.display(), "a pull that was written down cannot be read");
-                fs::remove_file(&path)?;
-            }
+        if let Some(job) = row.and_then(job) {
+            jobs.push(job);
+        } else {
+            tracing::warn!(path = %path.display(), "a pull that was written down cannot be read");
+            fs::remove_file(&path)?;
         }
     }
     Ok(jobs)
