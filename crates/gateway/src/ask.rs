@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, Keys, PauseSandbox, Permit,
-    ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox, UpdateSandbox, WriteFile,
+    Caller, ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, Keys, PauseSandbox,
+    Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox,
+    UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
     Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,

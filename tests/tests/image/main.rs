@@ -61,7 +61,10 @@ async fn an_archive_becomes_an_image_that_sandboxes_are_made_of() -> Fact {
 
     let guest = Guest::of(&server, json!({"image": "team/app:1"})).await?;
     let said = guest.shell("echo $GREETING; pwd; echo $USER; for f in /srv/*; do echo $f; done").await?;
-    ensure!(said.stdout.as_deref().unwrap_or_default() == "hello there\n/srv/app\napp\n/srv/added\n/srv/app\n", "{said:?}");
+    ensure!(
+        said.stdout.as_deref().unwrap_or_default() == "hello there\n/srv/app\napp\n/srv/added\n/srv/app\n",
+        "{said:?}"
+    );
     let removed: Value = client.delete("/image/other").send().await?.expect(200)?.json()?;
     ensure!(removed == json!({"digests": [], "bytes": 0}), "only a name: {removed}");
     client.delete("/image/team%2Fapp:1").send().await?.refused(409, "conflict")?;

@@ -13,8 +13,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, PauseSandbox, Permit, ReadEngine,
-    ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox, UpdateSandbox, WriteFile,
+    ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, PauseSandbox, Permit,
+    ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox, UpdateSandbox,
+    WriteFile,
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,

@@ -48,6 +48,11 @@ pub(crate) fn confine() -> io::Result<()> {
     limit(Resource::Cpu, IMPORT_CPU_SECONDS)?;
     limit(Resource::Core, 0)?;
     limit(Resource::Nproc, 0)?;
+    restrict()
+}
+
+/// What the thread that calls it may ask of the kernel from now on, and those that it starts.
+fn restrict() -> io::Result<()> {
     let filter = filter().map_err(io::Error::other)?;
     seccompiler::apply_filter(&filter).map_err(io::Error::other)
 }
@@ -67,7 +72,32 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, io::Read as _, net::TcpStream, os::unix::net::UnixStream, process::Command};
+
     use super::*;
+
+    #[test]
+    fn nothing_but_files_that_are_open_is_within_reach() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // The filter is the thread's own and ends with it.
+        let tried = std::thread::spawn(move || {
+            let mut open = File::open("/proc/self/cmdline").unwrap();
+            restrict().unwrap();
+            let mut bytes = vec![0; 1 << 20];
+            let read = open.read(&mut bytes).is_ok();
+            let errors = [
+                File::open("/etc/passwd").unwrap_err(),
+                std::fs::write("/tmp/never", "").unwrap_err(),
+                TcpStream::connect(address).unwrap_err(),
+                UnixStream::connect("/run/never").unwrap_err(),
+                Command::new("/bin/true").spawn().unwrap_err(),
+                std::fs::remove_file("/tmp/never").unwrap_err(),
+            ];
+            (read, errors.map(|error| error.raw_os_error()))
+        });
+        assert_eq!(tried.join().unwrap(), (true, [Some(libc::EPERM); 6]));
+    }
 
     #[test]
     fn the_filter_can_be_compiled_and_each_call_has_a_reason() {

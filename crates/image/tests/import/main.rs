@@ -310,3 +310,38 @@ fn what_is_no_image_is_refused_with_words() {
     try_import(&base().bytes()[..700]).refused("ends");
     try_import(&gzip(&base().bytes())[..100]).refused("cannot be read");
 }
+
+/// Numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % most
+    }
+}
+
+#[test]
+fn whatever_was_done_to_an_archive_it_is_an_image_or_refused() {
+    let small = Bounds { unpacked_bytes: 1 << 20, entries: 1000, names_bytes: 1 << 20, layers: 4 };
+    let upper = Tar::default().file("a/.wh.b", b"").symlink("a/c", "../../b").hardlink("a/d", "bin/sh");
+    let plain = base().symlink("x", "/a/b").file("x/y", b"y").hardlink("z", "bin/sh").bytes();
+    let layout = Layout::of(&[plain.clone(), upper.bytes()], json!({ "User": "www" }), gzip).tar();
+    let (mut dice, mut made) = (Dice(7), 0);
+    for archive in [&plain, &gzip(&plain), &layout] {
+        for _ in 0..150 {
+            let mut archive = archive.clone();
+            for _ in 0..=dice.below(4) {
+                let at = dice.below(archive.len());
+                archive[at] = u8::try_from(dice.below(256)).unwrap();
+            }
+            archive.truncate(archive.len().saturating_sub(dice.below(3) * dice.below(600)));
+            let tried = try_bounded(&archive, small);
+            if tried.imported.is_ok() {
+                made += 1;
+                Superblock::read(&tried.image()).unwrap();
+            }
+        }
+    }
+    assert!(0 < made, "not one was an image");
+}
