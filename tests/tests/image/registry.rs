@@ -28,8 +28,8 @@ use serde_json::{Value, json};
 
 /// `sha256:` and 64 digits.
 pub(crate) fn sum(bytes: &[u8]) -> String {
-    let digits = digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("sha256:{digits}")
+    let start = "sha256:".to_owned();
+    digest(&SHA256, bytes).as_ref().iter().fold(start, |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// A shell with all that it needs, and a user of its own.
