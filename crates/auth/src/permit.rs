@@ -103,6 +103,7 @@ mod tests {
                 ActionName::Execute,
                 ActionName::ReadExecution,
                 ActionName::ControlExecution,
+                ActionName::ConnectPort,
                 ActionName::WriteFile,
                 ActionName::ReadFile,
                 ActionName::ReadLogs,
@@ -155,6 +156,7 @@ mod tests {
         check::<crate::Execute>();
         check::<crate::ReadExecution>();
         check::<crate::ControlExecution>();
+        check::<crate::ConnectPort>();
         check::<crate::WriteFile>();
         check::<crate::ReadFile>();
         check::<crate::ReadLogs>();
