@@ -10,13 +10,13 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox, OpenContext, OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages,
-    SandboxFilter, SandboxRecord,
+    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox, OpenContext,
+    OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,
-    FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, ImageJobId, ImageName, NewContext, NewFolder, Result,
-    SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize,
+    FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, ImageJobId, ImageName,
+    NewContext, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize,
 };
 use tokio::sync::watch;
 

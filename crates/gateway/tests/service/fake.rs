@@ -19,16 +19,17 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
-    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox, OpenContext, Output, OutputEvent, OutputPart,
-    OutputPlace, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
+    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox,
+    OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest, RemovedImages,
+    SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, Code, ContextId, End, Ended, EngineName, Error, Event, ExecutionId,
     ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite,
-    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, Millis, NewContext, NewFolder, NodeId,
-    Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, TerminalSize,
-    Usage, WritePlace,
+    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, Millis,
+    NewContext, NewFolder, NodeId, Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec, StdinPart,
+    Stream, TenantId, TerminalSize, Usage, WritePlace,
 };
 use sentinal_store::NewEvent;
 use tokio::sync::watch;
