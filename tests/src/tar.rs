@@ -11,6 +11,18 @@ impl Tar {
         self.entry(b'0', path, "", content)
     }
 
+    /// A file that may be executed.
+    #[must_use]
+    pub fn program(mut self, path: &str, content: &[u8]) -> Self {
+        let at = self.0.len();
+        self = self.entry(b'0', path, "", content);
+        self.0[at + 100..at + 107].copy_from_slice(b"0000755");
+        self.0[at + 148..at + 156].copy_from_slice(b"        ");
+        let sum: u32 = self.0[at..at + 512].iter().copied().map(u32::from).sum();
+        self.0[at + 148..at + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        self
+    }
+
     /// A folder.
     #[must_use]
     pub fn folder(self, path: &str) -> Self {

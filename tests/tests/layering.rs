@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Every edge that is allowed between crates of this workspace, in flow order, and what a crate must never know.
-const ALLOWED: [(&str, &[&str], &str); 22] = [
+const ALLOWED: [(&str, &[&str], &str); 24] = [
     ("model", &[], "it is the vocabulary: no IO, and nothing below it"),
     ("telemetry", &["model"], "everybody logs, so it may know nobody"),
     ("api", &["model"], "the wire's words turn into the model's, and into nothing else"),
@@ -37,9 +37,11 @@ const ALLOWED: [(&str, &[&str], &str); 22] = [
     ("engine-gvisor", &["engine", "launcher", "model"], "engines never know each other, nor the node"),
     ("engine-native", &["engine", "launcher", "model"], "engines never know each other, nor the node"),
     ("launcher", &[], "one thread and no memory of anything: it is told what to do, and does it"),
-    ("image", &["model"], "images are names and files"),
+    ("archive", &[], "it is compiled into the agent, and reads what strangers wrote"),
+    ("image", &["archive", "agent-protocol", "model"], "images are names and files"),
+    ("import", &["image", "model"], "it makes images for the server, and knows neither node nor controller"),
     ("agent-protocol", &[], "it is compiled into the agent, which is to stay small"),
-    ("agent", &["agent-protocol"], "it runs inside the sandbox: small, and it knows nothing of the server"),
+    ("agent", &["agent-protocol", "archive"], "it runs inside the sandbox: small, and it knows nothing of the server"),
     ("agent-client", &["agent-protocol", "model"], "it carries, and does not decide"),
     (
         "sentinal",
@@ -50,6 +52,7 @@ const ALLOWED: [(&str, &[&str], &str); 22] = [
             "node-protocol",
             "node",
             "image",
+            "import",
             "auth",
             "agent-client",
             "scheduler",

@@ -2,8 +2,15 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 6] =
-    ["ARCHITECTURE.md", "README.md", "SECURITY.md", "CHANGELOG.md", "docs/engines.md", "docs/performance.md"];
+const PAGES: [&str; 7] = [
+    "ARCHITECTURE.md",
+    "README.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "docs/engines.md",
+    "docs/images.md",
+    "docs/performance.md",
+];
 
 /// The targets of a page's links, without those that leave the repository.
 fn links(page: &str) -> impl Iterator<Item = &str> {

@@ -6,6 +6,7 @@
 //! Both sides treat what they read as hostile: the preamble has a fixed size, and messages are bounded by
 //! [`MESSAGE_BYTES_MAX`].
 
+pub mod defaults;
 pub mod preamble;
 
 /// The messages and the service, generated from `proto/agent.proto`.

@@ -14,7 +14,6 @@ mod place;
 mod refusal;
 mod stat;
 mod sys;
-mod tar;
 mod unfinished;
 mod unpack;
 mod upload;

@@ -87,8 +87,6 @@ pub(crate) const ARCHIVE_ENTRIES_MAX: u64 = 100_000;
 pub(crate) const ARCHIVE_BYTES_MAX: u64 = 1 << 30;
 /// Folders within each other in an archive; while one is packed, each of them is open.
 pub(crate) const ARCHIVE_DEPTH_MAX: usize = 128;
-/// What describes an entry beside its header: long names, and attributes that are passed over.
-pub(crate) const ARCHIVE_EXTENSION_BYTES_MAX: usize = 256 * 1024;
 /// How long a folder may be packed, however slowly it is taken.
 pub(crate) const ARCHIVE_MAX: Duration = Duration::from_secs(3600);
 /// Symbolic links followed to an upload's place, as in Linux.

@@ -1,12 +1,21 @@
 //! What the agent does to itself and to the sandbox before it dials.
 
-use std::{io, os::fd::OwnedFd, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::fd::OwnedFd,
+    path::Path,
+    sync::Arc,
+};
 
 use rustix::{
     fs::{Gid, Mode, Uid},
     process::{DumpableBehavior, Resource, Rlimit},
 };
-use sentinal_agent_protocol::AGENT_PATH;
+use sentinal_agent_protocol::{
+    AGENT_PATH,
+    defaults::{DEFAULTS_BYTES_MAX, DEFAULTS_PATH, Defaults},
+};
 
 use crate::{
     limits,
@@ -43,8 +52,9 @@ pub(crate) fn prepare(program_oom_score: Option<i32>) -> io::Result<Host> {
     } else {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     }
-    let users = Arc::new(Users::new());
-    let spawner = Spawner::new(Arc::clone(&users), open_files, program_oom_score)?;
+    let Defaults { user, folder, env } = image_defaults();
+    let users = Arc::new(Users::new(user));
+    let spawner = Spawner::new(Arc::clone(&users), open_files, program_oom_score)?.with_defaults(folder, env);
     Ok(Host { child_signals, users, spawner })
 }
 
@@ -57,6 +67,14 @@ fn raise_open_files() -> u64 {
     // Without it fewer executions fit, and each that does not is refused by itself.
     let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     before
+}
+
+/// What the image says, read before any program could have changed it. An image that says nothing is fine.
+fn image_defaults() -> Defaults {
+    let mut bytes = Vec::new();
+    let file = File::open(Path::new("/").join(DEFAULTS_PATH));
+    let read = file.and_then(|file| file.take(DEFAULTS_BYTES_MAX).read_to_end(&mut bytes));
+    if read.is_ok() { Defaults::decode(&bytes) } else { Defaults::default() }
 }
 
 /// Nobody but the agent needs its folder; where a program's uid is that of the socket's owner on the host,

@@ -43,6 +43,9 @@ pub(crate) struct Spawner {
     is_root: bool,
     open_files: u64,
     oom_score: Option<String>,
+    /// Where the image has programs begin, and what it adds to the environment of all.
+    folder: String,
+    env: Vec<(String, String)>,
 }
 
 impl Spawner {
@@ -57,15 +60,22 @@ impl Spawner {
             is_root: rustix::process::geteuid().is_root(),
             open_files,
             oom_score: oom_score.map(|score| score.to_string()),
+            folder: String::new(),
+            env: Vec::new(),
         })
+    }
+
+    /// The same, with what the image wants its programs to have.
+    pub(crate) fn with_defaults(self, folder: String, env: Vec<(String, String)>) -> Self {
+        Self { folder, env, ..self }
     }
 
     /// The program's pid once it runs.
     pub(crate) fn spawn(&self, request: &ExecuteRequest, stdio: &Stdio<'_>) -> Result<i32, NotStarted> {
         let user = self.users.find(request.user.as_ref().map_or("", |user| &user.name))?;
-        let environment = environment::build(&request.env, &user, stdio.is_terminal)?;
+        let environment = environment::build(&self.env, &request.env, &user, stdio.is_terminal)?;
         let program = request.argv.first().ok_or_else(|| Status::invalid_argument("argv must not be empty"))?;
-        let cwd = if request.cwd.is_empty() { &user.home } else { &request.cwd };
+        let cwd = [&request.cwd, &self.folder].into_iter().find(|cwd| !cwd.is_empty()).unwrap_or(&user.home);
         let plan = Plan {
             candidates: strings(search::candidates(program, environment.path()), "argv")?,
             arguments: strings(&request.argv, "argv")?,

@@ -39,20 +39,28 @@ pub(crate) struct Users {
     accounts: Mutex<Accounts>,
     /// What the agent itself is; unless root it can become nobody else.
     own_uid: u32,
+    /// Whom the image names for programs that ask for nobody; empty is the ordinary user.
+    default: String,
 }
 
 impl Users {
-    pub(crate) fn new() -> Self {
-        Self { accounts: Mutex::new(Accounts::default()), own_uid: rustix::process::geteuid().as_raw() }
+    pub(crate) fn new(default: String) -> Self {
+        Self { accounts: Mutex::new(Accounts::default()), own_uid: rustix::process::geteuid().as_raw(), default }
     }
 
-    /// Empty: the ordinary user. Otherwise a name or a decimal uid.
+    /// Empty: whom the image names, or the ordinary user. Otherwise a name or a decimal uid.
     pub(crate) fn find(&self, name: &str) -> Result<User, Status> {
         let mut accounts = self.accounts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         accounts.refresh();
-        let user = match self.wanted(name) {
-            Wanted::Id(uid) => accounts.by_id(uid).unwrap_or_else(|| without_account(uid)),
-            Wanted::Name(name) => accounts.by_name(name).ok_or_else(|| unknown(name))?,
+        let by_image = (name.is_empty() && !self.default.is_empty() && self.own_uid == 0).then_some(&*self.default);
+        let found = |wanted| match wanted {
+            Wanted::Id(uid) => Ok(accounts.by_id(uid).unwrap_or_else(|| without_account(uid))),
+            Wanted::Name(name) => accounts.by_name(name).ok_or_else(|| unknown(name)),
+        };
+        // Whom the image names may have been removed since; then it is as if it had named nobody.
+        let user = match by_image.map(|name| found(self.wanted(name))) {
+            Some(Ok(user)) => user,
+            Some(Err(_)) | None => found(self.wanted(name))?,
         };
         if user.identity.uid == NO_ID || user.identity.gid == NO_ID {
             return Err(unknown(name));
@@ -109,7 +117,16 @@ mod tests {
     use super::*;
 
     fn users() -> Users {
-        Users { accounts: Mutex::new(Accounts::default()), own_uid: 0 }
+        Users { accounts: Mutex::new(Accounts::default()), own_uid: 0, default: String::new() }
+    }
+
+    #[test]
+    fn whom_the_image_names_is_who_asks_for_nobody() {
+        let by_image = |name: &str| Users { default: name.to_owned(), ..users() }.find("").unwrap().identity.uid;
+        assert_eq!((by_image("4321"), by_image("0"), by_image("")), (4321, 0, ORDINARY_ID));
+        assert_eq!(by_image("nobody-of-this-name"), ORDINARY_ID);
+        let named = Users { default: "4321".to_owned(), ..users() };
+        assert_eq!(named.find("5").unwrap().identity.uid, 5);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod field;
 mod file;
 mod file_query;
 mod health;
+mod image;
 mod json;
 mod link;
 mod list;
@@ -43,6 +44,10 @@ pub use execution::{Execution, ExecutionStarted, OutputChunk, Usage};
 pub use field::time_text;
 pub use file::{FileEntry, FileEventData, FileList, MakeFolder, MoveFile, UnpackedArchive};
 pub use health::{Alive, Health};
+pub use image::{
+    Image, ImageConfig, ImageDetails, ImageJob, ImageJobError, ImageJobsQuery, ImagesQuery, ImportQuery, ParsedPull,
+    PullCredentials, PullImage, RemovedImages,
+};
 pub use json::parse_json;
 pub use link::{Link, NewLink};
 pub use list::List;

@@ -101,7 +101,7 @@ impl Query {
 }
 
 impl<Id: FromStr<Err: std::fmt::Display>> PageQuery<Id> {
-    fn take(query: &mut Query) -> Result<Self> {
+    pub(crate) fn take(query: &mut Query) -> Result<Self> {
         Ok(Self {
             cursor: query.take("cursor").map(|text| cursor(&text)).transpose()?,
             limit: parse_limit(query.take("limit"))?,

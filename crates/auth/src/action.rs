@@ -19,6 +19,9 @@ pub enum ActionName {
     ReadLogs,
     ReadMetrics,
     ReadEngine,
+    ReadImage,
+    ImportImage,
+    RemoveImage,
 }
 
 /// An action as a type.
@@ -84,4 +87,10 @@ actions!(
     ReadMetrics,
     /// Looking at engines.
     ReadEngine,
+    /// Looking at images and at pulls.
+    ReadImage,
+    /// Bringing an image in, from an archive or a registry.
+    ImportImage,
+    /// Removing images.
+    RemoveImage,
 );

@@ -78,7 +78,10 @@ const fn allows(role: Role, action: ActionName) -> bool {
             | ActionName::ReadFile
             | ActionName::ReadLogs
             | ActionName::ReadMetrics
-            | ActionName::ReadEngine,
+            | ActionName::ReadEngine
+            | ActionName::ReadImage
+            | ActionName::ImportImage
+            | ActionName::RemoveImage,
         ) => true,
     }
 }
@@ -100,11 +103,15 @@ mod tests {
                 ActionName::Execute,
                 ActionName::ReadExecution,
                 ActionName::ControlExecution,
+                ActionName::ConnectPort,
                 ActionName::WriteFile,
                 ActionName::ReadFile,
                 ActionName::ReadLogs,
                 ActionName::ReadMetrics,
                 ActionName::ReadEngine,
+                ActionName::ReadImage,
+                ActionName::ImportImage,
+                ActionName::RemoveImage,
             ],
         }
     }
@@ -149,11 +156,15 @@ mod tests {
         check::<crate::Execute>();
         check::<crate::ReadExecution>();
         check::<crate::ControlExecution>();
+        check::<crate::ConnectPort>();
         check::<crate::WriteFile>();
         check::<crate::ReadFile>();
         check::<crate::ReadLogs>();
         check::<crate::ReadMetrics>();
         check::<crate::ReadEngine>();
+        check::<crate::ReadImage>();
+        check::<crate::ImportImage>();
+        check::<crate::RemoveImage>();
     }
 
     #[test]

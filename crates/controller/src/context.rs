@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     entropy::Entropy,
     idempotency::Requests,
+    images::{Jobs, MakeImages},
     live::LiveExecutions,
     news::{self, News},
     observe::NodeState,
@@ -42,6 +43,8 @@ pub struct Parts {
     pub agents: Agents,
     /// Where output goes that is too large for a row.
     pub outputs: Arc<dyn OutputFiles>,
+    /// Who makes images out of what others have made.
+    pub images: Arc<dyn MakeImages>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where ids and tokens come from.
@@ -64,6 +67,8 @@ pub(crate) struct Context {
     pub(crate) node_state: NodeState,
     /// What callers and the keeper of the pools know of each other.
     pub(crate) pools: Pools,
+    /// Images that are being pulled.
+    pub(crate) image_jobs: Jobs,
     /// The idempotency keys of requests that are under way.
     pub(crate) requests: Requests,
     /// Who waits for events.

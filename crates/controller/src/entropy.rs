@@ -1,7 +1,7 @@
 //! Randomness as an argument: the controller asks an [`Entropy`], so that a simulation can be repeated.
 
 use aws_lc_rs::rand;
-use sentinal_model::{Code, ContextId, Error, ExecutionId, Result, SandboxId};
+use sentinal_model::{Code, ContextId, Error, ExecutionId, ImageJobId, Result, SandboxId};
 
 /// Where ids and secrets come from.
 pub trait Entropy: Send + Sync + std::fmt::Debug {
@@ -13,6 +13,11 @@ pub trait Entropy: Send + Sync + std::fmt::Debug {
 
     /// An id that no context has had. Ids sort by time of creation.
     fn context(&self) -> ContextId;
+
+    /// An id that no pull of an image has had. Ids sort by time of creation.
+    fn image_job(&self) -> ImageJobId {
+        ImageJobId::generate()
+    }
 
     /// What an agent proves itself with. Nobody can guess it.
     fn token(&self) -> Result<[u8; 32]>;

@@ -9,6 +9,7 @@
 //! - `pause` stops sandboxes where they are and lets them go on;
 //! - `pool` keeps sandboxes booted for whoever asks for their like;
 //! - `idempotency` has a request that is sent again make nothing more;
+//! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `news` tells those who wait for events that there are some;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
@@ -30,6 +31,7 @@ mod events;
 mod executions;
 mod files;
 mod idempotency;
+mod images;
 mod lease;
 mod live;
 mod logs;
@@ -58,10 +60,14 @@ pub use api::{
 pub use context::{Parts, Settings};
 pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
+pub use images::{
+    Credentials, ImageJob, ImageJobState, MadeImage, MakeImages, NewImage, NoImages, PullProgress, PullRequest,
+    PullStage,
+};
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
 pub use sentinal_agent_client::{OpenContext, PortStream};
-pub use sentinal_node_protocol::HostUsage;
+pub use sentinal_node_protocol::{HostUsage, ImageConfig, ImageDetails, ImageView, RemovedImages};
 pub use sentinal_store::{
     EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
 };

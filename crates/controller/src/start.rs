@@ -14,7 +14,7 @@ use crate::{
     entry::Entry,
     executions,
     idempotency::Requests,
-    lease,
+    images, lease,
     live::LiveExecutions,
     news::News,
     observe::{NodeState, observe},
@@ -26,12 +26,14 @@ use crate::{
 impl Controller {
     /// Takes up what the store has and begins to drive it. Answers before the node has: what needs it waits.
     pub async fn start(parts: Parts) -> Result<Self> {
+        let image_jobs = images::remembered(parts.images.as_ref(), parts.clock.now()).await?;
         let context = Arc::new(Context {
             parts,
             table: Table::default(),
             live: LiveExecutions::default(),
             node_state: NodeState::default(),
             pools: Pools::default(),
+            image_jobs,
             requests: Requests::default(),
             news: News::default(),
             shutdown: CancellationToken::new(),

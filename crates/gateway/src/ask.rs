@@ -4,18 +4,19 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, Keys, PauseSandbox, Permit,
-    ReadEngine, ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
+    Caller, ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, Keys, PauseSandbox,
+    Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox,
+    UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
     Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OpenContext, OutputEvent, OutputPart, Page, PortStream,
-    SandboxFilter, SandboxRecord,
+    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox, OpenContext,
+    OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,
-    FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, NewContext, NewFolder, Result,
-    SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize,
+    FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, ImageJobId, ImageName,
+    NewContext, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize,
 };
 use tokio::sync::watch;
 
@@ -144,6 +145,20 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     async fn last_event(&self, permit: &Permit<ReadLogs>) -> Result<i64>;
     fn news(&self, permit: &Permit<ReadLogs>, sandbox: Option<SandboxId>) -> watch::Receiver<()>;
     fn engines(&self, permit: &Permit<ReadEngine>) -> Vec<EngineStatus>;
+    async fn images(&self, permit: &Permit<ReadImage>, page: Page<ImageName>) -> Result<Vec<ImageView>>;
+    async fn image(&self, permit: &Permit<ReadImage>, name: &ImageName) -> Result<ImageDetails>;
+    async fn import_image(
+        &self,
+        permit: &Permit<ImportImage>,
+        new: NewImage,
+        archive: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ImageDetails>;
+    async fn pull_image(&self, permit: &Permit<ImportImage>, name: ImageName, pull: PullRequest) -> Result<ImageJob>;
+    fn image_job(&self, permit: &Permit<ReadImage>, id: ImageJobId) -> Result<ImageJob>;
+    fn image_jobs(&self, permit: &Permit<ReadImage>, page: Page<ImageJobId>) -> Vec<ImageJob>;
+    async fn cancel_image_job(&self, permit: &Permit<ImportImage>, id: ImageJobId) -> Result<ImageJob>;
+    async fn remove_image(&self, permit: &Permit<RemoveImage>, name: &ImageName) -> Result<RemovedImages>;
+    async fn prune_images(&self, permit: &Permit<RemoveImage>) -> Result<RemovedImages>;
     fn health(&self) -> Health;
 }
 
@@ -382,6 +397,47 @@ impl Ask for Controller {
 
     fn engines(&self, permit: &Permit<ReadEngine>) -> Vec<EngineStatus> {
         self.engines(permit)
+    }
+
+    async fn images(&self, permit: &Permit<ReadImage>, page: Page<ImageName>) -> Result<Vec<ImageView>> {
+        self.images(permit, page).await
+    }
+
+    async fn image(&self, permit: &Permit<ReadImage>, name: &ImageName) -> Result<ImageDetails> {
+        self.image(permit, name).await
+    }
+
+    async fn import_image(
+        &self,
+        permit: &Permit<ImportImage>,
+        new: NewImage,
+        archive: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ImageDetails> {
+        self.import_image(permit, new, archive).await
+    }
+
+    async fn pull_image(&self, permit: &Permit<ImportImage>, name: ImageName, pull: PullRequest) -> Result<ImageJob> {
+        self.pull_image(permit, name, pull).await
+    }
+
+    fn image_job(&self, permit: &Permit<ReadImage>, id: ImageJobId) -> Result<ImageJob> {
+        self.image_job(permit, id)
+    }
+
+    fn image_jobs(&self, permit: &Permit<ReadImage>, page: Page<ImageJobId>) -> Vec<ImageJob> {
+        self.image_jobs(permit, page)
+    }
+
+    async fn cancel_image_job(&self, permit: &Permit<ImportImage>, id: ImageJobId) -> Result<ImageJob> {
+        self.cancel_image_job(permit, id).await
+    }
+
+    async fn remove_image(&self, permit: &Permit<RemoveImage>, name: &ImageName) -> Result<RemovedImages> {
+        self.remove_image(permit, name).await
+    }
+
+    async fn prune_images(&self, permit: &Permit<RemoveImage>) -> Result<RemovedImages> {
+        self.prune_images(permit).await
     }
 
     fn health(&self) -> Health {

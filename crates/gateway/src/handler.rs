@@ -11,6 +11,7 @@ pub(crate) mod execution;
 pub(crate) mod files;
 pub(crate) mod folder;
 pub(crate) mod health;
+pub(crate) mod image;
 pub(crate) mod link;
 pub(crate) mod logs;
 pub(crate) mod metrics;

@@ -18,8 +18,8 @@ use utoipa::{
 use crate::{
     answer::status_of,
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, link, logs,
-        metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, link,
+        logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
 };
 
@@ -33,6 +33,7 @@ use crate::{
         archive::read, archive::write, watch::watch,
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin, context::create, context::list, context::remove,
         terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
+        image::list, image::read, image::remove, image::import, image::pull, image::jobs, image::job, image::cancel, image::prune,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
@@ -41,6 +42,7 @@ use crate::{
         (name = "sandbox", description = "Where programs run"),
         (name = "file", description = "Files into sandboxes and out of them"),
         (name = "execution", description = "Programs and their results"),
+        (name = "image", description = "What sandboxes are made of"),
         (name = "port", description = "What listens inside a sandbox"),
         (name = "log", description = "What happened"),
         (name = "server", description = "The server itself"),

@@ -1,5 +1,8 @@
 //! Records of the controller in the words of the API.
 
+mod image;
+
+pub(crate) use image::{image, image_details, image_job, removed_images};
 use sentinal_api as v1;
 use sentinal_controller::{
     EngineStatus, EventRecord, ExecutionRecord, ExecutionState, HostUsage, LogEntry, SandboxRecord,

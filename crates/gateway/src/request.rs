@@ -15,7 +15,7 @@ mod visitor;
 pub(crate) use accept::{Format, check_acceptable, format_wanted, last_event_id, media_type};
 pub(crate) use body::{check_encoding, chunks, length_hint, limited};
 pub(crate) use caller::{Allowed, Authenticated, KEY_PROTOCOL};
-pub(crate) use id::{Id, OfContext};
+pub(crate) use id::{Id, ImageNamed, OfContext};
 pub(crate) use json::{OrNothing, Valid};
 pub(crate) use once::{Keyed, replayed};
 pub(crate) use port::Port;

@@ -11,8 +11,8 @@ use crate::{
     App,
     answer::{Reply, finish},
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, link, logs,
-        metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, link,
+        logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
     openapi,
 };
@@ -51,6 +51,13 @@ pub fn router(app: App) -> Router {
         .route(at(Route::PortRoot), any(port::proxy))
         .route(at(Route::Port), any(port::proxy))
         .route(at(Route::Engines), get(engine::list))
+        .route(at(Route::Images), get(image::list))
+        .route(at(Route::Image), get(image::read).delete(image::remove))
+        .route(at(Route::ImageImport), post(image::import))
+        .route(at(Route::ImagePull), post(image::pull))
+        .route(at(Route::ImagePrune), post(image::prune))
+        .route(at(Route::ImageJobs), get(image::jobs))
+        .route(at(Route::ImageJob), get(image::job).delete(image::cancel))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Events), get(events::events))
         .route(at(Route::Health), get(health::health))

@@ -12,8 +12,8 @@ use std::time::Duration;
 use sentinal_model::{ImageName, Millis};
 
 use crate::{
-    Digest, ImageError, ImageRef, ImageStore, Progress, ProgressSink, SourceChoice, Step, apt::Inputs, lock::BuildLock,
-    manifest::Label, recipe, space,
+    Config, Digest, ImageError, ImageRef, ImageStore, Progress, ProgressSink, SourceChoice, Step, apt::Inputs,
+    lock::BuildLock, manifest::Label, recipe, space,
 };
 
 /// How a build is to be done.
@@ -87,7 +87,14 @@ pub async fn build_default(
     }
     store.sweep()?;
     space::check(store.root())?;
-    let label = Label { name: ImageName::default(), inputs: key, packages: Vec::new(), created: options.now };
+    let label = Label {
+        name: ImageName::default(),
+        inputs: key,
+        packages: Vec::new(),
+        created: options.now,
+        source: String::new(),
+        config: Config::default(),
+    };
     let made = steps::make(store, inputs, label, progress).await;
     let image = made.map_err(|error| space::name_full_disk(store.root(), error))?;
     Ok(Built { image, outcome: Outcome::Built })

@@ -26,41 +26,65 @@ impl Digest {
     pub const PREFIX: &'static str = "sha256:";
 
     /// The digest of some bytes.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        let mut context = Context::new(&SHA256);
-        context.update(bytes);
-        Self::finish(context)
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut sum = Sum::default();
+        sum.add(bytes);
+        sum.digest()
     }
 
     /// The digest of a whole file. Reads all of it: about half a second for the default image.
     pub fn of_file(path: &Path) -> Result<Self, ImageError> {
         let mut file = File::open(path).map_err(ImageError::io("open", path))?;
-        Self::of_reader(&mut file).map_err(ImageError::io("read", path))
-    }
-
-    fn of_reader(reader: &mut dyn Read) -> io::Result<Self> {
-        let mut context = Context::new(&SHA256);
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => return Ok(Self::finish(context)),
-                Ok(read) => context.update(&buffer[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn finish(context: Context) -> Self {
-        let mut bytes = [0; SHA256_OUTPUT_LEN];
-        bytes.copy_from_slice(context.finish().as_ref());
-        Self(bytes)
+        Sum::of_reader(&mut file).map_err(ImageError::io("read", path))
     }
 
     /// The 64 digits alone, for file names.
     pub fn hex(&self) -> String {
         let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    }
+}
+
+/// A digest on its way, for what comes in pieces.
+#[derive(Clone)]
+pub struct Sum(Context);
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Sum {
+    /// Takes the next piece.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of all that was added.
+    pub fn digest(self) -> Digest {
+        let mut bytes = [0; SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(self.0.finish().as_ref());
+        Digest(bytes)
+    }
+
+    pub(crate) fn of_reader(reader: &mut dyn Read) -> io::Result<Digest> {
+        let mut sum = Self::default();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(sum.digest()),
+                Ok(read) => sum.add(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sum").finish_non_exhaustive()
     }
 }
 
@@ -112,7 +136,7 @@ mod tests {
     fn a_digest_prints_as_sha256sum_does_and_reads_back() {
         assert_eq!(Digest::of(b"").to_string(), EMPTY);
         assert_eq!(EMPTY.parse::<Digest>().unwrap(), Digest::of(b""));
-        assert_eq!(Digest::of_reader(&mut &b"abc"[..]).unwrap(), Digest::of(b"abc"));
+        assert_eq!(Sum::of_reader(&mut &b"abc"[..]).unwrap(), Digest::of(b"abc"));
     }
 
     #[test]

@@ -97,6 +97,12 @@ pub enum ImageError {
         /// The end of what it wrote to standard error.
         stderr_tail: String,
     },
+    /// Something still needs it.
+    #[error("the image {name} is in use; destroy the sandboxes that were made of it, or give it another name first")]
+    InUse {
+        /// Its last name.
+        name: String,
+    },
     /// A manifest cannot be understood.
     #[error("{path} is not a manifest of an image")]
     Manifest {
@@ -104,6 +110,34 @@ pub enum ImageError {
         path: PathBuf,
         /// What the parser says.
         source: serde_json::Error,
+    },
+    /// What was given is no image that can be taken.
+    #[error("this is no image that can be used: {}{why}", of_entry(entry.as_deref()))]
+    Refused {
+        /// The entry of an archive that it is about.
+        entry: Option<String>,
+        /// What is wrong, as the rest of a sentence.
+        why: String,
+    },
+    /// What was given is more than is taken.
+    #[error("{what} is too large: at most {max} {unit} are taken")]
+    TooLarge {
+        /// What is.
+        what: &'static str,
+        /// The most.
+        max: u64,
+        /// Of what.
+        unit: &'static str,
+    },
+    /// A part of an image is not what it is said to be.
+    #[error("{what} is not what it should be: its digest is {found}, and {expected} was promised")]
+    WrongDigest {
+        /// The part.
+        what: String,
+        /// What its name says.
+        expected: String,
+        /// What its content adds up to.
+        found: String,
     },
     /// The new root folder would lead a write out of itself.
     #[error("{path} leads out of the root folder that is being built")]
@@ -130,6 +164,20 @@ impl ImageError {
         move |source| Self::Io { doing, path, source }
     }
 
+    /// Shorthand for an image that cannot be used; `why` is the rest of a sentence.
+    pub(crate) fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { entry: None, why: why.into() }
+    }
+
+    /// The same, about one entry of an archive, if it is not about one already.
+    pub(crate) fn of_entry(self, path: &[u8]) -> Self {
+        if let Self::Refused { entry: None, why } = self {
+            let path: String = String::from_utf8_lossy(path).chars().take(200).collect();
+            return Self::Refused { entry: Some(path), why };
+        }
+        self
+    }
+
     /// What only a log or an operator's terminal may show on top of the message: the end of what a tool wrote.
     pub fn detail(&self) -> Option<&str> {
         match self {
@@ -144,8 +192,12 @@ impl ImageError {
             | Self::NotRoot
             | Self::NoSpace { .. }
             | Self::Busy { .. }
+            | Self::InUse { .. }
             | Self::Manifest { .. }
             | Self::Escapes { .. }
+            | Self::Refused { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongDigest { .. }
             | Self::Io { .. } => None,
         }
     }
@@ -160,9 +212,10 @@ impl ImageError {
 
     const fn code(&self) -> Code {
         match self {
-            Self::InvalidReference(_) => Code::InvalidRequest,
+            Self::InvalidReference(_) | Self::Refused { .. } | Self::WrongDigest { .. } => Code::InvalidRequest,
+            Self::TooLarge { .. } => Code::TooLarge,
             Self::NotFound { .. } => Code::NotFound,
-            Self::Busy { .. } => Code::Conflict,
+            Self::Busy { .. } | Self::InUse { .. } => Code::Conflict,
             Self::MissingTool { .. } | Self::NotRoot | Self::NoSpace { .. } | Self::NoSource { .. } => {
                 Code::Unavailable
             }
@@ -198,4 +251,9 @@ fn offer(known: &[String]) -> String {
         return "the store is empty: run `sentinal image build`".to_owned();
     }
     format!("the store has {}", known.join(", "))
+}
+
+/// The beginning of a sentence about an entry of an archive.
+fn of_entry(entry: Option<&str>) -> String {
+    entry.map(|entry| format!("{entry:?} in it cannot be unpacked: ")).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Images: from Debian packages to one read-only EROFS file that all sandboxes share.
+//! Images: from Debian packages, or from an image of somebody else's, to one read-only EROFS file that all sandboxes
+//! share.
 //!
 //! [`build_default`] makes the default image without a registry and without Docker; [`ImageStore`] keeps
 //! images by what they contain and finds them by name. Nothing a sandbox says comes in here: an image is
@@ -15,6 +16,7 @@ mod build;
 mod digest;
 mod erofs;
 mod error;
+mod import;
 mod limits;
 mod lock;
 mod manifest;
@@ -28,9 +30,14 @@ mod store;
 
 pub use apt::SourceChoice;
 pub use build::{BuildOptions, Built, Outcome, Rebuild, build_default};
-pub use digest::{Digest, InvalidDigest};
+pub use digest::{Digest, InvalidDigest, Sum};
 pub use erofs::{NotAnImage, Superblock};
 pub use error::ImageError;
+pub use import::{
+    Bounds, Config, Descriptor, Document, Event as ImportEvent, ImportJob, Imported, Platform, RunAs, document,
+    run as import,
+};
+pub use manifest::Label;
 pub use progress::{Progress, ProgressSink, Silent, Step, TerminalProgress};
 pub use reference::{InvalidReference, Reference};
-pub use store::{ImageRef, ImageStore};
+pub use store::{Details, ImageRef, ImageStore, Incoming, Removed};

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, path::Path};
 use sentinal_model::{ImageName, Millis};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, ImageError, limits::MANIFEST_BYTES_MAX};
+use crate::{Config, Digest, ImageError, limits::MANIFEST_BYTES_MAX};
 
 /// The content of a manifest file. The name is in the file too, so that a copied file does not lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,14 @@ pub(crate) struct Manifest {
     /// A digest over everything that went in: the same inputs need no second build.
     pub(crate) inputs: String,
     /// The packages inside, as `name_version_architecture`, for those who look for known weaknesses.
+    #[serde(default)]
     pub(crate) packages: Vec<String>,
+    /// Where it came from, in words of whoever brought it; empty for what was built here.
+    #[serde(default)]
+    pub(crate) source: String,
+    /// How its programs want to be started.
+    #[serde(default)]
+    pub(crate) config: Config,
 }
 
 impl Manifest {
@@ -51,11 +58,19 @@ impl Manifest {
 
 /// What the store is told about a finished image.
 #[derive(Debug, Clone)]
-pub(crate) struct Label {
-    pub(crate) name: ImageName,
-    pub(crate) inputs: Digest,
-    pub(crate) packages: Vec<String>,
-    pub(crate) created: Millis,
+pub struct Label {
+    /// What it is to be called.
+    pub name: ImageName,
+    /// Of all that went in; of what was brought from outside, the image's own.
+    pub inputs: Digest,
+    /// What is known to be inside.
+    pub packages: Vec<String>,
+    /// When it was made.
+    pub created: Millis,
+    /// Where it came from; empty for what was built here.
+    pub source: String,
+    /// How its programs want to be started.
+    pub config: Config,
 }
 
 impl Label {
@@ -68,6 +83,8 @@ impl Label {
             created_ms: self.created.0,
             inputs: self.inputs.to_string(),
             packages: self.packages,
+            source: self.source,
+            config: self.config,
         }
     }
 }

@@ -8,9 +8,14 @@ use crate::{ImageError, limits::BUILD_BYTES};
 
 /// Refuses when less than a build needs is free where `folder` is.
 pub(crate) fn check(folder: &Path) -> Result<(), ImageError> {
+    check_for(folder, BUILD_BYTES)
+}
+
+/// Refuses when less than this is free where `folder` is.
+pub(crate) fn check_for(folder: &Path, needed_bytes: u64) -> Result<(), ImageError> {
     let available_bytes = available(folder)?;
-    if available_bytes < BUILD_BYTES {
-        return Err(no_space(folder, available_bytes));
+    if available_bytes < needed_bytes {
+        return Err(ImageError::NoSpace { path: folder.to_owned(), needed_bytes, available_bytes });
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! <root>/sha256-<hex>.erofs    images, read-only, named after what they contain
 //! <root>/names/<name>.json     what a name stands for
 //! <root>/.build-<random>/      a build under way, or what a crash left of one
+//! <root>/.incoming-<random>    an image that is being received, and is locked meanwhile
 //! <root>/.lock                 held while building
 //! ```
 //!
@@ -11,20 +12,36 @@
 //! whole or not at all.
 
 mod install;
+mod receive;
+mod remove;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use sentinal_model::ImageName;
+use sentinal_model::{ImageName, Millis};
 
-use crate::{Digest, ImageError, Reference, Superblock, manifest::Manifest};
+pub use self::{receive::Incoming, remove::Removed};
+use crate::{Config, Digest, ImageError, Reference, Superblock, manifest::Manifest};
 
 /// The images of one node.
 #[derive(Debug, Clone)]
 pub struct ImageStore {
     root: PathBuf,
+}
+
+/// What is known of an image under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Details {
+    /// The image.
+    pub image: ImageRef,
+    /// When it was made.
+    pub created: Millis,
+    /// Where it came from; empty for what was built here.
+    pub source: String,
+    /// How its programs want to be started.
+    pub config: Config,
 }
 
 /// An image that is there.
@@ -82,6 +99,17 @@ impl ImageStore {
             images.extend(unnamed.and_then(|digest| self.usable(&Reference::Digest(digest))));
         }
         Ok(images)
+    }
+
+    /// All that is known of the image with a name.
+    pub fn details(&self, name: &ImageName) -> Result<Details, ImageError> {
+        let image = self.resolve(name.as_str())?;
+        let manifest = self.manifest(name)?.ok_or_else(|| self.unknown(name))?;
+        Ok(Details { image, created: Millis(manifest.created_ms), source: manifest.source, config: manifest.config })
+    }
+
+    fn unknown(&self, name: &ImageName) -> ImageError {
+        ImageError::NotFound { wanted: name.to_string(), known: self.known().unwrap_or_default() }
     }
 
     /// Reads the whole image and compares it with its digest. Blocks for as long as the disk needs.

@@ -76,6 +76,10 @@ id!(
     SandboxId, "sbx_"
 );
 id!(
+    /// An image that is being pulled.
+    ImageJobId, "job_"
+);
+id!(
     /// One program started in a sandbox.
     ExecutionId, "exe_"
 );

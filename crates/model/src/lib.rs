@@ -31,7 +31,7 @@ pub use file::{
     WritePlace,
 };
 pub use guest_path::{GuestPath, InvalidGuestPath};
-pub use id::{ContextId, ExecutionId, Generation, InvalidId, KeyId, NodeId, SandboxId, TenantId};
+pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};

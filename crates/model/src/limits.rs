@@ -196,3 +196,14 @@ pub const AGENT_ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 /// The same where it goes through folders. It gives up by itself after a third of this; the rest is for a machine that is
 /// busy with other things.
 pub const AGENT_FOLDER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Largest archive of an image that is taken.
+pub const IMAGE_ARCHIVE_BYTES_MAX: u64 = 8 << 30;
+/// Images that are pulled at once.
+pub const IMAGE_JOBS_RUNNING_MAX: usize = 4;
+/// Archives of images that are imported at once.
+pub const IMAGE_IMPORTS_MAX: usize = 2;
+/// Pulls that are remembered, those that have ended included.
+pub const IMAGE_JOBS_KEPT_MAX: usize = 200;
+/// How long a pull may take.
+pub const IMAGE_PULL_DEADLINE: Duration = Duration::from_secs(2 * 3600);

@@ -12,20 +12,28 @@ pub use failure::error_of;
 use std::{
     fmt,
     path::{Path, PathBuf},
+    pin::Pin,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, future::BoxFuture};
-use sentinal_model::{Generation, Result, SandboxId, limits};
+use bytes::Bytes;
+use futures::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{BoxStream, Stream},
+};
+use sentinal_model::{Generation, ImageName, Result, SandboxId, limits};
 use tokio::{
     sync::Mutex,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tonic::{Response, Status};
 
 use crate::{
-    Boot, EventStream, HostUsage, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place,
+    Boot, EventStream, HostUsage, ImageDetails, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place,
+    RemovedImages,
     client::connection::{Connection, Stub},
     v1, wire,
 };
@@ -35,6 +43,12 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a boot or a halt may take on top of the node's own deadline for it.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
+
+/// How long an image may be on its way: the largest, to a slow disk.
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(1800);
+
+/// How long unused images may take to go.
+const PRUNE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long one call waits for a node that is not there: long enough for one that is being restarted.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -195,6 +209,32 @@ impl Node for UnixNode {
         Ok(answer.usage.unwrap_or_default().into())
     }
 
+    /// Its bytes come once: a call whose connection breaks is not made again.
+    async fn publish_image(&self, image: ImageDetails, content: BoxStream<'static, Bytes>) -> Result<()> {
+        let first = v1::PublishImageRequest { image: Some(image.into()), data: Vec::new() };
+        let messages = Messages { first: Some(first), content };
+        let mut stub = self.connection().await?.stub();
+        match timeout(PUBLISH_DEADLINE, stub.publish_image(messages)).await {
+            Ok(answer) => answer.map(|_| ()).map_err(|status| failure::error_of(&status)),
+            Err(_) => Err(failure::late(PUBLISH_DEADLINE)),
+        }
+    }
+
+    async fn inspect_image(&self, name: &ImageName) -> Result<ImageDetails> {
+        let request = v1::InspectImageRequest { name: name.to_string() };
+        let answer = self.call(CALL_DEADLINE, request, method!(inspect_image)).await?;
+        answer.image.unwrap_or_default().try_into()
+    }
+
+    async fn remove_image(&self, name: &ImageName) -> Result<RemovedImages> {
+        let request = v1::RemoveImageRequest { name: name.to_string() };
+        self.call(CALL_DEADLINE, request, method!(remove_image)).await.map(Into::into)
+    }
+
+    async fn prune_images(&self) -> Result<RemovedImages> {
+        self.call(PRUNE_DEADLINE, v1::PruneImagesRequest {}, method!(prune_images)).await.map(Into::into)
+    }
+
     async fn watch(&self) -> Result<EventStream> {
         let events = self.call(CALL_DEADLINE, v1::WatchRequest {}, method!(watch)).await?;
         let events = events.filter_map(|message| async move {
@@ -206,6 +246,27 @@ impl Node for UnixNode {
         });
         Ok(events.boxed())
     }
+}
+
+/// An image, message by message: of a type with a name, which the compiler can follow through the generated client.
+struct Messages {
+    first: Option<v1::PublishImageRequest>,
+    content: BoxStream<'static, Bytes>,
+}
+
+impl Stream for Messages {
+    type Item = v1::PublishImageRequest;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => self.content.poll_next_unpin(context).map(|bytes| bytes.map(piece)),
+        }
+    }
+}
+
+fn piece(data: Bytes) -> v1::PublishImageRequest {
+    v1::PublishImageRequest { image: None, data: data.to_vec() }
 }
 
 impl fmt::Debug for UnixNode {

@@ -11,8 +11,9 @@ mod wire;
 
 pub use client::{CALL_DEADLINE, UnixNode, error_of};
 pub use port::{
-    AgentToken, Boot, EndReason, EngineView, EventStream, HostBootId, HostUsage, ImageView, InstanceState, Inventory,
-    Keep, MemoryPressure, Named, Node, NodeEvent, NodeInstance, NodeView, Place, Probe, Room,
+    AgentToken, Boot, EndReason, EngineView, EventStream, HostBootId, HostUsage, ImageConfig, ImageDetails, ImageView,
+    InstanceState, Inventory, Keep, MemoryPressure, Named, Node, NodeEvent, NodeInstance, NodeView, Place, Probe,
+    RemovedImages, Room,
 };
 
 /// The messages and the service, generated from `proto/node.proto`.
@@ -40,3 +41,6 @@ pub const VERSION_MAX: u32 = 1;
 
 /// Largest message either side takes.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// How much of an image one message carries.
+pub const IMAGE_CHUNK_BYTES: usize = 256 * 1024;

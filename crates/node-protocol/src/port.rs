@@ -8,6 +8,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_model::{Cpu, Disk, EngineName, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId};
 
@@ -43,6 +44,18 @@ pub trait Node: Send + Sync + fmt::Debug {
 
     /// What the host counts for a running instance.
     async fn stats(&self, id: SandboxId) -> Result<HostUsage>;
+
+    /// Takes a finished image and gives it a name. `content` is all of it; one that ends early is refused.
+    async fn publish_image(&self, image: ImageDetails, content: BoxStream<'static, Bytes>) -> Result<()>;
+
+    /// All that is known of the image with a name.
+    async fn inspect_image(&self, name: &ImageName) -> Result<ImageDetails>;
+
+    /// Takes a name away, and the image with its last one. `conflict` while a sandbox was made of that.
+    async fn remove_image(&self, name: &ImageName) -> Result<RemovedImages>;
+
+    /// Removes images that have no name and that no sandbox was made of.
+    async fn prune_images(&self) -> Result<RemovedImages>;
 
     /// What happens from now on. When the stream ends or yields an error, events may have been missed:
     /// watch again, then [`Node::list`].
@@ -206,6 +219,49 @@ pub struct ImageView {
     pub digest: String,
     /// Its size.
     pub size_bytes: u64,
+}
+
+/// All that is known of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageDetails {
+    /// Its name.
+    pub name: ImageName,
+    /// What it contains, `sha256:` and 64 digits.
+    pub digest: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Where it came from, for people; empty for what was built on the node.
+    pub source: String,
+    /// When it was made.
+    pub created: Millis,
+    /// How its programs want to be started.
+    pub config: ImageConfig,
+}
+
+/// How the programs of an image want to be started.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageConfig {
+    /// `NAME=value`: what executions have.
+    pub env: Vec<String>,
+    /// Where executions begin; empty is their user's home.
+    pub working_dir: String,
+    /// As the image says it.
+    pub user: String,
+    /// Whether executions run as that user when they name none.
+    pub runs_as_user: bool,
+    /// Recorded, and not acted on.
+    pub entrypoint: Vec<String>,
+    /// Recorded, and not acted on.
+    pub cmd: Vec<String>,
+}
+
+/// Images that are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RemovedImages {
+    /// Of each, `sha256:` and 64 digits.
+    pub digests: Vec<String>,
+    /// What they took on the disk.
+    pub bytes: u64,
 }
 
 /// Everything that exists on a node.

@@ -2,6 +2,7 @@
 //! after this module nothing is a loose string or number any more.
 
 mod answer;
+mod image;
 mod request;
 
 use std::str::FromStr;

@@ -34,6 +34,12 @@ pub(crate) enum NodeError {
     /// The image store refused.
     #[error("{0}")]
     Image(Error),
+    /// As many images at once as there may be.
+    #[error("the node is taking {max} images already; try again when one of them is there")]
+    Receiving { max: usize },
+    /// What was being sent ended too early.
+    #[error("the image was cut off on its way to the node; send it again")]
+    Cut,
     /// This host's engine cannot do it.
     #[error("the engine {engine} cannot {verb} a sandbox here: {why}")]
     NotSupported { engine: EngineName, verb: &'static str, why: String },
@@ -85,14 +91,14 @@ impl NodeError {
 
     fn code(&self) -> tonic::Code {
         match self {
-            Self::Invalid(_) => tonic::Code::InvalidArgument,
+            Self::Invalid(_) | Self::Cut => tonic::Code::InvalidArgument,
             Self::OlderGeneration { .. }
             | Self::WrongState { .. }
             | Self::PlacedDifferently { .. }
             | Self::Halted { .. } => tonic::Code::FailedPrecondition,
             Self::NotFound { .. } => tonic::Code::NotFound,
             Self::Image(error) => image_code(error.code()),
-            Self::Full { .. } | Self::NoSpace { .. } => tonic::Code::ResourceExhausted,
+            Self::Full { .. } | Self::Receiving { .. } | Self::NoSpace { .. } => tonic::Code::ResourceExhausted,
             Self::Late { .. } | Self::Engine { source: EngineError::Deadline { .. }, .. } => {
                 tonic::Code::DeadlineExceeded
             }
@@ -113,8 +119,11 @@ impl NodeError {
 
 /// The image store's code, as far as it is the caller's matter.
 fn image_code(code: Code) -> tonic::Code {
-    if code == Code::InvalidRequest {
+    if code == Code::InvalidRequest || code == Code::TooLarge {
         return tonic::Code::InvalidArgument;
+    }
+    if code == Code::Conflict {
+        return tonic::Code::FailedPrecondition;
     }
     if code == Code::NotFound { tonic::Code::NotFound } else { tonic::Code::Unavailable }
 }

@@ -11,6 +11,7 @@ mod entry;
 mod expire;
 mod halt;
 mod hold;
+mod image;
 mod keep;
 mod pause;
 mod place;
@@ -22,7 +23,7 @@ use std::{io, sync::Arc};
 use sentinal_engine::{Engine, InstanceUsage};
 use sentinal_model::{Clock, EngineName, SandboxId};
 use sentinal_node_protocol::{HostBootId, HostUsage, ImageView, NodeEvent, NodeInstance, Room};
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{RwLock, Semaphore, broadcast};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::{AbortOnDropHandle, TaskTracker},
@@ -48,6 +49,10 @@ pub(crate) struct Host {
     pub(crate) folder: StateFolder,
     pub(crate) engines: Engines,
     images: Arc<dyn Images>,
+    /// Held to write by what removes images.
+    images_stay: RwLock<()>,
+    /// Images that may be received at once.
+    receiving: Semaphore,
     hardware: Arc<dyn Hardware>,
     blocking: Arc<dyn Blocking>,
     agent: Arc<AgentFile>,
@@ -70,6 +75,8 @@ impl Host {
             folder,
             engines: Engines::new(parts.engines),
             images: parts.images,
+            images_stay: RwLock::new(()),
+            receiving: Semaphore::new(limits::IMAGES_RECEIVED_MAX),
             hardware: parts.hardware,
             blocking: parts.blocking,
             agent: Arc::new(agent),

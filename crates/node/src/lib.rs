@@ -36,7 +36,7 @@ mod testing;
 
 pub use config::{Blocking, Hardware, IDLE_EXIT, NodeConfig, NodeParts};
 pub use folder::Owner;
-pub use images::{Image, Images};
+pub use images::{Image, Images, ReceiveImage};
 pub use keeper::{KeeperError, keep};
 #[cfg(feature = "local")]
 pub use local::LocalNode;

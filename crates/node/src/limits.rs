@@ -46,6 +46,10 @@ pub(crate) const BACKOFF_MIN: Duration = Duration::from_secs(1);
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How long boots and halts under way may go on after the node was told to stop.
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// Images that are received at once.
+pub(crate) const IMAGES_RECEIVED_MAX: usize = 4;
+/// How long the next piece of an image may be waited for.
+pub(crate) const IMAGE_PIECE_DEADLINE: Duration = Duration::from_secs(30);
 /// Largest `record.json`.
 pub(crate) const RECORD_BYTES_MAX: u64 = 64 * 1024;
 /// How many times a folder is gone through before its removal is given up: somebody keeps filling it.

@@ -4,10 +4,15 @@
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream};
-use sentinal_model::{Error, Generation, NodeId, Result, SandboxId};
+use bytes::Bytes;
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use sentinal_model::{Error, Generation, ImageName, NodeId, Result, SandboxId};
 use sentinal_node_protocol::{
-    Boot, EventStream, HostUsage, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place, error_of,
+    Boot, EventStream, HostUsage, ImageDetails, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place,
+    RemovedImages, error_of,
 };
 use tokio::sync::broadcast;
 use tokio_util::{sync::DropGuard, task::AbortOnDropHandle};
@@ -94,6 +99,23 @@ impl Node for LocalNode {
 
     async fn stats(&self, id: SandboxId) -> Result<HostUsage> {
         self.host.stats(id).await.map_err(crossed)
+    }
+
+    async fn publish_image(&self, image: ImageDetails, content: BoxStream<'static, Bytes>) -> Result<()> {
+        let content = content.map(Ok).boxed();
+        self.host.finish(Arc::clone(&self.host).publish_image(image, content)).await.map_err(crossed)
+    }
+
+    async fn inspect_image(&self, name: &ImageName) -> Result<ImageDetails> {
+        self.host.inspect_image(name.clone()).await.map_err(crossed)
+    }
+
+    async fn remove_image(&self, name: &ImageName) -> Result<RemovedImages> {
+        self.host.finish(Arc::clone(&self.host).remove_image(name.clone())).await.map_err(crossed)
+    }
+
+    async fn prune_images(&self) -> Result<RemovedImages> {
+        self.host.finish(Arc::clone(&self.host).prune_images()).await.map_err(crossed)
     }
 
     async fn watch(&self) -> Result<EventStream> {

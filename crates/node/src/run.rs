@@ -72,12 +72,21 @@ pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts
     let native = NativeConfig::in_folder(&config.state_folder.join("native"), launcher, config.agent.clone());
     Ok(NodeParts {
         engines: vec![Arc::new(OnHost::new(Gvisor::new(gvisor))), Arc::new(OnHost::new(Native::new(native)))],
-        images: Arc::new(ImageStore::open(&config.images).map_err(Cause::from)?),
+        images: Arc::new(images(config)?),
         hardware: Arc::new(ThisMachine),
         blocking: Arc::new(Threads),
         clock: Arc::new(SystemClock),
         host_boot_id: host_boot_id().map_err(Cause::HostBootId)?,
     })
+}
+
+/// The store of images, without what was on its way when a node before this one died.
+fn images(config: &NodeConfig) -> Result<ImageStore, StartError> {
+    let store = ImageStore::open(&config.images).map_err(Cause::from)?;
+    if let Err(error) = store.sweep_incoming() {
+        tracing::warn!(%error, "what was left of images on their way stays");
+    }
+    Ok(store)
 }
 
 /// Runs a node with these parts until `shutdown`, or until it has been idle for as long as it is told to wait.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream::BoxStream};
-use sentinal_model::{Error, NodeId, SandboxId};
+use sentinal_model::{Error, ImageName, NodeId, SandboxId};
 use sentinal_node_protocol::{MESSAGE_BYTES_MAX, VERSION_MAX, VERSION_MIN, v1};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,35 @@ impl v1::node_server::Node for Service {
         Ok(Response::new(v1::StatsResponse { usage: Some(usage.into()) }))
     }
 
+    async fn publish_image(
+        &self,
+        request: Request<tonic::Streaming<v1::PublishImageRequest>>,
+    ) -> Answer<v1::PublishImageResponse> {
+        let mut messages = request.into_inner();
+        let first = messages.message().await?.and_then(|message| message.image);
+        let image = first.ok_or_else(|| Status::invalid_argument("the first message must say what the image is"))?;
+        let image = image.try_into().map_err(invalid)?;
+        let content = messages.map(|message| message.map(|message| message.data.into()).map_err(|_| NodeError::Cut));
+        self.host.finish(Arc::clone(&self.host).publish_image(image, content.boxed())).await?;
+        Ok(Response::new(v1::PublishImageResponse {}))
+    }
+
+    async fn inspect_image(&self, request: Request<v1::InspectImageRequest>) -> Answer<v1::InspectImageResponse> {
+        let details = self.host.inspect_image(image_name(&request.into_inner().name)?).await?;
+        Ok(Response::new(v1::InspectImageResponse { image: Some(details.into()) }))
+    }
+
+    async fn remove_image(&self, request: Request<v1::RemoveImageRequest>) -> Answer<v1::RemoveImageResponse> {
+        let name = image_name(&request.into_inner().name)?;
+        let removed = self.host.finish(Arc::clone(&self.host).remove_image(name)).await?;
+        Ok(Response::new(removed.into()))
+    }
+
+    async fn prune_images(&self, _: Request<v1::PruneImagesRequest>) -> Answer<v1::PruneImagesResponse> {
+        let removed = self.host.finish(Arc::clone(&self.host).prune_images()).await?;
+        Ok(Response::new(removed.into()))
+    }
+
     async fn watch(&self, _: Request<v1::WatchRequest>) -> Answer<Self::WatchStream> {
         let events = BroadcastStream::new(self.host.events.subscribe());
         let stop = self.stop.clone();
@@ -118,6 +147,10 @@ impl v1::node_server::Node for Service {
         });
         Ok(Response::new(events.take_until(stop.cancelled_owned()).boxed()))
     }
+}
+
+fn image_name(text: &str) -> Result<ImageName, Status> {
+    text.parse().map_err(invalid)
 }
 
 fn invalid(error: Error) -> Status {

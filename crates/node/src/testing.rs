@@ -1,6 +1,7 @@
 //! What tests of this crate share: a node's parts with an engine in memory, on a temporary folder.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc,
@@ -11,12 +12,14 @@ use std::{
 
 use sentinal_engine::fake::FakeEngine;
 use sentinal_model::{
-    Clock, Cpu, Disk, EngineName, Error, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
+    Clock, Code, Cpu, Disk, EngineName, Error, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
 };
-use sentinal_node_protocol::{AgentToken, Boot, HostBootId, ImageView, Keep, Named, Place};
+use sentinal_node_protocol::{
+    AgentToken, Boot, HostBootId, ImageConfig, ImageDetails, ImageView, Keep, Named, Place, RemovedImages,
+};
 use tempfile::TempDir;
 
-use crate::{Image, Images, NodeConfig, NodeParts, Owner, blocking::Threads, room::ThisMachine};
+use crate::{Image, Images, NodeConfig, NodeParts, Owner, ReceiveImage, blocking::Threads, room::ThisMachine};
 
 /// When tests begin, on the wall clock.
 pub(crate) const NOW: Millis = Millis(1_700_000_000_000);
@@ -103,6 +106,28 @@ impl Images for OneImage {
 
     fn list(&self) -> Result<Vec<ImageView>> {
         Ok(vec![ImageView { name: ImageName::default(), digest: "sha256:00".to_owned(), size_bytes: 1 }])
+    }
+
+    fn inspect(&self, name: &ImageName) -> Result<ImageDetails> {
+        let Image { digest, .. } = self.resolve(name)?;
+        let (source, created, config) = (String::new(), Millis(0), ImageConfig::default());
+        Ok(ImageDetails { name: name.clone(), digest, size_bytes: 1, source, created, config })
+    }
+
+    fn receive(&self, _: ImageDetails) -> Result<Box<dyn ReceiveImage>> {
+        Err(Error::new(Code::NotSupported, "this store takes no images"))
+    }
+
+    fn remove(&self, name: &ImageName, in_use: &BTreeSet<String>) -> Result<RemovedImages> {
+        let Image { digest, .. } = self.resolve(name)?;
+        if in_use.contains(&digest) {
+            return Err(Error::new(Code::Conflict, format!("the image {name} is in use")));
+        }
+        Ok(RemovedImages::default())
+    }
+
+    fn prune(&self, _: &BTreeSet<String>) -> Result<RemovedImages> {
+        Ok(RemovedImages::default())
     }
 }
 

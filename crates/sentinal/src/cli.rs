@@ -81,6 +81,10 @@ pub(crate) struct ServeOptions {
     /// engine=gvisor,size=8 with any of image=, cpu=, memory= and disk=; may be given more than once
     #[arg(long = "pool", value_name = "POOL", env = "SENTINAL_POOL", value_delimiter = ' ')]
     pub(crate) pools: Vec<Pool>,
+    /// A registry that images may be pulled from although its address is not public, as HOST[:PORT]; with http:// in front
+    /// if it has no TLS either; may be given more than once
+    #[arg(long = "registry", value_name = "HOST", env = "SENTINAL_REGISTRY", value_delimiter = ' ')]
+    pub(crate) registries: Vec<String>,
     /// Serve plain HTTP on any address: the network in front of the server is trusted
     #[arg(long)]
     pub(crate) plain_http_trusted_network: bool,

@@ -6,6 +6,7 @@
 mod cli;
 mod doctor;
 mod image;
+mod images;
 mod node;
 mod open_files;
 mod privilege;
@@ -25,6 +26,9 @@ const EX_CONFIG: u8 = 78;
 const CANNOT_START: u8 = 125;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == images::WORKER) {
+        return sentinal_import::work(std::env::args_os().skip(2));
+    }
     match node::work_for_engine(std::env::args_os()) {
         None => {}
         Some(Ok(())) => return ExitCode::SUCCESS,

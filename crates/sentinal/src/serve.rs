@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     EX_CONFIG,
     cli::{LogOptions, ServeOptions},
+    images::Images,
     node, open_files, privilege, user,
 };
 
@@ -69,6 +70,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
             format!("cannot make {}; name a folder of your own with --data-dir", layout.data.display())
         })?;
         privilege::make_server_folder(&output_folder(&layout), None)?;
+        privilege::make_server_folder(&images_folder(&layout), None)?;
         as_ordinary_user(options, &layout)?
     };
     let node = node.map(watched);
@@ -114,7 +116,9 @@ fn check_pools(pools: &[Pool], minimum: Isolation) -> Result<()> {
 fn as_root(options: &ServeOptions, layout: &Layout) -> Result<Option<Child>> {
     let server = user::find(&options.parts.server_user)?;
     privilege::make_data_folder(&layout.data, server)?;
-    privilege::make_server_folder(&output_folder(layout), Some(server))?;
+    for folder in [output_folder(layout), images_folder(layout)] {
+        privilege::make_server_folder(&folder, Some(server))?;
+    }
     let is_wanted = !options.no_node && !answers(&layout.node_socket);
     let node = is_wanted.then(|| start_node(options, layout)).transpose()?;
     privilege::become_user(server)?;
@@ -177,11 +181,13 @@ async fn serve(
     let admin_key = layout.data.join("admin.key");
     Keys::ensure_admin_key(store.as_ref(), clock.as_ref(), &admin_key).await?;
     let keys = Keys::load(store.as_ref(), Arc::clone(&clock)).await?;
+    let images = Images::open(&images_folder(&layout), &options.registries)?;
     let parts = Parts {
         store: Arc::clone(&store),
         node: Arc::new(UnixNode::new(layout.node_socket.clone())),
         agents: Agents::default(),
         outputs: Arc::new(OutputFolder::new(output_folder(&layout))),
+        images: Arc::new(images),
         clock,
         entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
@@ -261,6 +267,10 @@ fn layout(options: &ServeOptions) -> Result<Layout> {
     let node_state = data.join("node");
     let node_socket = options.node_socket.clone().unwrap_or_else(|| node_state.join("node.sock"));
     Ok(Layout { data, node_state, node_socket })
+}
+
+fn images_folder(layout: &Layout) -> PathBuf {
+    layout.data.join("images")
 }
 
 fn output_folder(layout: &Layout) -> PathBuf {

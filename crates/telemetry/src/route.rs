@@ -86,6 +86,20 @@ routes!(
     Port = "/api/v1/sandbox/{id}/port/{port}/{*path}",
     /// All engines.
     Engines = "/api/v1/engine",
+    /// All images.
+    Images = "/api/v1/image",
+    /// One image.
+    Image = "/api/v1/image/{name}",
+    /// An image out of an archive.
+    ImageImport = "/api/v1/image/import",
+    /// An image from a registry.
+    ImagePull = "/api/v1/image/pull",
+    /// Removing images that nobody needs.
+    ImagePrune = "/api/v1/image/prune",
+    /// All pulls.
+    ImageJobs = "/api/v1/image/job",
+    /// One pull.
+    ImageJob = "/api/v1/image/job/{id}",
     /// What happened.
     Logs = "/api/v1/logs",
     /// What happened, for programs.

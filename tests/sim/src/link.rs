@@ -4,11 +4,17 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, future::BoxFuture, stream};
-use sentinal_model::{Code, Error, Generation, Result, SandboxId, limits};
+use bytes::Bytes;
+use futures::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sentinal_model::{Code, Error, Generation, ImageName, Result, SandboxId, limits};
 use sentinal_node::LocalNode;
 use sentinal_node_protocol::{
-    Boot, CALL_DEADLINE, EventStream, HostUsage, Inventory, Keep, Node, NodeEvent, NodeView, Place,
+    Boot, CALL_DEADLINE, EventStream, HostUsage, ImageDetails, Inventory, Keep, Node, NodeEvent, NodeView, Place,
+    RemovedImages,
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -164,6 +170,22 @@ impl Node for Link {
 
     async fn stats(&self, id: SandboxId) -> Result<HostUsage> {
         self.call("stats", CALL_DEADLINE, verb!(node => node.stats(id))).await
+    }
+
+    async fn publish_image(&self, image: ImageDetails, content: BoxStream<'static, Bytes>) -> Result<()> {
+        self.connected().await?.node.publish_image(image, content).await
+    }
+
+    async fn inspect_image(&self, name: &ImageName) -> Result<ImageDetails> {
+        self.connected().await?.node.inspect_image(name).await
+    }
+
+    async fn remove_image(&self, name: &ImageName) -> Result<RemovedImages> {
+        self.connected().await?.node.remove_image(name).await
+    }
+
+    async fn prune_images(&self) -> Result<RemovedImages> {
+        self.connected().await?.node.prune_images().await
     }
 
     async fn watch(&self) -> Result<EventStream> {

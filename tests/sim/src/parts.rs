@@ -1,15 +1,16 @@
 //! The rest of what a node needs of its host: files, images, figures.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
-use sentinal_model::{Error, ImageName, Result};
-use sentinal_node::{Blocking, Hardware, Image, Images};
-use sentinal_node_protocol::{ImageView, Room};
+use sentinal_model::{Code, Error, ImageName, Millis, Result};
+use sentinal_node::{Blocking, Hardware, Image, Images, ReceiveImage};
+use sentinal_node_protocol::{ImageConfig, ImageDetails, ImageView, RemovedImages, Room};
 
 use crate::{life::Life, sabotage::Sabotage, world::World};
 
@@ -83,5 +84,27 @@ impl Images for OneImage {
 
     fn list(&self) -> Result<Vec<ImageView>> {
         Ok(vec![ImageView { name: ImageName::default(), digest: "sha256:00".to_owned(), size_bytes: 1 }])
+    }
+
+    fn inspect(&self, name: &ImageName) -> Result<ImageDetails> {
+        let Image { digest, .. } = self.resolve(name)?;
+        let (source, created, config) = (String::new(), Millis(0), ImageConfig::default());
+        Ok(ImageDetails { name: name.clone(), digest, size_bytes: 1, source, created, config })
+    }
+
+    fn receive(&self, _: ImageDetails) -> Result<Box<dyn ReceiveImage>> {
+        Err(Error::new(Code::NotSupported, "this store takes no images"))
+    }
+
+    fn remove(&self, name: &ImageName, in_use: &BTreeSet<String>) -> Result<RemovedImages> {
+        let Image { digest, .. } = self.resolve(name)?;
+        if in_use.contains(&digest) {
+            return Err(Error::new(Code::Conflict, format!("the image {name} is in use")));
+        }
+        Ok(RemovedImages::default())
+    }
+
+    fn prune(&self, _: &BTreeSet<String>) -> Result<RemovedImages> {
+        Ok(RemovedImages::default())
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use sentinal_agent_client::Agents;
-use sentinal_controller::{Controller, Parts, Settings};
+use sentinal_controller::{Controller, NoImages, Parts, Settings};
 use sentinal_model::{Clock, NodeId, Pool, SandboxId};
 use sentinal_node::{LocalNode, NodeConfig, NodeParts, Owner};
 use sentinal_node_protocol::HostBootId;
@@ -153,6 +153,7 @@ impl Site {
             node: Arc::new(Link { world: world.clone(), life: life.clone(), node: self.node.subscribe() }),
             agents: Agents::over(Arc::new(sockets)),
             outputs: Arc::new(Outputs { world: world.clone(), life, disk: Arc::clone(&self.outputs) }),
+            images: Arc::new(NoImages),
             clock: world,
             entropy: Arc::<Dice>::clone(&self.dice),
             metrics: self.metrics.clone(),

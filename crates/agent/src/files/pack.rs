@@ -17,6 +17,7 @@ use sentinal_agent_protocol::{
     CHUNK_BYTES,
     v1::{ReadArchiveRequest, ReadFileResponse},
 };
+use sentinal_archive::{Header, Kind, PADDING, padding};
 use tonic::Status;
 
 use super::{
@@ -26,7 +27,6 @@ use super::{
     outgoing::{Gone, Outgoing, Sender},
     refusal::refusal,
     stat::target,
-    tar::{Header, Kind, PADDING, padding},
     walk::{Bounds, Stop, Walk},
 };
 use crate::{limits, user::User};
@@ -176,6 +176,9 @@ impl Archive<'_> {
             path: found.path.clone(),
             link: Vec::new(),
             mode: found.stat.st_mode & 0o7777,
+            // It is always of the one who unpacks it.
+            uid: 0,
+            gid: 0,
             size: 0,
             modified_s: u64::try_from(found.stat.st_mtime).unwrap_or(0),
         };

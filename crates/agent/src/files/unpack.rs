@@ -18,17 +18,17 @@ use rustix::{
     io::Errno,
 };
 use sentinal_agent_protocol::v1::{WriteArchiveResponse, WriteFileRequest};
+use sentinal_archive::{Entries, Entry, Kind};
 use tonic::{Status, Streaming};
 
 use self::{
-    entry::{Entry, Place, leads_out, refused},
-    source::Source,
+    entry::{Place, leads_out, permissions, place, refused},
+    source::{Source, explained},
 };
 use super::{
     Transfers, incoming,
     place::open_folder,
     refusal::refusal,
-    tar::Kind,
     unfinished::{Unfinished, write_all},
 };
 use crate::{limits, user::Users};
@@ -42,8 +42,8 @@ pub(crate) async fn unpack(
     incoming::receive(transfers, users, messages, |path, start, body| {
         let top = open_folder(path, start.make_parents).map_err(|errno| refusal(path, errno))?;
         let mut unpacking = Unpacking { top, current: None, entries: 0, bytes: 0 };
-        let mut source = Source::new(body);
-        while let Some(entry) = source.entry()? {
+        let mut source = Entries::new(Source::new(body));
+        while let Some(entry) = source.entry().map_err(explained)? {
             unpacking.add(&entry, &mut source)?;
         }
         source.drain()?;
@@ -61,7 +61,7 @@ struct Unpacking {
 }
 
 impl Unpacking {
-    fn add(&mut self, entry: &Entry, source: &mut Source<'_>) -> Result<(), Status> {
+    fn add(&mut self, entry: &Entry, source: &mut Entries<Source<'_>>) -> Result<(), Status> {
         self.entries += 1;
         self.bytes = self.bytes.saturating_add(entry.size);
         if limits::ARCHIVE_ENTRIES_MAX < self.entries {
@@ -72,7 +72,7 @@ impl Unpacking {
             let most = limits::ARCHIVE_BYTES_MAX;
             return Err(Status::resource_exhausted(format!("the archive has more than {most} bytes of files")));
         }
-        let Some(place) = entry.place()? else {
+        let Some(place) = place(entry)? else {
             // The destination itself, which is there.
             return if entry.kind == Kind::Directory { Ok(()) } else { Err(refused(&entry.path, "has no name")) };
         };
@@ -92,7 +92,9 @@ impl Unpacking {
                 replace(folder, &place, || rustix::fs::symlinkat(&target, folder, &place.name)).map_err(kernel)
             }
             Kind::Hardlink => self.link(entry, &place),
-            Kind::Other(what) => Err(refused(&entry.path, &format!("is {what}, which is not unpacked"))),
+            Kind::Special(what) | Kind::Other(what) => {
+                Err(refused(&entry.path, &format!("is {what}, which is not unpacked")))
+            }
             Kind::LongPath | Kind::LongLink | Kind::Extended | Kind::ExtendedForAll => {
                 Err(refused(&entry.path, "is described twice"))
             }
@@ -106,7 +108,7 @@ impl Unpacking {
         match rustix::fs::mkdirat(folder, &place.name, Mode::RWXU) {
             Ok(()) => {
                 let made = super::walk::open_folder(folder, &place.name).map_err(kernel)?;
-                rustix::fs::fchmod(&made, entry.permissions() | Mode::RWXU).map_err(kernel)
+                rustix::fs::fchmod(&made, permissions(entry) | Mode::RWXU).map_err(kernel)
             }
             Err(Errno::EXIST) if is_kind(folder, place, FileType::Directory) => Ok(()),
             Err(errno) => Err(kernel(errno)),
@@ -176,14 +178,14 @@ fn enter(folder: &OwnedFd, name: &CString) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(folder, name, flags, Mode::empty())
 }
 
-fn write(folder: &OwnedFd, entry: &Entry, place: &Place, source: &mut Source<'_>) -> Result<(), Status> {
+fn write(folder: &OwnedFd, entry: &Entry, place: &Place, source: &mut Entries<Source<'_>>) -> Result<(), Status> {
     let kernel = |errno| refusal(&String::from_utf8_lossy(&entry.path), errno);
     let unfinished = Unfinished::create(folder.as_fd()).map_err(kernel)?;
-    source.content(entry, |bytes| write_all(&unfinished.file, bytes).map_err(kernel))?;
+    source.content(entry, |bytes| write_all(&unfinished.file, bytes).map_err(kernel)).map_err(explained)?;
     let modified = Timespec { tv_sec: i64::try_from(entry.modified_s).unwrap_or(0), tv_nsec: 0 };
     // A file system may not take every time.
     let _ = rustix::fs::futimens(&unfinished.file, &Timestamps { last_access: modified, last_modification: modified });
-    unfinished.finish(&place.name, entry.permissions()).map_err(kernel)
+    unfinished.finish(&place.name, permissions(entry)).map_err(kernel)
 }
 
 /// Makes something in the place of what may be there, unless that is a folder.

@@ -1,4 +1,4 @@
-//! A program's environment: the base that every program has, then what the request adds or replaces.
+//! A program's environment: the base that every program has, then what the image and the request add or replace.
 
 use std::ffi::CString;
 
@@ -20,7 +20,12 @@ struct Entry {
     name_bytes: usize,
 }
 
-pub(super) fn build(added: &[Variable], user: &User, has_terminal: bool) -> Result<Environment, Status> {
+pub(super) fn build(
+    of_image: &[(String, String)],
+    added: &[Variable],
+    user: &User,
+    has_terminal: bool,
+) -> Result<Environment, Status> {
     let base = [
         ("PATH", PATH),
         ("HOME", &user.home),
@@ -29,9 +34,12 @@ pub(super) fn build(added: &[Variable], user: &User, has_terminal: bool) -> Resu
         ("LANG", "C.UTF-8"),
         ("TERM", if has_terminal { "xterm-256color" } else { "xterm" }),
     ];
-    let mut by_name = std::collections::HashMap::with_capacity(base.len() + added.len());
-    let mut entries = Vec::with_capacity(base.len() + added.len());
-    for (name, value) in base.into_iter().chain(added.iter().map(|variable| (&*variable.name, &*variable.value))) {
+    let of_image = of_image.iter().map(|(name, value)| (&**name, &**value));
+    let added = added.iter().map(|variable| (&*variable.name, &*variable.value));
+    let all = base.into_iter().chain(of_image).chain(added);
+    let mut by_name = std::collections::HashMap::with_capacity(all.size_hint().0);
+    let mut entries = Vec::with_capacity(all.size_hint().0);
+    for (name, value) in all {
         let entry = Entry::new(name, value)?;
         match by_name.entry(name) {
             std::collections::hash_map::Entry::Occupied(place) => entries[*place.get()] = entry,
@@ -87,7 +95,8 @@ mod tests {
 
     fn check(added: &[(&str, &str)]) -> Result<(Vec<String>, String), Status> {
         let variable = |&(name, value): &(&str, &str)| Variable { name: name.to_owned(), value: value.to_owned() };
-        let built = build(&added.iter().map(variable).collect::<Vec<_>>(), &user(), false)?;
+        let of_image = [("LANG".to_owned(), "C".to_owned()), ("I".to_owned(), "1".to_owned())];
+        let built = build(&of_image, &added.iter().map(variable).collect::<Vec<_>>(), &user(), false)?;
         let path = built.path().to_owned();
         Ok((built.into_strings().into_iter().map(|entry| entry.into_string().unwrap()).collect(), path))
     }
@@ -98,7 +107,7 @@ mod tests {
         assert_eq!(path, "/x");
         assert_eq!(
             strings,
-            ["PATH=/x", "HOME=/home/ann", "USER=ann", "LOGNAME=ann", "LANG=C.UTF-8", "TERM=xterm", "A=2=3"]
+            ["PATH=/x", "HOME=/home/ann", "USER=ann", "LOGNAME=ann", "LANG=C", "TERM=xterm", "I=1", "A=2=3"]
         );
     }
 

@@ -41,6 +41,13 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::FileMove
         | Route::Upload
         | Route::Engines
+        | Route::Images
+        | Route::Image
+        | Route::ImageImport
+        | Route::ImagePull
+        | Route::ImagePrune
+        | Route::ImageJobs
+        | Route::ImageJob
         | Route::Executions
         | Route::Execution
         | Route::ExecutionSignal

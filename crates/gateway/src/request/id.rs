@@ -4,12 +4,25 @@ use std::{collections::HashMap, str::FromStr};
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use sentinal_model::{ContextId, Error, Result};
+use sentinal_model::{ContextId, Error, ImageName, Result};
 
 use crate::{
     App,
     answer::{Rejection, Reply},
 };
+
+/// The `{name}` of the path: that of an image.
+pub(crate) struct ImageNamed(pub(crate) ImageName);
+
+impl FromRequestParts<App> for ImageNamed {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Reply<Self> {
+        let path = Path::<HashMap<String, String>>::from_request_parts(parts, app).await;
+        let name = path.ok().and_then(|Path(mut path)| path.remove("name")).and_then(|name| name.parse().ok());
+        name.map(Self).ok_or_else(|| Error::not_found("no image has that name; write a / in it as %2F").into())
+    }
+}
 
 /// The `{id}` of the path.
 pub(crate) struct Id<T>(pub(crate) T);

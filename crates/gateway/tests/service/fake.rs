@@ -13,21 +13,23 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, PauseSandbox, Permit, ReadEngine,
-    ReadExecution, ReadFile, ReadLogs, ReadSandbox, ResumeSandbox, UpdateSandbox, WriteFile,
+    ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, PauseSandbox, Permit,
+    ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox, UpdateSandbox,
+    WriteFile,
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
-    Health, HostUsage, LogEntry, LogQuery, NewExecution, NewSandbox, OpenContext, Output, OutputEvent, OutputPart,
-    OutputPlace, Page, PortStream, SandboxFilter, SandboxRecord,
+    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox,
+    OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest, RemovedImages,
+    SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, Code, ContextId, End, Ended, EngineName, Error, Event, ExecutionId,
     ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite,
-    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, Millis, NewContext, NewFolder, NodeId,
-    Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec, StdinPart, Stream, TenantId, TerminalSize,
-    Usage, WritePlace,
+    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, Millis,
+    NewContext, NewFolder, NodeId, Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec, StdinPart,
+    Stream, TenantId, TerminalSize, Usage, WritePlace,
 };
 use sentinal_store::NewEvent;
 use tokio::sync::watch;
@@ -170,6 +172,8 @@ impl Drop for Follower {
         self.0.state().followers -= 1;
     }
 }
+
+const DIGEST: &str = "sha256:5606d7dda758edf162d9e902128efbfd57b95831b329af495e65f974f9af0588";
 
 #[async_trait]
 impl Ask for Fake {
@@ -543,6 +547,70 @@ impl Ask for Fake {
         EngineName::ALL
             .map(|name| EngineStatus { name, allowed: name != EngineName::Native, usable: usable(name) })
             .into()
+    }
+
+    async fn images(&self, _: &Permit<ReadImage>, _: Page<ImageName>) -> Result<Vec<ImageView>> {
+        Ok(vec![ImageView { name: ImageName::default(), digest: DIGEST.to_owned(), size_bytes: 4096 }])
+    }
+
+    async fn image(&self, _: &Permit<ReadImage>, name: &ImageName) -> Result<ImageDetails> {
+        let (source, config) = (String::new(), sentinal_controller::ImageConfig::default());
+        Ok(ImageDetails {
+            name: name.clone(),
+            digest: DIGEST.to_owned(),
+            size_bytes: 4096,
+            source,
+            created: NOW,
+            config,
+        })
+    }
+
+    async fn import_image(
+        &self,
+        _: &Permit<ImportImage>,
+        new: NewImage,
+        mut archive: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ImageDetails> {
+        let mut size_bytes = 0;
+        while let Some(bytes) = archive.next().await {
+            size_bytes += u64::try_from(bytes?.len()).unwrap();
+        }
+        let (source, config) = (new.source, sentinal_controller::ImageConfig::default());
+        Ok(ImageDetails { name: new.name, digest: DIGEST.to_owned(), size_bytes, source, created: NOW, config })
+    }
+
+    async fn pull_image(&self, _: &Permit<ImportImage>, name: ImageName, pull: PullRequest) -> Result<ImageJob> {
+        self.failure()?;
+        Ok(ImageJob {
+            id: ImageJobId::from_bytes([7; 16]),
+            tenant: sentinal_model::TenantId::default_tenant(),
+            name,
+            reference: pull.reference,
+            state: sentinal_controller::ImageJobState::Running,
+            progress: sentinal_controller::PullProgress::default(),
+            created_at: NOW,
+            finished_at: None,
+        })
+    }
+
+    fn image_job(&self, _: &Permit<ReadImage>, _: ImageJobId) -> Result<ImageJob> {
+        Err(Error::not_found("there is no pull with this id"))
+    }
+
+    fn image_jobs(&self, _: &Permit<ReadImage>, _: Page<ImageJobId>) -> Vec<ImageJob> {
+        Vec::new()
+    }
+
+    async fn cancel_image_job(&self, permit: &Permit<ImportImage>, _: ImageJobId) -> Result<ImageJob> {
+        Err(Error::not_found(format!("{} has no pull with this id", permit.tenant())))
+    }
+
+    async fn remove_image(&self, _: &Permit<RemoveImage>, _: &ImageName) -> Result<RemovedImages> {
+        Ok(RemovedImages { digests: vec![DIGEST.to_owned()], bytes: 4096 })
+    }
+
+    async fn prune_images(&self, _: &Permit<RemoveImage>) -> Result<RemovedImages> {
+        Ok(RemovedImages::default())
     }
 
     fn health(&self) -> Health {

@@ -25,7 +25,8 @@ fn fixture() -> Fixture {
     let file = scratch.path().join("image");
     fs::write(&file, fake_image(1)).unwrap();
     let inputs = recipe::key(&block_on(Inputs::gather(&options.sources)).unwrap());
-    let label = Label { name: ImageName::default(), inputs, packages: Vec::new(), created: Millis(1) };
+    let (name, source, config) = (ImageName::default(), String::new(), crate::Config::default());
+    let label = Label { name, inputs, packages: Vec::new(), created: Millis(1), source, config };
     store.install(&file, label).unwrap();
     Fixture { _folder: folder, store, options }
 }

@@ -46,8 +46,13 @@ impl ImageStore {
     /// Moves a finished image into the store and points `label`'s name to it. `file` must be in a
     /// [`scratch`](Self::scratch) folder. Blocks while it reads the file.
     pub(crate) fn install(&self, file: &Path, label: Label) -> Result<ImageRef, ImageError> {
-        let size_bytes = Superblock::read(file)?.size_bytes;
         let digest = Digest::of_file(file)?;
+        self.take(file, digest, label)
+    }
+
+    /// The same for a file whose digest is known.
+    pub(super) fn take(&self, file: &Path, digest: Digest, label: Label) -> Result<ImageRef, ImageError> {
+        let size_bytes = Superblock::read(file)?.size_bytes;
         fs::set_permissions(file, Permissions::from_mode(0o444)).map_err(ImageError::io("protect", file))?;
         sync(file)?;
         let path = self.image_path(&digest);
@@ -76,6 +81,6 @@ impl ImageStore {
     }
 }
 
-fn sync(path: &Path) -> Result<(), ImageError> {
+pub(super) fn sync(path: &Path) -> Result<(), ImageError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(ImageError::io("write to the disk", path))
 }

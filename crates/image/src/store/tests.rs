@@ -12,13 +12,18 @@ fn empty() -> (TempDir, ImageStore) {
     (folder, store)
 }
 
+fn label(name: &str, inputs: Digest) -> Label {
+    let (name, config) = (name.parse().unwrap(), crate::Config::default());
+    Label { name, inputs, packages: Vec::new(), created: Millis(1), source: "here".to_owned(), config }
+}
+
 fn install(store: &ImageStore, name: &str, content: &[u8]) -> Result<ImageRef, ImageError> {
     store.create_folders().unwrap();
     let scratch = store.scratch().unwrap();
     let file = scratch.path().join("image");
     fs::write(&file, content).unwrap();
     let inputs = Digest::of(name.as_bytes());
-    store.install(&file, Label { name: name.parse().unwrap(), inputs, packages: Vec::new(), created: Millis(1) })
+    store.install(&file, label(name, inputs))
 }
 
 #[test]
@@ -107,4 +112,68 @@ fn a_broken_manifest_is_an_error_that_names_the_file() {
 fn a_file_is_no_store() {
     let file = tempfile::NamedTempFile::new().unwrap();
     assert!(ImageStore::open(file.path()).is_err());
+}
+
+fn receive(store: &ImageStore, name: &str, content: &[u8], promised: Digest) -> Result<ImageRef, ImageError> {
+    let mut incoming = store.receive(content.len() as u64)?;
+    content.chunks(1000).try_for_each(|piece| incoming.write(piece))?;
+    incoming.finish(promised, label(name, promised))
+}
+
+fn files(store: &ImageStore) -> Vec<String> {
+    let is_file = |name: &String| name.starts_with("sha256-") || name.starts_with(".incoming-");
+    names_in(store.root()).unwrap().into_iter().filter(is_file).collect()
+}
+
+#[test]
+fn what_is_received_counts_only_if_it_is_what_was_promised() {
+    let (_folder, store) = empty();
+    let (content, digest) = (fake_image(3), Digest::of(&fake_image(3)));
+    let received = receive(&store, "a/b:1", &content, digest).unwrap();
+    assert_eq!((store.resolve("a/b:1").unwrap().digest, received.size_bytes), (digest, 4096));
+    assert_eq!(fs::metadata(&received.path).unwrap().permissions().mode() & 0o7777, 0o444);
+    assert_eq!(store.details(&"a/b:1".parse().unwrap()).unwrap().source, "here");
+    assert!(matches!(receive(&store, "c", &content, Digest::of(b"x")), Err(ImageError::WrongDigest { .. })));
+    let no_image = vec![1; 5000];
+    assert!(matches!(receive(&store, "c", &no_image, Digest::of(&no_image)), Err(ImageError::NotAnImage { .. })));
+    let mut incoming = store.receive(10).unwrap();
+    assert!(matches!(incoming.write(&[0; 11]), Err(ImageError::TooLarge { .. })));
+    drop(incoming);
+    assert!(matches!(store.receive(1 << 60), Err(ImageError::TooLarge { .. })));
+    assert_eq!(files(&store).len(), 1);
+}
+
+#[test]
+fn half_an_image_is_swept_unless_somebody_is_at_it() {
+    let (_folder, store) = empty();
+    let at_it = store.receive(4096).unwrap();
+    fs::write(store.root().join(".incoming-left"), "half").unwrap();
+    store.sweep_incoming().unwrap();
+    assert_eq!(files(&store).len(), 1);
+    drop(at_it);
+    assert_eq!(files(&store), Vec::<String>::new());
+}
+
+#[test]
+fn an_image_goes_with_its_last_name_and_not_while_it_is_in_use() {
+    let (_folder, store) = empty();
+    let image = install(&store, "one", &fake_image(1)).unwrap();
+    install(&store, "two", &fake_image(1)).unwrap();
+    let (one, two) = ("one".parse().unwrap(), "two".parse().unwrap());
+    assert_eq!(store.remove(&one, &|_| true).unwrap(), Removed::default());
+    assert!(matches!(store.remove(&one, &|_| true), Err(ImageError::NotFound { .. })));
+    assert!(matches!(store.remove(&two, &|digest| *digest == image.digest), Err(ImageError::InUse { .. })));
+    assert!(store.resolve("two").is_ok());
+    assert_eq!(store.remove(&two, &|_| false).unwrap(), Removed { digests: vec![image.digest], bytes: 4096 });
+    assert_eq!(files(&store), Vec::<String>::new());
+}
+
+#[test]
+fn only_what_has_no_name_and_no_use_is_pruned() {
+    let (_folder, store) = empty();
+    let unnamed = install(&store, "default", &fake_image(1)).unwrap().digest;
+    let used = install(&store, "default", &fake_image(2)).unwrap().digest;
+    let named = install(&store, "default", &fake_image(3)).unwrap().digest;
+    assert_eq!(store.prune(&|digest| *digest == used).unwrap(), Removed { digests: vec![unnamed], bytes: 4096 });
+    assert!(store.resolve(&used.to_string()).is_ok() && store.resolve(&named.to_string()).is_ok());
 }

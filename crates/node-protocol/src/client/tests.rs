@@ -10,12 +10,13 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
 };
-use sentinal_model::Code;
+use sentinal_model::{Code, Millis};
 use tempfile::TempDir;
 use tokio::{net::UnixListener, task::JoinHandle};
 use tonic::Request;
 
 use super::*;
+use crate::ImageConfig;
 
 /// A node that answers `Hello` with some version and `List` with some instance.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ struct Fake {
     version: u32,
     listed: Vec<v1::Instance>,
     hellos: Arc<AtomicU32>,
+    /// What was said of an image, and its bytes.
+    published: Arc<std::sync::Mutex<(Option<v1::NewImage>, Vec<u8>)>>,
 }
 
 macro_rules! unimplemented_methods {
@@ -54,6 +57,19 @@ macro_rules! unimplemented_methods {
                 Ok(Response::new(futures::stream::empty()))
             }
 
+            async fn publish_image(
+                &self,
+                request: Request<tonic::Streaming<v1::PublishImageRequest>>,
+            ) -> std::result::Result<Response<v1::PublishImageResponse>, Status> {
+                let mut messages = request.into_inner();
+                while let Some(message) = messages.message().await? {
+                    let mut published = self.published.lock().unwrap();
+                    published.0 = message.image.or(published.0.take());
+                    published.1.extend(message.data);
+                }
+                Ok(Response::new(v1::PublishImageResponse {}))
+            }
+
             $(async fn $name(
                 &self,
                 _: Request<v1::$request>,
@@ -73,6 +89,9 @@ unimplemented_methods! {
     resume(ResumeRequest) -> ResumeResponse;
     halt(HaltRequest) -> HaltResponse;
     stats(StatsRequest) -> StatsResponse;
+    inspect_image(InspectImageRequest) -> InspectImageResponse;
+    remove_image(RemoveImageRequest) -> RemoveImageResponse;
+    prune_images(PruneImagesRequest) -> PruneImagesResponse;
 }
 
 impl Fake {
@@ -138,6 +157,23 @@ async fn a_node_that_never_answers_is_given_up() {
     let error = UnixNode::new(path).list().await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
     assert!(began.elapsed() <= CALL_DEADLINE);
+}
+
+#[tokio::test]
+async fn an_image_arrives_in_one_piece() {
+    let (_place, path) = socket();
+    let fake = fake();
+    fake.serve(UnixListener::bind(&path).unwrap());
+    let config = ImageConfig { env: vec!["A=b".to_owned()], runs_as_user: true, ..ImageConfig::default() };
+    let (digest, source) = ("sha256:00".to_owned(), "an archive".to_owned());
+    let image =
+        ImageDetails { name: ImageName::default(), digest, size_bytes: 600_000, source, created: Millis(7), config };
+    let pieces = vec![Bytes::from(vec![1; 262_144]), Bytes::from(vec![2; 262_144]), Bytes::from(vec![3; 75_712])];
+    let content = futures::stream::iter(pieces.clone()).boxed();
+    UnixNode::new(&path).publish_image(image.clone(), content).await.unwrap();
+    let (told, bytes) = fake.published.lock().unwrap().clone();
+    assert_eq!(ImageDetails::try_from(told.unwrap()).unwrap(), image);
+    assert!(bytes == pieces.concat());
 }
 
 #[tokio::test]

@@ -80,6 +80,8 @@ impl Host {
     }
 
     async fn make(self: &Arc<Self>, held: &mut Held, place: &Place) -> Result<(), NodeError> {
+        // Until the record says what it is made of, no image goes.
+        let _images_stay = self.images_stay.read().await;
         let image = self.resolve(place).await?;
         let folder = self.folder.instance(&place.id);
         self.on_disk(move || folder.make()).await.map_err(NodeError::files("make its folder"))?;

@@ -3,20 +3,10 @@
 use std::ffi::CString;
 
 use rustix::fs::Mode;
+use sentinal_archive::Entry;
 use tonic::Status;
 
-use crate::{files::tar::Kind, limits};
-
-/// What is unpacked, with its long names.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) kind: Kind,
-    pub(super) path: Vec<u8>,
-    pub(super) link: Vec<u8>,
-    pub(super) mode: u32,
-    pub(super) size: u64,
-    pub(super) modified_s: u64,
-}
+use crate::limits;
 
 /// A name in a folder below the destination.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,16 +15,14 @@ pub(super) struct Place {
     pub(super) name: CString,
 }
 
-impl Entry {
-    /// `None`: the destination itself.
-    pub(super) fn place(&self) -> Result<Option<Place>, Status> {
-        Place::new(&self.path, &self.path)
-    }
+/// `None`: the destination itself.
+pub(super) fn place(entry: &Entry) -> Result<Option<Place>, Status> {
+    Place::new(&entry.path, &entry.path)
+}
 
-    /// Without what would lend somebody's rights to others.
-    pub(super) fn permissions(&self) -> Mode {
-        Mode::from_raw_mode(self.mode & 0o777)
-    }
+/// Without what would lend somebody's rights to others.
+pub(super) fn permissions(entry: &Entry) -> Mode {
+    Mode::from_raw_mode(entry.mode & 0o777)
 }
 
 impl Place {

@@ -1,15 +1,10 @@
-//! Tar streams, block by block: POSIX ustar, with the long names of pax and of GNU on their way in and of GNU on their
-//! way out.
-//!
-//! Ours, because what is read here is hostile: whatever comes before a file's bytes is bounded before it is held, and
-//! what an archive must not have is refused by name rather than passed over. Nothing here touches a file.
-
-use sentinal_agent_protocol::CHUNK_BYTES;
+//! One entry's header, block by block: POSIX ustar, with the long names of GNU on their way out.
 
 /// What everything in an archive is a multiple of.
-pub(super) const BLOCK_BYTES: usize = 512;
+pub const BLOCK_BYTES: usize = 512;
 
-pub(super) type Block = [u8; BLOCK_BYTES];
+/// A header, or a part of a content.
+pub type Block = [u8; BLOCK_BYTES];
 
 /// Longest names that fit into a header.
 const NAME_BYTES_MAX: usize = 100;
@@ -18,22 +13,35 @@ const LONG_NAME: &[u8] = b"././@LongLink";
 
 /// One entry's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) kind: Kind,
-    pub(super) path: Vec<u8>,
+pub struct Header {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is: not checked, and not to be believed.
+    pub path: Vec<u8>,
     /// What a link leads to.
-    pub(super) link: Vec<u8>,
-    pub(super) mode: u32,
-    pub(super) size: u64,
-    pub(super) modified_s: u64,
+    pub link: Vec<u8>,
+    /// Permissions, with the bits that lend rights: at most 0o7777.
+    pub mode: u32,
+    /// Whose it is.
+    pub uid: u64,
+    /// Whose group's it is.
+    pub gid: u64,
+    /// Of its content, in bytes.
+    pub size: u64,
+    /// When it was changed, in seconds since 1970.
+    pub modified_s: u64,
 }
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A file with content.
     File,
+    /// A folder.
     Directory,
+    /// A symbolic link.
     Symlink,
+    /// Another name of a file that came before.
     Hardlink,
     /// The path of the next entry.
     LongPath,
@@ -43,27 +51,19 @@ pub(super) enum Kind {
     Extended,
     /// The same of all that follow.
     ExtendedForAll,
-    /// What is not unpacked: in words.
+    /// What is no file, and means nothing where it is unpacked: in words.
+    Special(&'static str),
+    /// What is not read: in words.
     Other(&'static str),
-}
-
-/// What pax may say of an entry, as far as it matters here.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Extension {
-    pub(super) path: Option<Vec<u8>>,
-    pub(super) link: Option<Vec<u8>>,
-    pub(super) size: Option<u64>,
-    pub(super) modified_s: Option<u64>,
-    pub(super) is_sparse: bool,
 }
 
 /// It is no archive of a kind that is read here.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 impl Header {
     /// `None` for the block of zeros that ends an archive.
-    pub(super) fn read(block: &Block) -> Result<Option<Self>, Malformed> {
+    pub fn read(block: &Block) -> Result<Option<Self>, Malformed> {
         if block.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
@@ -84,6 +84,9 @@ impl Header {
             path,
             link: text(&block[157..257]).to_vec(),
             mode: u32::try_from(number(&block[100..108])? & 0o7777).unwrap_or(0),
+            // Numbers that cannot be read are nobody's in particular; who reads them decides whose that is.
+            uid: number(&block[108..116]).unwrap_or(0),
+            gid: number(&block[116..124]).unwrap_or(0),
             size: number(&block[124..136])?,
             // A time that cannot be read is no reason to refuse a file.
             modified_s: number(&block[136..148]).unwrap_or(0),
@@ -91,7 +94,7 @@ impl Header {
     }
 
     /// The blocks that tell of this entry, those with long names first.
-    pub(super) fn write(&self, mut block: impl FnMut(&[u8])) {
+    pub fn write(&self, mut block: impl FnMut(&[u8])) {
         for (letter, name) in [(b'K', &self.link), (b'L', &self.path)] {
             if NAME_BYTES_MAX < name.len() {
                 let header = Self {
@@ -99,6 +102,8 @@ impl Header {
                     path: LONG_NAME.to_vec(),
                     link: Vec::new(),
                     mode: 0o644,
+                    uid: 0,
+                    gid: 0,
                     size: name.len() as u64 + 1,
                     modified_s: 0,
                 };
@@ -111,12 +116,13 @@ impl Header {
         let letter = match self.kind {
             Kind::Directory => b'5',
             Kind::Symlink => b'2',
+            Kind::Hardlink => b'1',
             Kind::File
-            | Kind::Hardlink
             | Kind::LongPath
             | Kind::LongLink
             | Kind::Extended
             | Kind::ExtendedForAll
+            | Kind::Special(_)
             | Kind::Other(_) => b'0',
         };
         block(&self.block(letter));
@@ -127,8 +133,8 @@ impl Header {
         put(&mut block[..100], &self.path);
         put(&mut block[157..257], &self.link);
         put(&mut block[100..108], format!("{:07o}", self.mode & 0o7777).as_bytes());
-        // Archives say whose files are; here they are always of the one who unpacks them.
-        put(&mut block[108..124], b"0000000\x000000000");
+        put(&mut block[108..115], format!("{:07o}", self.uid & 0o7_777_777).as_bytes());
+        put(&mut block[116..123], format!("{:07o}", self.gid & 0o7_777_777).as_bytes());
         put(&mut block[124..136], format!("{:011o}", self.size).as_bytes());
         put(&mut block[136..148], format!("{:011o}", self.modified_s & 0o77_777_777_777).as_bytes());
         block[156] = letter;
@@ -139,61 +145,23 @@ impl Header {
     }
 }
 
-impl Extension {
-    /// From records of the form `LENGTH KEY=VALUE\n`.
-    pub(super) fn read(mut records: &[u8]) -> Result<Self, Malformed> {
-        let mut extension = Self::default();
-        while !records.is_empty() {
-            let space = records.iter().take(20).position(|byte| *byte == b' ').ok_or(Malformed)?;
-            let length: usize =
-                std::str::from_utf8(&records[..space]).ok().and_then(|text| text.parse().ok()).ok_or(Malformed)?;
-            let (record, rest) = records.split_at_checked(length).ok_or(Malformed)?;
-            let record = record.get(space + 1..).and_then(|record| record.strip_suffix(b"\n")).ok_or(Malformed)?;
-            let equals = record.iter().position(|byte| *byte == b'=').ok_or(Malformed)?;
-            extension.set(&record[..equals], &record[equals + 1..])?;
-            records = rest;
-        }
-        Ok(extension)
-    }
-
-    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Malformed> {
-        match key {
-            b"path" => self.path = Some(value.to_vec()),
-            b"linkpath" => self.link = Some(value.to_vec()),
-            b"size" => {
-                let size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-                self.size = Some(size.ok_or(Malformed)?);
-            }
-            // With a fraction, which is not kept; one that cannot be read is no reason to refuse a file.
-            b"mtime" => {
-                let seconds = value.split(|byte| *byte == b'.').next().unwrap_or_default();
-                self.modified_s = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
-            }
-            key => self.is_sparse |= key.starts_with(b"GNU.sparse"),
-        }
-        Ok(())
-    }
-}
-
 /// What follows bytes of this number until the next block.
-pub(super) fn padding(size: u64) -> usize {
+pub fn padding(size: u64) -> usize {
     let over = usize::try_from(size % BLOCK_BYTES as u64).unwrap_or(0);
     if over == 0 { 0 } else { BLOCK_BYTES - over }
 }
 
 /// Nothing, as much as is ever needed of it.
-pub(super) const PADDING: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
-
-const _: () = assert!(2 * BLOCK_BYTES < CHUNK_BYTES);
+pub const PADDING: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
 
 const fn kind(letter: u8) -> Kind {
     match letter {
         0 | b'0' | b'7' => Kind::File,
         b'1' => Kind::Hardlink,
         b'2' => Kind::Symlink,
-        b'3' | b'4' => Kind::Other("a device"),
+        b'3' | b'4' => Kind::Special("a device"),
         b'5' => Kind::Directory,
-        b'6' => Kind::Other("a named pipe"),
+        b'6' => Kind::Special("a named pipe"),
         b'K' => Kind::LongLink,
         b'L' => Kind::LongPath,
         b'S' => Kind::Other("a sparse file"),
@@ -239,7 +207,16 @@ mod tests {
     use super::*;
 
     fn header(kind: Kind, path: &[u8], link: &[u8]) -> Header {
-        Header { kind, path: path.to_vec(), link: link.to_vec(), mode: 0o750, size: 7, modified_s: 1_000_000_000 }
+        Header {
+            kind,
+            path: path.to_vec(),
+            link: link.to_vec(),
+            mode: 0o750,
+            uid: 1000,
+            gid: 100,
+            size: 7,
+            modified_s: 1_000_000_000,
+        }
     }
 
     fn blocks(header: &Header) -> Vec<Block> {
@@ -278,23 +255,6 @@ mod tests {
         assert_eq!(Header::read(&[0; BLOCK_BYTES]), Ok(None));
     }
 
-    #[test]
-    fn records_of_pax_are_read_as_they_say() {
-        let read = Extension::read(b"13 path=a/\xff\n\n16 linkpath=b/c\n12 size=123\n14 mtime=17.9\n10 x=yyyy\n");
-        let expected = Extension {
-            path: Some(b"a/\xff\n".to_vec()),
-            link: Some(b"b/c".to_vec()),
-            size: Some(123),
-            modified_s: Some(17),
-            is_sparse: false,
-        };
-        assert_eq!(read, Ok(expected));
-        assert!(Extension::read(b"22 GNU.sparse.major=1\n").unwrap().is_sparse);
-        for records in [&b"5 a=b"[..], b"99 path=a\n", b"x", b"3 \n", b"0 a=b\n", b"2 a=b\n", b"11 size=-1\n"] {
-            assert_eq!(Extension::read(records), Err(Malformed), "{records:?}");
-        }
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), BLOCK_BYTES), sound in any::<bool>()) {
@@ -305,7 +265,6 @@ mod tests {
             }
             // Whatever it is taken for.
             let _ = Header::read(&block);
-            let _ = Extension::read(&block);
         }
     }
 }
