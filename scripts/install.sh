@@ -25,6 +25,7 @@ readonly TEST='
 shellcheck:shellcheck:checks these scripts
 uidmap:newuidmap:the tests give an ordinary user a range of users
 sqlite3:sqlite3:the tests look into the database for what is left over
+python3-pip:pip3:installs what the contract test drives
 iproute2:ip:the tests give a sandbox that is none a network to reach
 '
 readonly BENCH='

@@ -27,6 +27,8 @@ pub enum Missing {
     Uidmap,
     /// A file system of our own for the tests about full disks.
     SmallDisk,
+    /// What generates requests from an OpenAPI document.
+    Schemathesis,
 }
 
 impl Missing {
@@ -39,6 +41,9 @@ impl Missing {
             Self::OpenFolder => "an ordinary user cannot execute what was built here",
             Self::Uidmap => "newuidmap is not in PATH (Debian: uidmap)",
             Self::SmallDisk => "no tmpfs may be mounted here",
+            Self::Schemathesis => {
+                "SENTINAL_SCHEMATHESIS does not say where it is (scripts/schemathesis.sh installs it)"
+            }
         }
     }
 }

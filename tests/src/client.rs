@@ -100,6 +100,11 @@ impl Client {
         value.map_or(Ok(0), |value| value.parse().with_context(|| format!("{series}: {value:?} is no count")))
     }
 
+    /// The address of a path below the server's root.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// A bare connection, for what no HTTP client would send.
     pub async fn connect(&self) -> Result<TcpStream> {
         let connecting = timeout(Duration::from_secs(5), TcpStream::connect(self.address)).await;

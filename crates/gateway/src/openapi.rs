@@ -91,6 +91,18 @@ pub(crate) struct IdempotencyKey {
     idempotency_key: String,
 }
 
+/// One of the events of a stream, as its lines say it (HTML, section 9.2).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: events are written as they come")]
+pub(crate) struct ServerSentEvent {
+    /// Its name.
+    event: String,
+    /// Where to go on after it, as `Last-Event-ID`.
+    id: Option<String>,
+    /// A JSON object.
+    data: String,
+}
+
 /// Bytes as they are.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]

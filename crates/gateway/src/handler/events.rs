@@ -17,7 +17,7 @@ use sentinal_model::{Result, limits};
 use crate::{
     App,
     answer::{Reply, RequestId},
-    openapi::Problems,
+    openapi::{Problems, ServerSentEvent},
     present,
     request::{Allowed, Asked, Format, format_wanted, last_event_id},
     stream::{Event, event_response, pages},
@@ -33,7 +33,7 @@ use crate::{
         ("cursor" = Option<String>, Query, description = "After the event with this cursor; 0 is the beginning"),
         ("limit" = Option<u32>, Query, description = "At most so many, 1 to 1000; 100 unless told"),
         ("follow" = Option<bool>, Query, description = "Whether to go on with events as they come")),
-    responses((status = 200, description = "A page, or events", content((Events = "application/json"), (String = "text/event-stream"))), Problems))]
+    responses((status = 200, description = "A page, or events", content((Events = "application/json"), (ServerSentEvent = "text/event-stream"))), Problems))]
 pub(crate) async fn events(
     State(app): State<App>,
     Allowed(permit): Allowed<ReadLogs>,

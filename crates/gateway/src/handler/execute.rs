@@ -16,7 +16,7 @@ use super::execution::{with_output, with_results};
 use crate::{
     App, Offsets,
     answer::{Reply, RequestId},
-    openapi::{IdempotencyKey, Problems},
+    openapi::{IdempotencyKey, Problems, ServerSentEvent},
     present,
     request::{Authenticated, Format, Keyed, format_wanted, replayed},
     stream::{Carry, Event, event_response},
@@ -30,7 +30,7 @@ use crate::{
 #[utoipa::path(post, operation_id = "execute", path = "/api/v1/execute", tag = "execution", params(IdempotencyKey),
     request_body = v1::Execute,
     responses(
-        (status = 200, description = "It has ended", content((v1::Execution = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "It has ended", content((v1::Execution = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 202, description = "It was started in the background", body = v1::Execution),
         Problems))]
 pub(crate) async fn execute(

@@ -17,7 +17,7 @@ use sentinal_model::{Result, limits};
 use crate::{
     App,
     answer::{Reply, RequestId},
-    openapi::Problems,
+    openapi::{Problems, ServerSentEvent},
     present,
     request::{Allowed, Asked, Format, format_wanted, last_event_id},
     stream::{Event, event_response, pages},
@@ -34,7 +34,7 @@ use crate::{
         ("cursor" = Option<String>, Query, description = "What `next` of the page before said"),
         ("limit" = Option<u32>, Query, description = "At most so many, 1 to 1000; 100 unless told"),
         ("follow" = Option<bool>, Query, description = "Whether to go on with lines as they come")),
-    responses((status = 200, description = "A page, or events", content((Logs = "application/json"), (String = "text/event-stream"))), Problems))]
+    responses((status = 200, description = "A page, or events", content((Logs = "application/json"), (ServerSentEvent = "text/event-stream"))), Problems))]
 pub(crate) async fn logs(
     State(app): State<App>,
     Allowed(permit): Allowed<ReadLogs>,

@@ -9,7 +9,7 @@ use sentinal_model::{FolderWatch, SandboxId};
 use crate::{
     App,
     answer::{Reply, RequestId},
-    openapi::Problems,
+    openapi::{Problems, ServerSentEvent},
     request::{Allowed, Asked, Id},
     stream::{Event, event_response},
 };
@@ -24,7 +24,7 @@ use crate::{
         ("path" = String, Query, description = "Absolute, or relative to the user's home"),
         ("user" = Option<String>, Query, description = "As whom; the ordinary user (uid 1000) unless told"),
         ("recursive" = Option<bool>, Query, description = "Whether to watch the folders in it, too")),
-    responses((status = 200, description = "Events", content_type = "text/event-stream", body = String), Problems))]
+    responses((status = 200, description = "Events", content_type = "text/event-stream", body = ServerSentEvent), Problems))]
 pub(crate) async fn watch(
     State(app): State<App>,
     Allowed(permit): Allowed<ReadFile>,
