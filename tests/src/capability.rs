@@ -25,6 +25,8 @@ pub enum Missing {
     OpenFolder,
     /// What maps a range of users for whoever is not root.
     Uidmap,
+    /// What gives a command a terminal.
+    Script,
     /// A file system of our own for the tests about full disks.
     SmallDisk,
     /// What generates requests from an OpenAPI document.
@@ -40,6 +42,7 @@ impl Missing {
             Self::UserNamespaces => "the kernel makes no user namespaces for ordinary users",
             Self::OpenFolder => "an ordinary user cannot execute what was built here",
             Self::Uidmap => "newuidmap is not in PATH (Debian: uidmap)",
+            Self::Script => "script is not in PATH (Debian: bsdutils)",
             Self::SmallDisk => "no tmpfs may be mounted here",
             Self::Schemathesis => {
                 "SENTINAL_SCHEMATHESIS does not say where it is (scripts/schemathesis.sh installs it)"

@@ -177,6 +177,11 @@ impl Server {
         Client::new(self.address, key)
     }
 
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What it was started with.
     pub const fn options(&self) -> &Options {
         &self.options

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Every edge that is allowed between crates of this workspace, in flow order, and what a crate must never know.
-const ALLOWED: [(&str, &[&str], &str); 24] = [
+const ALLOWED: [(&str, &[&str], &str); 25] = [
     ("model", &[], "it is the vocabulary: no IO, and nothing below it"),
     ("telemetry", &["model"], "everybody logs, so it may know nobody"),
     ("api", &["model"], "the wire's words turn into the model's, and into nothing else"),
@@ -43,9 +43,11 @@ const ALLOWED: [(&str, &[&str], &str); 24] = [
     ("agent-protocol", &[], "it is compiled into the agent, which is to stay small"),
     ("agent", &["agent-protocol", "archive"], "it runs inside the sandbox: small, and it knows nothing of the server"),
     ("agent-client", &["agent-protocol", "model"], "it carries, and does not decide"),
+    ("cli", &["api", "model"], "it is a caller like any other: the API's words, and nothing of the server"),
     (
         "sentinal",
         &[
+            "cli",
             "gateway",
             "controller",
             "store",

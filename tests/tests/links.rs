@@ -2,13 +2,14 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "ARCHITECTURE.md",
     "README.md",
     "SECURITY.md",
     "CHANGELOG.md",
     "docs/engines.md",
     "docs/images.md",
+    "docs/cli.md",
     "docs/performance.md",
 ];
 

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use sentinal_model::{Cpu, Disk, EngineChoice, Error, InvalidQuantity, Labels, Memory, Result, Spec, limits};
-use serde::{Deserialize, Deserializer, de::Visitor};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use utoipa::ToSchema;
 
 use crate::field::{named, seconds, unique_map};
 
 /// A sandbox to be created. Every field may be left out.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"engine": "gvisor", "cpu": 2, "memory": "2048Mi"}))]
 pub struct CreateSandbox {
@@ -52,8 +52,15 @@ pub struct ParsedCreate {
 }
 
 /// A Kubernetes quantity as it was written.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub struct Quantity(String);
+
+impl From<String> for Quantity {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
 
 /// The fields of a sandbox that a create and a one-shot execute share.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! An engine as callers see it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// An engine and whether it can be used now.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Engine {
     /// Its name.
     #[schema(value_type = crate::EngineName, example = "gvisor")]

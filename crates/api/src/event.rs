@@ -1,7 +1,7 @@
 //! What happened, for programs.
 
 use sentinal_model::{Error, Result, SandboxId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A page of events, oldest first.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Events {
     /// The events.
     pub items: Vec<EventItem>,
@@ -20,7 +20,7 @@ pub struct Events {
 }
 
 /// Something that happened.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EventItem {
     /// Where to go on after this event: greater than that of any earlier one, and never used again.
     #[schema(example = "4711")]

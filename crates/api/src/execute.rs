@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sentinal_model::{
     Code, Command, ContextId, Error, GuestPath, Language, Result, SandboxId, Spec, TerminalSize, limits,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -20,7 +20,7 @@ const ONE_SHOT_MARGIN: Duration = Duration::from_secs(60);
 
 /// A program to be run: `command` or `code` with `language`. With `sandbox_id` in that sandbox; without one in a
 /// sandbox of its own that is created for it and destroyed after it.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"sandbox_id": "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70", "command": "echo hello"}))]
 pub struct Execute {

@@ -1,12 +1,12 @@
 //! An execution as callers see it: whole, and as it happens.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{Encoding, Inline, Terminal};
 
 /// An execution, running or finished.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Execution {
     /// Begins with `exe_`.
     #[schema(example = "exe_0190f5c8e4b07c3e9f6a8d2b4c5e6f70")]
@@ -71,7 +71,7 @@ pub struct Execution {
 }
 
 /// What an execution used.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     /// User and system time.
     #[schema(example = 9.1)]
@@ -82,7 +82,7 @@ pub struct Usage {
 }
 
 /// The first event of a stream: what was started.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ExecutionStarted {
     /// Begins with `exe_`.
     pub id: String,
@@ -91,7 +91,7 @@ pub struct ExecutionStarted {
 }
 
 /// An event of a stream: bytes of standard output or standard error.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct OutputChunk {
     /// Of the first byte, counted from the beginning of the stream.
     pub offset: u64,

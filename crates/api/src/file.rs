@@ -1,5 +1,7 @@
 //! Files of a sandbox: what they are, and what is to be done with them.
 
+use std::borrow::Cow;
+
 use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// What a file is. A name that is not UTF-8 stands with U+FFFD for what cannot be read, and its bytes beside it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FileEntry {
     /// Where it is.
     #[schema(example = "/home/user/main.py")]
@@ -31,7 +33,7 @@ pub struct FileEntry {
     /// What kind of file it is.
     #[serde(rename = "type")]
     #[schema(value_type = crate::FileType)]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Its bytes.
     #[schema(example = 123)]
     pub size: u64,
@@ -60,12 +62,12 @@ pub struct FileEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_base64: Option<String>,
     /// A folder of which only the name is listed, as the user may not read it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreadable: bool,
 }
 
 /// Something that has happened in a watched folder: the event's name says what.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FileEventData {
     /// To what; the folder itself for `overflow`.
     #[schema(example = "/home/user/main.py")]
@@ -84,7 +86,7 @@ pub struct FileEventData {
 }
 
 /// A part of what is in a folder, sorted part by part of the path.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FileList {
     /// The entries.
     pub items: Vec<FileEntry>,
@@ -93,7 +95,7 @@ pub struct FileList {
 }
 
 /// An archive that was unpacked into a sandbox.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct UnpackedArchive {
     /// Into which folder.
     #[schema(example = "/home/user/project")]
@@ -107,7 +109,7 @@ pub struct UnpackedArchive {
 }
 
 /// A folder that is to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"path": "/home/user/data/in", "parents": true}))]
 pub struct MakeFolder {
@@ -124,7 +126,7 @@ pub struct MakeFolder {
 }
 
 /// A file or folder that gets another path.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"from": "/home/user/draft.txt", "to": "/home/user/final.txt"}))]
 pub struct MoveFile {
@@ -151,7 +153,7 @@ impl FileEntry {
             name: text.rsplit('/').next().unwrap_or_default().to_owned(),
             path: text,
             path_base64,
-            kind: stat.kind.as_str(),
+            kind: stat.kind.as_str().into(),
             size: stat.size,
             mode: format!("{:04o}", stat.mode),
             uid: stat.uid,

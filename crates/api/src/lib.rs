@@ -2,7 +2,7 @@
 //!
 //! Wire types derive serde and nothing is trusted because it could be parsed: `TryFrom` turns them into the
 //! vocabulary of `sentinal-model`, and every refusal is a sentence that names the field. Answers are built from
-//! the vocabulary by whoever has it. No HTTP here: status numbers and headers are the gateway's.
+//! the vocabulary by whoever has it; a client writes and reads the same types. No HTTP here: status numbers and headers are the gateway's.
 //!
 //! Start at [`parse_json`], then [`CreateSandbox`] and [`Execute`].
 

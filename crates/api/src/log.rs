@@ -1,7 +1,7 @@
 //! Lines of the logs.
 
 use sentinal_model::{Error, Millis, Result, SandboxId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A page of a log, oldest first.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Logs {
     /// The lines.
     pub items: Vec<LogItem>,
@@ -20,7 +20,7 @@ pub struct Logs {
 }
 
 /// One line of a log.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LogItem {
     /// RFC 3339.
     #[schema(format = DateTime)]

@@ -1,11 +1,11 @@
 //! A pause as callers ask for it.
 
 use sentinal_model::{Code, Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How a sandbox is to be paused. The body may be left out, and so may every field.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"keep": "memory"}))]
 pub struct PauseSandbox {

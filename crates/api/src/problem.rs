@@ -1,11 +1,13 @@
 //! An error as callers see it: RFC 9457.
 
+use std::borrow::Cow;
+
 use sentinal_model::Code;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What went wrong, as `application/problem+json`.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// Names the code as a URI.
     #[serde(rename = "type")]
@@ -13,13 +15,13 @@ pub struct Problem {
     pub kind: String,
     /// The code in words.
     #[schema(example = "Invalid Request")]
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// The HTTP status, again.
     #[schema(example = 400)]
     pub status: u16,
     /// What kind of failure it is, from a closed set.
     #[schema(value_type = crate::ProblemCode, example = "invalid_request")]
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What was wrong and what to do.
     #[schema(example = "memory: \"2GiB\" is not a quantity")]
     pub detail: String,
@@ -32,7 +34,7 @@ impl Problem {
     /// A problem of this kind, with a sentence for the caller.
     pub fn new(code: Code, status: u16, detail: String, request_id: String) -> Self {
         let kind = format!("urn:sentinal:problem:{code}");
-        Self { kind, title: title(code), status, code: code.as_str(), detail, request_id }
+        Self { kind, title: title(code).into(), status, code: code.as_str().into(), detail, request_id }
     }
 }
 

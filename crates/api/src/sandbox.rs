@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// A sandbox, as it is or as it was.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Sandbox {
     /// Begins with `sbx_`.
     #[schema(example = "sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70")]

@@ -1,7 +1,7 @@
 //! A signal as callers name it.
 
 use sentinal_model::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The signals of Linux by name (signal(7)); the first is number 1.
@@ -14,7 +14,7 @@ const NAMES: [&str; 31] = [
 const NUMBER_MAX: i32 = 64;
 
 /// A signal for a running program.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"signal": "SIGINT"}))]
 pub struct SendSignal {
@@ -23,7 +23,7 @@ pub struct SendSignal {
 }
 
 /// A signal's name or number.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "a signal's name such as \"SIGTERM\", or its number")]
 pub enum SignalName {
     /// A number.

@@ -1,10 +1,10 @@
 //! What a sandbox uses.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What the host has counted for a sandbox: all in it together, and what its engine takes for it.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub struct SandboxStats {
     /// User and system time so far.
     #[schema(example = 812.5)]

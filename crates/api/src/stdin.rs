@@ -1,10 +1,10 @@
 //! What became of standard input that was sent.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How far a program's standard input has come.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub struct StdinGiven {
     /// How many bytes the program has been given in all, those that came with its start included.
     #[schema(example = 6)]

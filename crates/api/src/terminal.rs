@@ -108,7 +108,7 @@ fn timeout(text: &str) -> Result<Duration> {
 }
 
 /// What a client says beside the bytes that it types.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TerminalRequest {
     /// The terminal has another size.
@@ -121,7 +121,7 @@ pub enum TerminalRequest {
 }
 
 /// What the server says beside the bytes of the terminal.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TerminalNotice {
     /// First of all.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use sentinal_model::{Error, Result, SandboxUpdate, limits};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::field::{seconds, unique_map};
 
 /// What is to be changed of a sandbox; what is left out stays as it is.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"ttl": 600, "labels": {"team": "blue", "draft": null}}))]
 pub struct UpdateSandbox {

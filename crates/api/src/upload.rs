@@ -1,17 +1,17 @@
 //! Files that were put into a sandbox.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What an upload left in a sandbox.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Upload {
     /// In the order they were sent.
     pub files: Vec<UploadedFile>,
 }
 
 /// One file in a sandbox.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct UploadedFile {
     /// Where it is.
     #[schema(example = "/home/user/main.py")]

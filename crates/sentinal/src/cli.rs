@@ -3,26 +3,47 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use sentinal_cli::ServerOptions;
 use sentinal_model::{Isolation, Pool, limits};
 
-/// Runs code that nobody trusts, and gives back its results.
+/// Runs code that nobody trusts, and gives back its results
 #[derive(Debug, Parser)]
-#[command(name = "sentinal", version, about, max_term_width = 100)]
+#[command(name = "sentinal", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// What a newcomer needs first.
+const AFTER_HELP: &str = "\
+Examples:
+  sentinal run app.py                 run a program of this machine in a sandbox of its own
+  sentinal run -- ls -l               run a command of the sandbox
+  sentinal run --in data --out result.csv app.py
+  id=$(sentinal create --ttl 1h)      a sandbox to work in
+  sentinal exec $id -- make test
+  sentinal cp $id:report.html .
+
+Which server: --url, SENTINAL_URL or `sentinal context`; else the one on this machine.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Client(sentinal_cli::Command),
     /// Run the server: gateway, controller, scheduler and store
     Serve(ServeOptions),
     /// Run the process that holds engines, images and instances (as root; without, it has native sandboxes only)
     Node(NodeOptions),
     /// Work with images
     Image(ImageOptions),
-    /// Probe every engine and what it needs, and say what to do about what is lacking (as the user who would run the node)
+    /// Probe every engine and what it needs, and say what to do about what is lacking (as the user who would run the
+    /// node); then ask the server how it is
     Doctor(DoctorOptions),
+    /// Print what completes commands in a shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -123,6 +144,8 @@ pub(crate) struct DoctorOptions {
     pub(crate) isolation: IsolationOptions,
     #[command(flatten)]
     pub(crate) parts: PartOptions,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
-//! `sentinal doctor`: what this host can, what it cannot, and what to do about it.
+//! `sentinal doctor`: what this host can, what it cannot, and what to do about it; and how the server is.
 
 mod report;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
+use sentinal_cli::ServerReport;
 use sentinal_model::NodeId;
 use sentinal_node::{NodeConfig, Owner, doctor::examine};
 
@@ -27,7 +28,8 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<ExitCode> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let diagnosis = runtime.block_on(examine(&config, &parts));
-    let report = Report::new(&diagnosis, options.isolation.minimum());
+    let server = runtime.block_on(ServerReport::of(&options.server));
+    let report = Report::new(&diagnosis, options.isolation.minimum(), server);
     print(&if options.json { report.json()? } else { report.text() });
     Ok(if report.usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

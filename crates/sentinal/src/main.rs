@@ -1,15 +1,19 @@
 //! The `sentinal` binary: server, node and command line.
 //!
 //! `main` only picks the command. [`serve`] tells how the server starts, [`node`] how the privileged process
-//! does, [`image`] builds the default image, [`doctor`] tells what the host can.
+//! does, [`image`] builds the default image, [`doctor`] tells what the host can. What speaks to a server is in
+//! `sentinal-cli`.
 
 mod cli;
+mod completion;
 mod doctor;
 mod image;
 mod images;
 mod node;
 mod open_files;
 mod privilege;
+#[cfg(test)]
+mod reference;
 mod serve;
 mod user;
 
@@ -37,11 +41,17 @@ fn main() -> ExitCode {
             return ExitCode::from(CANNOT_START);
         }
     }
-    let outcome = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(Cli { command }) => command,
+        Err(error) => return misread(&error),
+    };
+    let outcome = match command {
+        Command::Client(command) => return sentinal_cli::run(command),
         Command::Serve(options) => serve::run(&options),
         Command::Node(options) => node::run(&options),
         Command::Image(options) => image::run(&options),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Completion { shell } => completion::print(shell),
     };
     match outcome {
         Ok(code) => code,
@@ -50,6 +60,17 @@ fn main() -> ExitCode {
             ExitCode::from(EX_CONFIG)
         }
     }
+}
+
+/// Help and version are no failure. In `run` and `exec` every other status is the program's.
+fn misread(error: &clap::Error) -> ExitCode {
+    // Nobody may be there to read it.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let is_transparent = matches!(std::env::args().nth(1).as_deref(), Some("run" | "exec" | "attach"));
+    ExitCode::from(if is_transparent { sentinal_cli::OWN_FAILURE } else { sentinal_cli::USAGE })
 }
 
 fn report(error: &anyhow::Error) {

@@ -21,7 +21,7 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
 #[utoipa::path(get, operation_id = "livez", path = "/livez", tag = "server", security(()),
     responses((status = 200, description = "It does", body = Alive)))]
 pub(crate) async fn livez() -> Json<Alive> {
-    Json(Alive { status: "alive" })
+    Json(Alive { status: "alive".into() })
 }
 
 /// Whether requests may be sent here

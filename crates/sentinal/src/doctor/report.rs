@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use sentinal_cli::ServerReport;
 use sentinal_model::Isolation;
 use sentinal_node::doctor::{Check, Diagnosis, Examined, Finding};
 use serde::Serialize;
@@ -15,6 +16,7 @@ pub(super) struct Report {
     minimum_isolation: &'static str,
     engines: Vec<EngineRow>,
     checks: Vec<CheckRow>,
+    server: ServerReport,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,13 +49,14 @@ struct CheckRow {
 }
 
 impl Report {
-    pub(super) fn new(diagnosis: &Diagnosis, minimum: Isolation) -> Self {
+    pub(super) fn new(diagnosis: &Diagnosis, minimum: Isolation, server: ServerReport) -> Self {
         let engines: Vec<_> = diagnosis.engines.iter().map(|engine| engine_row(engine, diagnosis, minimum)).collect();
         Self {
             usable: engines.iter().any(|engine| engine.allowed && engine.available),
             minimum_isolation: minimum.as_str(),
             engines,
             checks: diagnosis.checks.iter().map(check_row).collect(),
+            server,
         }
     }
 
@@ -74,7 +77,7 @@ impl Report {
                 let _ = writeln!(text, "{:<27} {remedy}", "");
             }
         }
-        text.push('\n');
+        let _ = write!(text, "\n{}\n\n", self.server.text());
         text.push_str(&self.conclusion());
         text
     }
@@ -155,7 +158,7 @@ mod tests {
     }
 
     fn check(gvisor: Result<&str, &str>, minimum: Isolation, usable: bool) {
-        let report = Report::new(&diagnosis(gvisor), minimum);
+        let report = Report::new(&diagnosis(gvisor), minimum, ServerReport::default());
         assert_eq!(report.usable, usable, "{gvisor:?} {minimum}");
     }
 
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_text_says_what_is_wrong_and_what_to_do() {
-        let text = Report::new(&diagnosis(Err("no runsc")), Isolation::UserspaceKernel).text();
+        let text = Report::new(&diagnosis(Err("no runsc")), Isolation::UserspaceKernel, ServerReport::default()).text();
         for words in [
             "gvisor             unavailable (missing): no runsc; lacks loop devices [userspace-kernel; probed in 7 ms]",
             "native             available: native 1 [shared-kernel, not allowed by the minimum isolation; probed in 7 ms]",

@@ -1,0 +1,137 @@
+//! The commands, in the order in which `--help` lists them.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::{
+    context::{self, ContextOptions},
+    copy::{self, CopyOptions},
+    engine::{self, EnginesOptions},
+    exec::{self, AttachOptions, ExecOptions},
+    files::{self, FilesOptions},
+    forward::{self, ForwardOptions},
+    log::{self, EventsOptions, LogsOptions},
+    run::{self, RunOptions},
+    sandbox::{self, CreateOptions, ExtendOptions, LsOptions, RmOptions, SandboxesOptions},
+    session::With,
+    top::{self, TopOptions},
+};
+
+/// What speaks to a server.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a program in a sandbox of its own, as if it ran here
+    Run(With<RunOptions>),
+    /// Create a sandbox, and print its id
+    Create(With<CreateOptions>),
+    /// List sandboxes
+    Ls(With<LsOptions>),
+    /// Show all that is known about sandboxes
+    Get(With<SandboxesOptions>),
+    /// Destroy sandboxes and all that is in them
+    Rm(With<RmOptions>),
+    /// Stop everything in sandboxes where it is
+    Pause(With<SandboxesOptions>),
+    /// Let paused sandboxes go on
+    Resume(With<SandboxesOptions>),
+    /// Let a sandbox live longer, or shorter
+    Extend(With<ExtendOptions>),
+    /// Run a program in a sandbox that is there
+    Exec(With<ExecOptions>),
+    /// See a program on a terminal again that was left with ctrl-p ctrl-q
+    Attach(With<AttachOptions>),
+    /// Copy files and folders between here and a sandbox
+    Cp(With<CopyOptions>),
+    /// Work with files of a sandbox
+    Files(With<FilesOptions>),
+    /// Reach ports of a sandbox through ports of this machine
+    PortForward(With<ForwardOptions>),
+    /// Show what programs wrote, and what else happened
+    Logs(With<LogsOptions>),
+    /// Tell what happens, as it happens
+    Events(With<EventsOptions>),
+    /// Show what sandboxes use, live
+    Top(With<TopOptions>),
+    /// List the engines, and why some cannot be used
+    Engines(With<EnginesOptions>),
+    /// Keep several servers by name
+    Context(ContextOptions),
+}
+
+impl Command {
+    /// Whether its exit status is that of the program it runs, so that its own failures need another.
+    pub(crate) const fn is_transparent(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Exec(_) | Self::Attach(_))
+    }
+
+    pub(crate) async fn run(self) -> Result<u8> {
+        match self {
+            Self::Run(with) => {
+                let (session, options) = with.open()?;
+                run::run(&session, options).await
+            }
+            Self::Exec(with) => {
+                let (session, options) = with.open()?;
+                exec::exec(&session, options).await
+            }
+            Self::Attach(with) => {
+                let (session, options) = with.open()?;
+                exec::attach(&session, &options).await
+            }
+            Self::PortForward(with) => {
+                let (session, options) = with.open()?;
+                forward::forward(session, options).await
+            }
+            Self::Cp(with) => {
+                let (session, options) = with.open()?;
+                copy::copy(&session, &options).await
+            }
+            Self::Create(with) => {
+                let (session, options) = with.open()?;
+                sandbox::create(&session, &options).await
+            }
+            Self::Ls(with) => {
+                let (session, options) = with.open()?;
+                sandbox::ls(&session, &options).await
+            }
+            Self::Get(with) => {
+                let (session, options) = with.open()?;
+                sandbox::get(&session, &options).await
+            }
+            Self::Rm(with) => {
+                let (session, options) = with.open()?;
+                sandbox::rm(&session, &options).await
+            }
+            Self::Pause(with) => {
+                let (session, options) = with.open()?;
+                sandbox::pause(&session, &options).await
+            }
+            Self::Resume(with) => {
+                let (session, options) = with.open()?;
+                sandbox::resume(&session, &options).await
+            }
+            Self::Extend(with) => {
+                let (session, options) = with.open()?;
+                sandbox::extend(&session, &options).await
+            }
+            Self::Files(with) => {
+                let (session, options) = with.open()?;
+                files::files(&session, options).await
+            }
+            Self::Logs(with) => {
+                let (session, options) = with.open()?;
+                log::logs(&session, &options).await
+            }
+            Self::Events(with) => {
+                let (session, options) = with.open()?;
+                log::events(&session, &options).await
+            }
+            Self::Top(with) => {
+                let (session, options) = with.open()?;
+                top::top(&session, &options).await
+            }
+            Self::Engines(with) => engine::engines(&with.open()?.0).await,
+            Self::Context(options) => context::run(options),
+        }
+    }
+}
