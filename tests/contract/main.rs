@@ -58,11 +58,9 @@ async fn run(server: &Server, place: &std::path::Path) -> Result<String> {
         .kill_on_drop(true);
     let output = timeout(DEADLINE, command.output()).await.context("an end in time")??;
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
-    let shown: String = report
-        .lines()
-        .skip_while(|line| !line.contains("= FAILURES ="))
-        .take(150)
-        .fold(String::new(), |shown, line| shown + line + "\n");
+    let before = |line: &&str| !(line.contains("= FAILURES =") || line.contains("= ERRORS ="));
+    let shown: Vec<&str> = report.lines().skip_while(before).take(150).collect();
+    let shown = if shown.is_empty() { report.clone() } else { shown.join("\n") };
     ensure!(output.status.success(), "{}\n{shown}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     Ok(report)
 }
