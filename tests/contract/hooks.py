@@ -15,6 +15,12 @@ def filter_query(ctx, query):
 
 
 @schemathesis.hook
+def filter_headers(ctx, headers):
+    # A word of the HTTP client's own, which it takes for an order; the generator finds it in the client's source.
+    return not headers or "@@@SKIP_HEADER@@@" not in headers.values()
+
+
+@schemathesis.hook
 def map_body(ctx, body):
     # A terminal runs for a day, and a piece of code for as long as it is told.
     if isinstance(body, dict) and isinstance(body.get("timeout"), (int, float)):

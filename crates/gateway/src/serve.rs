@@ -6,6 +6,7 @@ mod wire;
 use std::{sync::Arc, time::Duration};
 
 use hyper::body::Incoming;
+use rustix::net::sockopt;
 use sentinal_model::{Code, Error, limits};
 use sentinal_telemetry::Limit;
 use tokio::{
@@ -20,6 +21,10 @@ use crate::{App, by_host, router};
 
 /// How long requests in flight may take to end when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// After how much silence the kernel asks a client's whether it is there, how often again, and how many times.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+const KEEPALIVE_TIMES: u32 = 4;
 /// How long to wait when no connection can be accepted, for lack of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -71,7 +76,7 @@ impl Server {
     }
 
     fn start(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = prepare(&stream) {
             tracing::debug!(%error, "connection gone before it began");
         }
         let connection = Connection { router: self.router.clone(), app: self.app.clone(), cut: self.cut.clone() };
@@ -100,4 +105,14 @@ impl Server {
             self.connections.wait().await;
         }
     }
+}
+
+/// Small answers go at once; and one that only waits, as what was upgraded may for ever, ends when its client is gone
+/// without a word.
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_EVERY)?;
+    Ok(sockopt::set_tcp_keepcnt(stream, KEEPALIVE_TIMES)?)
 }

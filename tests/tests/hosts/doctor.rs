@@ -11,9 +11,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use sentinal_tests::{Binaries, Fact, commands, detect, skipped};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 /// Makes a mount namespace, breaks something in it, and becomes the command that follows.
 const IN_MOUNTS: &str = "unshare --mount --propagation private";
+
+/// All probes of a host work in one folder.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 struct Told {
     output: Output,
@@ -28,6 +32,7 @@ async fn doctor(name: &str, namespaces: &str, breaking: &str, more: &[&str]) -> 
         return Ok(None);
     }
     let binaries = Binaries::find().await?;
+    let _alone = ONE_AT_A_TIME.lock().await;
     let mut command = Command::new("sh");
     let script = format!("exec {namespaces} sh -ec '{breaking}\nexec \"$@\"' sh \"$@\"");
     command.args(["-c", &script, "sh"]).arg(&binaries.sentinal);

@@ -26,13 +26,18 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// What would act on the whole origin, which is the API's.
-const ON_THE_ORIGIN: [HeaderName; 6] = [
+const ON_THE_ORIGIN: [HeaderName; 11] = [
     header::SET_COOKIE,
     header::STRICT_TRANSPORT_SECURITY,
     HeaderName::from_static("clear-site-data"),
     HeaderName::from_static("service-worker-allowed"),
     HeaderName::from_static("alt-svc"),
     HeaderName::from_static("public-key-pins"),
+    HeaderName::from_static("accept-ch"),
+    HeaderName::from_static("critical-ch"),
+    HeaderName::from_static("nel"),
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
 ];
 
 /// Gives a page an origin that nobody else has (HTML, section 7.1.5).
