@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sentinal_model::{
-    Code, Command, ContextId, Error, GuestPath, Language, Result, SandboxId, Spec, TerminalSize, limits,
-};
+use sentinal_model::{Code, Command, ContextId, Error, GuestPath, Language, Result, SandboxId, Spec, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -105,15 +103,12 @@ pub enum Target {
 impl TryFrom<Execute> for ParsedExecute {
     type Error = Error;
 
-    fn try_from(mut wire: Execute) -> Result<Self> {
-        let Execute { sandbox_id, engine, cpu, memory, disk, image, ttl, labels, .. } = &mut wire;
-        let (sandbox_id, engine, image) = (sandbox_id.take(), engine.take(), image.take());
-        let (memory, disk, labels) = (memory.take(), disk.take(), labels.take());
-        let (cpu, ttl) = (*cpu, *ttl);
+    fn try_from(wire: Execute) -> Result<Self> {
+        let context = context(&wire)?;
+        let Execute { sandbox_id, engine, cpu, memory, disk, image, ttl, labels, .. } = wire;
         let fields = SpecFields { engine, cpu, memory, disk, image, ttl, labels };
         let terminal = wire.terminal.map(|terminal| named("terminal", terminal.try_into())).transpose()?;
-        let timeout = parse_timeout(wire.timeout, terminal)?;
-        let context = context(&wire, sandbox_id.is_some())?;
+        let timeout = parse_timeout(wire.timeout, terminal.is_some())?;
         let argv = match context {
             Some(_) => code_alone(wire.code)?,
             None => argv(wire.command, wire.args, wire.code, wire.language)?,
@@ -140,9 +135,9 @@ impl TryFrom<Execute> for ParsedExecute {
 }
 
 /// The context that is to run the code. What a program of its own would have is the context's already.
-fn context(wire: &Execute, is_in_sandbox: bool) -> Result<Option<ContextId>> {
+fn context(wire: &Execute) -> Result<Option<ContextId>> {
     let Some(id) = &wire.context_id else { return Ok(None) };
-    if !is_in_sandbox {
+    if wire.sandbox_id.is_none() {
         return Err(Error::invalid("sandbox_id: is missing; a context is in a sandbox, say which"));
     }
     let given = [
@@ -165,7 +160,19 @@ fn context(wire: &Execute, is_in_sandbox: bool) -> Result<Option<ContextId>> {
 }
 
 fn code_alone(code: Option<String>) -> Result<Vec<String>> {
-    code.map(|code| vec![code]).ok_or_else(|| Error::invalid("code: is missing; say what the context is to run"))
+    let code = code.ok_or_else(|| Error::invalid("code: is missing; say what the context is to run"))?;
+    check_length(&code)?;
+    Ok(vec![code])
+}
+
+/// In a context it is no argument of a program, and yet may be as long as one: it waits in the sandbox's memory.
+fn check_length(code: &str) -> Result<()> {
+    let (length, most) = (code.len(), limits::ARGUMENT_BYTES_MAX);
+    if length <= most {
+        return Ok(());
+    }
+    let message = format!("code: has {length} bytes, the limit is {most}; upload it as a file and run that");
+    Err(Error::new(Code::TooLarge, message))
 }
 
 fn target(sandbox_id: Option<&str>, fields: SpecFields, timeout: Duration) -> Result<Target> {
@@ -181,9 +188,10 @@ fn target(sandbox_id: Option<&str>, fields: SpecFields, timeout: Duration) -> Re
     }
 }
 
-fn parse_timeout(timeout: Option<f64>, terminal: Option<TerminalSize>) -> Result<Duration> {
+/// On a terminal somebody decides when it is over.
+pub(crate) fn parse_timeout(timeout: Option<f64>, on_terminal: bool) -> Result<Duration> {
     let Some(value) = timeout else {
-        return Ok(terminal.map_or(limits::TIMEOUT_DEFAULT, |_| limits::TIMEOUT_MAX));
+        return Ok(if on_terminal { limits::TIMEOUT_MAX } else { limits::TIMEOUT_DEFAULT });
     };
     let parsed = seconds("timeout", value, Duration::ZERO, limits::TIMEOUT_MAX)?;
     if parsed.is_zero() {
@@ -225,16 +233,7 @@ fn argv(
 }
 
 fn code_argv(code: String, language: &str, args: Vec<String>) -> Result<Vec<String>> {
-    if code.len() > limits::ARGUMENT_BYTES_MAX {
-        return Err(Error::new(
-            Code::TooLarge,
-            format!(
-                "code: has {} bytes, the limit is {}; upload it as a file and run that",
-                code.len(),
-                limits::ARGUMENT_BYTES_MAX
-            ),
-        ));
-    }
+    check_length(&code)?;
     let (program, flag, before_args) = match language.parse()? {
         Language::Python => ("python3", "-c", None),
         Language::Javascript => ("node", "-e", Some("--")),
@@ -376,6 +375,12 @@ mod tests {
         let long = "x".repeat(limits::ARGUMENT_BYTES_MAX + 1);
         check_refused(
             &format!(r#"{{"code":"{long}","language":"python"}}"#),
+            Code::TooLarge,
+            "code: has 131072 bytes, the limit is 131071; upload it as a file and run that",
+        );
+        let within = r#""sandbox_id":"sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70","context_id":"ctx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70""#;
+        check_refused(
+            &format!(r#"{{{within},"code":"{long}"}}"#),
             Code::TooLarge,
             "code: has 131072 bytes, the limit is 131071; upload it as a file and run that",
         );

@@ -1,14 +1,13 @@
 //! Terminals as callers name them, and what is said beside their bytes.
 
-use std::time::Duration;
-
-use sentinal_model::{Command, Error, ExecutionId, GuestPath, Result, TerminalSize, limits};
+use sentinal_model::{Command, Error, ExecutionId, GuestPath, Result, TerminalSize};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     Execution, Query,
-    field::{named, parse_user, seconds},
+    execute::parse_timeout,
+    field::{named, parse_user},
 };
 
 /// What a terminal runs unless told: the sandbox's best shell, as at a login.
@@ -79,7 +78,10 @@ impl TryFrom<Query> for TerminalQuery {
             user: query.take("user").map(parse_user).transpose()?,
             stdin: Vec::new(),
             stdin_open: true,
-            timeout: query.take("timeout").map_or(Ok(limits::TIMEOUT_MAX), |text| timeout(&text))?,
+            timeout: parse_timeout(
+                query.take("timeout").map(|text| named("timeout", text.parse())).transpose()?,
+                true,
+            )?,
             terminal: Some(size(&mut query)?),
             context: None,
         };
@@ -96,15 +98,6 @@ fn size(query: &mut Query) -> Result<TerminalSize> {
     let cols = characters("cols", SIZE_DEFAULT.cols)?;
     let rows = characters("rows", SIZE_DEFAULT.rows)?;
     Terminal { cols, rows }.try_into()
-}
-
-fn timeout(text: &str) -> Result<Duration> {
-    let value: f64 = named("timeout", text.parse())?;
-    let timeout = seconds("timeout", value, Duration::ZERO, limits::TIMEOUT_MAX)?;
-    if timeout.is_zero() {
-        return Err(Error::invalid("timeout: 0 leaves no time to run; write a number of seconds over 0"));
-    }
-    Ok(timeout)
 }
 
 /// What a client says beside the bytes that it types.
@@ -152,6 +145,10 @@ pub enum TerminalNotice {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use sentinal_model::limits;
+
     use super::*;
 
     fn parse(query: &str) -> Result<TerminalQuery> {
