@@ -7,7 +7,10 @@ use futures::stream::BoxStream;
 use sentinal_agent_client::{AgentError, WriteError};
 use sentinal_auth::{ControlExecution, Permit};
 use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, StdinPart, TerminalSize, limits};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use crate::{
     api::Controller,
@@ -108,19 +111,25 @@ pub(crate) async fn mind(live: &Live, entry: &Entry) -> Infallible {
 
 async fn mind_terminal(live: &Live, entry: &Entry) -> Infallible {
     let mut attached = live.attached.subscribe();
-    let is_attached = |count: &usize| 0 < *count;
-    let mut is_left = false;
+    // There is always a sender, here and below: the execution itself.
+    let _ = attached.wait_for(is_attached).await;
     loop {
-        let back = attached.wait_for(is_attached);
-        let is_back =
-            if is_left { timeout(limits::TERMINAL_DETACHED_MAX, back).await.is_ok() } else { back.await.is_ok() };
-        if is_back {
-            // There is always a sender: the execution itself.
-            let _ = attached.wait_for(|count| !is_attached(count)).await;
-        } else {
-            hang_up(live, entry).await;
+        left_for_long(&mut attached).await;
+        hang_up(live, entry).await;
+    }
+}
+
+const fn is_attached(count: &usize) -> bool {
+    0 < *count
+}
+
+/// Resolves when everybody has left and nobody has come back in time.
+async fn left_for_long(attached: &mut watch::Receiver<usize>) {
+    loop {
+        let _ = attached.wait_for(|count| !is_attached(count)).await;
+        if timeout(limits::TERMINAL_DETACHED_MAX, attached.wait_for(is_attached)).await.is_err() {
+            return;
         }
-        is_left = true;
     }
 }
 
@@ -132,5 +141,30 @@ async fn hang_up(live: &Live, entry: &Entry) {
             tracing::debug!(execution = %live.record.id, %error, "terminal not hung up yet");
         }
         sleep(limits::TERMINAL_HANG_UP_GRACE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_terminal_is_left_when_nobody_has_come_back_in_time() {
+        let long = limits::TERMINAL_DETACHED_MAX;
+        let sender = watch::Sender::new(1);
+        let mut attached = sender.subscribe();
+        let left = tokio::spawn(async move { left_for_long(&mut attached).await });
+        sleep(long * 2).await;
+        assert!(!left.is_finished(), "somebody is there");
+        sender.send_replace(0);
+        sleep(long / 2).await;
+        sender.send_replace(1);
+        sleep(long).await;
+        assert!(!left.is_finished(), "somebody has come back");
+        sender.send_replace(0);
+        sleep(long - long / 10).await;
+        assert!(!left.is_finished(), "somebody may still come back");
+        sleep(long / 5).await;
+        assert!(left.is_finished());
     }
 }
