@@ -112,22 +112,22 @@ pub(crate) async fn mind(live: &Live, entry: &Entry) -> Infallible {
 async fn mind_terminal(live: &Live, entry: &Entry) -> Infallible {
     let mut attached = live.attached.subscribe();
     // There is always a sender, here and below: the execution itself.
-    let _ = attached.wait_for(is_attached).await;
+    let _ = attached.wait_for(|count| is_attached(*count)).await;
     loop {
         left_for_long(&mut attached).await;
         hang_up(live, entry).await;
     }
 }
 
-const fn is_attached(count: &usize) -> bool {
-    0 < *count
+const fn is_attached(count: usize) -> bool {
+    0 < count
 }
 
 /// Resolves when everybody has left and nobody has come back in time.
 async fn left_for_long(attached: &mut watch::Receiver<usize>) {
     loop {
-        let _ = attached.wait_for(|count| !is_attached(count)).await;
-        if timeout(limits::TERMINAL_DETACHED_MAX, attached.wait_for(is_attached)).await.is_err() {
+        let _ = attached.wait_for(|count| !is_attached(*count)).await;
+        if timeout(limits::TERMINAL_DETACHED_MAX, attached.wait_for(|count| is_attached(*count))).await.is_err() {
             return;
         }
     }
@@ -162,7 +162,7 @@ mod tests {
         sleep(long).await;
         assert!(!left.is_finished(), "somebody has come back");
         sender.send_replace(0);
-        sleep(long - long / 10).await;
+        sleep(long / 10 * 9).await;
         assert!(!left.is_finished(), "somebody may still come back");
         sleep(long / 5).await;
         assert!(left.is_finished());
