@@ -192,12 +192,11 @@ async fn endless_folder(ground: &Ground) -> Fact {
     let filling = guest.client().execute_in_background(fill).await?;
     guest.shell("until [ -e t/wide ]; do sleep 0.1; done").await?.ok()?;
     for _ in 0..5 {
-        let calls = [
-            guest.list("t", "&depth=32").await?,
-            guest.files(Method::GET, "/archive", "t", "").send().await?,
-            guest.remove("t/wide", "&recursive=true").await?,
-        ];
-        for answer in calls {
+        let listed = guest.list("t", "&depth=32").await?;
+        // What grew beyond an archive's bounds after that was begun cannot be brought to an end, and shows it.
+        let packed = guest.files(Method::GET, "/archive", "t", "").send_unless_cut_off().await?;
+        let removed = guest.remove("t/wide", "&recursive=true").await?;
+        for answer in [Some(listed), packed, Some(removed)].into_iter().flatten() {
             ensure!(answer.status < 500, "{}: {}", answer.status, answer.text());
         }
         guest.shell("mkdir -p t/wide").await?.ok()?;

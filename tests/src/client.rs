@@ -35,6 +35,8 @@ pub struct Request {
     deadline: Duration,
 }
 
+const CUT_OFF: &str = "the answer was cut off";
+
 /// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -162,13 +164,21 @@ impl Request {
             (self.deadline, format!("{} {}", self.method, self.target.chars().take(200).collect::<String>()));
         let whole = async {
             let (parts, body) = self.start().await?.into_parts();
-            let body = body.collect().await.context("the answer was cut off")?.to_bytes();
+            let body = body.collect().await.context(CUT_OFF)?.to_bytes();
             anyhow::Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
         timeout(deadline, whole)
             .await
             .with_context(|| format!("{what}: no answer within {} s", deadline.as_secs()))?
             .with_context(|| what)
+    }
+
+    /// The whole answer; `None` if it began and was cut off.
+    pub async fn send_unless_cut_off(self) -> Result<Option<Answer>> {
+        match self.send().await {
+            Err(error) if error.chain().any(|cause| cause.to_string() == CUT_OFF) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// Appends the answer's body as it comes; what had come before it was cut off stays.
@@ -187,11 +197,11 @@ impl Request {
         let status = answer.status();
         let mut body = answer.into_body();
         if status != 200 {
-            let said = body.collect().await.context("the answer was cut off")?.to_bytes();
+            let said = body.collect().await.context(CUT_OFF)?.to_bytes();
             anyhow::bail!("{status}: {}", String::from_utf8_lossy(&said));
         }
         while let Some(frame) = timeout(deadline, body.frame()).await.context("no bytes in time")? {
-            if let Ok(data) = frame.context("the answer was cut off")?.into_data() {
+            if let Ok(data) = frame.context(CUT_OFF)?.into_data() {
                 take(&data)?;
             }
         }
@@ -212,7 +222,7 @@ impl Request {
         if parts.status == 200 {
             return Ok(Ok(EventStream::new(body, deadline)));
         }
-        let body = body.collect().await.context("the answer was cut off")?.to_bytes();
+        let body = body.collect().await.context(CUT_OFF)?.to_bytes();
         Ok(Err(Answer { status: parts.status.as_u16(), headers: parts.headers, body }))
     }
 

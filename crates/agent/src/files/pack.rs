@@ -63,8 +63,10 @@ fn check(path: &str) -> Result<(), Status> {
         if found.kind == FileType::RegularFile {
             bytes = bytes.saturating_add(u64::try_from(found.stat.st_size).unwrap_or(0));
             let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
-            rustix::fs::accessat(found.folder, found.name, Access::READ_OK, flags)
-                .map_err(|errno| refusal(&found.shown(path), errno))?;
+            match rustix::fs::accessat(found.folder, found.name, Access::READ_OK, flags) {
+                Err(errno) if errno != Errno::NOENT => return Err(refusal(&found.shown(path), errno).into()),
+                _ => {}
+            }
         }
         if limits::ARCHIVE_ENTRIES_MAX < entries || limits::ARCHIVE_BYTES_MAX < bytes {
             return Err(Failure::Refused(too_large(path)));
@@ -142,7 +144,11 @@ fn each(path: &str, deadline: Instant, mut act: impl FnMut(Found<'_>) -> Result<
                 let message = format!("{} is nested deeper than {most} folders", shown());
                 return Err(Status::resource_exhausted(message).into());
             }
-            walk.enter(&name).map_err(|stop| stopped(&shown(), stop))?;
+            match walk.enter(&name) {
+                // Gone, or no folder any more, since it was looked at.
+                Ok(()) | Err(Stop::Refused(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => {}
+                Err(stop) => return Err(stopped(&shown(), stop).into()),
+            }
         }
     }
     Ok(())
@@ -193,7 +199,11 @@ impl Archive<'_> {
             header.path.push(b'/');
         } else {
             header.kind = Kind::Symlink;
-            header.link = target(found.folder, found.name).map_err(refused)?;
+            header.link = match target(found.folder, found.name) {
+                // Gone, or no link any more.
+                Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
+                other => other.map_err(refused)?,
+            };
         }
         self.put(&header)
     }
