@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Long enough for a create that waits for its boot beside others, over a restart.
-const DEADLINE: Duration = Duration::from_secs(90);
-/// How often a sandbox is asked for before having none counts as a failure.
-const CREATES_MAX: usize = 20;
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+/// How often something is asked for before not having it counts as a failure.
+pub(crate) const TRIES_MAX: usize = 20;
 
 /// One of several clients at work at the same time.
 pub(crate) struct Worker<'a> {
@@ -30,7 +30,7 @@ pub(crate) struct Worker<'a> {
 }
 
 /// What became of a request.
-enum Reply {
+pub(crate) enum Reply {
     /// The answer that promises something.
     Acknowledged(Answer),
     /// 503: nothing is promised, and it may be tried again.
@@ -64,6 +64,7 @@ impl Worker<'_> {
             Step::Run(program) => self.run(program, program.request(Some(&sandbox)), Some(sandbox), "run").await,
             Step::Background(program) => self.background(program, sandbox).await,
             Step::Follow(program) => self.follow(program, sandbox).await,
+            Step::Deed(deed) => self.deed(&sandbox, number, *deed).await,
             Step::Delete => self.delete(sandbox).await,
         }
     }
@@ -73,7 +74,7 @@ impl Worker<'_> {
         self.sandbox = None;
         let labels = json!({"client": self.name});
         let spec = json!({"engine": engine.0, "memory": MEMORY, "ttl": 900, "wait": wait, "labels": labels});
-        for _ in 0..CREATES_MAX {
+        for _ in 0..TRIES_MAX {
             self.journal.creating();
             let request = self.client.post("/sandbox").json(&spec).deadline(DEADLINE).send();
             if let Reply::Acknowledged(answer) = self.ask(request.await, &[201]).await? {
@@ -81,16 +82,15 @@ impl Worker<'_> {
             }
             self.server.healthy().await?;
         }
-        bail!("no sandbox after {CREATES_MAX} creates")
+        bail!("no sandbox after {TRIES_MAX} creates")
     }
 
     fn created(&mut self, sandbox: Sandbox) -> Result<()> {
         let running = sandbox.state == "running";
         ensure!(running || sandbox.state == "pending", "created as {}", sandbox.state);
         let (id, files) = (sandbox.id.clone(), Vec::new());
-        self.journal.write(|promises| {
-            promises.sandboxes.push(SandboxPromise { id, running, files, deletion: Deletion::Unasked });
-        });
+        let promise = SandboxPromise { id, running, files, mark: None, deletion: Deletion::Unasked };
+        self.journal.write(|promises| promises.sandboxes.push(promise));
         self.journal.acknowledged(if running { "create" } else { "create-pending" });
         self.sandbox = Some(sandbox.id);
         Ok(())
@@ -223,7 +223,7 @@ impl Worker<'_> {
     }
 
     /// In a sandbox that was not yet up when it was acknowledged, a boot may have failed since: then 404 and 409 are right.
-    async fn ask_in(&self, sandbox: &str, answer: Result<Answer>, promised: &[u16]) -> Result<Reply> {
+    pub(crate) async fn ask_in(&self, sandbox: &str, answer: Result<Answer>, promised: &[u16]) -> Result<Reply> {
         match answer {
             Ok(answer) if !self.was_running(sandbox) && [404, 409].contains(&answer.status) => Ok(self.refused()),
             other => self.ask(other, promised).await,
@@ -231,7 +231,7 @@ impl Worker<'_> {
     }
 
     /// Whether it was acknowledged as running.
-    fn was_running(&self, sandbox: &str) -> bool {
+    pub(crate) fn was_running(&self, sandbox: &str) -> bool {
         self.journal.sandbox(sandbox, |sandbox| sandbox.running).unwrap_or(false)
     }
 

@@ -1,6 +1,9 @@
 //! What the server has promised in one round.
 
-use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
 
 use tokio::sync::watch;
 
@@ -22,6 +25,8 @@ pub(crate) struct SandboxPromise {
     pub(crate) running: bool,
     /// Uploaded files: path, seed and size.
     pub(crate) files: Vec<FilePromise>,
+    /// The value of its label `mark`, if one was set.
+    pub(crate) mark: Option<u32>,
     pub(crate) deletion: Deletion,
 }
 
@@ -58,6 +63,8 @@ pub(crate) struct ExecutionPromise {
 pub(crate) struct Promises {
     pub(crate) sandboxes: Vec<SandboxPromise>,
     pub(crate) executions: Vec<ExecutionPromise>,
+    /// Executions whose results were looked at by the one who asked for them.
+    pub(crate) looked_at: BTreeSet<String>,
     pub(crate) acks: BTreeMap<&'static str, usize>,
     pub(crate) unacknowledged: usize,
     pub(crate) refused: usize,

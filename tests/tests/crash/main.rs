@@ -10,6 +10,7 @@ mod journal;
 mod killer;
 mod plan;
 mod program;
+mod surface;
 mod verify;
 
 use std::{

@@ -6,7 +6,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sentinal_tests::{Column, Role};
 
-use crate::program::{Kind, Program};
+use crate::{
+    program::{Kind, Program},
+    surface::Deed,
+};
 
 const CLIENTS: usize = 4;
 
@@ -38,6 +41,8 @@ pub(crate) enum Step {
     Follow(Program),
     /// A program in a sandbox of its own.
     OneShot(Program, Engine),
+    /// What is more than a program's run.
+    Deed(Deed),
     /// The end of the sandbox.
     Delete,
 }
@@ -98,6 +103,9 @@ fn steps(rng: &mut StdRng) -> Vec<Step> {
 }
 
 fn work(rng: &mut StdRng) -> Step {
+    if rng.random_bool(0.35) {
+        return Step::Deed(deed(rng));
+    }
     match rng.random_range(0..100) {
         0..20 => Step::Upload { seed: rng.random(), size: rng.random_range(0..3_000_000) },
         20..35 => Step::Run(Program::random(rng, Kind::Quick)),
@@ -110,6 +118,18 @@ fn work(rng: &mut StdRng) -> Step {
         84..90 => Step::Follow(Program::random(rng, Kind::Flood)),
         90..95 => Step::OneShot(Program::random(rng, Kind::Quick), engine(rng)),
         _ => Step::OneShot(Program::random(rng, Kind::Slow), engine(rng)),
+    }
+}
+
+fn deed(rng: &mut StdRng) -> Deed {
+    match rng.random_range(0..7) {
+        0 => Deed::Label(rng.random()),
+        1 => Deed::Rest,
+        2 => Deed::Type(rng.random_range(1..20)),
+        3 => Deed::Signal,
+        4 => Deed::Count(rng.random_range(1..10)),
+        5 => Deed::Talk(rng.random_range(1..10)),
+        _ => Deed::Tree(rng.random()),
     }
 }
 

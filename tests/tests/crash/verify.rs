@@ -73,6 +73,9 @@ async fn check_sandbox(client: &Client, promise: &SandboxPromise) -> Result<(Str
             client.post("/execute").json(execute.as_json()).send().await?.refused(404, "not_found")?;
         }
     }
+    if let Some(mark) = promise.mark {
+        ensure!(sandbox.labels.get("mark") == Some(&mark.to_string()), "not marked with {mark}: {sandbox:?}");
+    }
     if sandbox.state == "running" {
         client.execute(&NewExecution::shell("true").within(&promise.id)).await?.ok()?;
         check_files(client, promise).await?;
@@ -150,7 +153,10 @@ async fn check_result(client: &Client, id: &str, program: &Program, whole: bool)
 async fn unacknowledged_executions_are_whole(client: &Client, promises: &Promises) -> Result<()> {
     for sandbox in &promises.sandboxes {
         let executions: Vec<Execution> = client.list(&format!("/execution?sandbox_id={}", sandbox.id)).await?;
-        let acknowledged = |id: &str| promises.executions.iter().any(|promise| promise.id.as_deref() == Some(id));
+        let acknowledged = |id: &str| {
+            promises.looked_at.contains(id)
+                || promises.executions.iter().any(|promise| promise.id.as_deref() == Some(id))
+        };
         for execution in executions.iter().filter(|execution| !acknowledged(&execution.id)) {
             let stdout = client.output(&execution.id, "stdout", 0).await?;
             let asked =
