@@ -29,6 +29,8 @@ pub enum Missing {
     Script,
     /// A file system of our own for the tests about full disks.
     SmallDisk,
+    /// Enough open files for one process.
+    OpenFiles,
     /// What generates requests from an OpenAPI document.
     Schemathesis,
 }
@@ -44,6 +46,7 @@ impl Missing {
             Self::Uidmap => "newuidmap is not in PATH (Debian: uidmap)",
             Self::Script => "script is not in PATH (Debian: bsdutils)",
             Self::SmallDisk => "no tmpfs may be mounted here",
+            Self::OpenFiles => "one process may not open enough files here (ulimit -Hn)",
             Self::Schemathesis => {
                 "SENTINAL_SCHEMATHESIS does not say where it is (scripts/schemathesis.sh installs it)"
             }
