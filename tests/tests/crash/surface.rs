@@ -170,13 +170,12 @@ impl Worker<'_> {
     async fn until(&self, sandbox: &str, ask: impl Fn() -> Request, promised: &[u16]) -> Result<Option<Answer>> {
         for _ in 0..TRIES_MAX {
             let answer = ask().deadline(DEADLINE).send().await;
-            if let Reply::Acknowledged(answer) = self.ask_in(sandbox, answer, promised).await? {
-                return Ok(Some(answer));
+            let refused = answer.as_ref().is_ok_and(|answer| [404, 409].contains(&answer.status));
+            match self.ask_in(sandbox, answer, promised).await? {
+                Reply::Acknowledged(answer) => return Ok(Some(answer)),
+                Reply::Refused if refused => return Ok(None),
+                Reply::Refused | Reply::Lost => self.server.healthy().await?,
             }
-            if !self.was_running(sandbox) {
-                return Ok(None);
-            }
-            self.server.healthy().await?;
         }
         bail!("not acknowledged after {TRIES_MAX} requests")
     }
