@@ -38,8 +38,10 @@ pub(crate) struct Job {
     pub(crate) entry: Arc<Entry>,
     /// Its sandbox is in use until it has ended.
     pub(crate) used: Option<Use>,
-    /// What to start; `None` resumes one that an earlier server started.
+    /// What to start; `None` where an earlier server began and not all of it was written down.
     pub(crate) command: Option<Command>,
+    /// Whether an earlier server may have started it.
+    pub(crate) is_resumed: bool,
     /// How long the sandbox had been paused before it; zero if nobody knows.
     pub(crate) paused_before: Duration,
     /// Told when the agent has started it, or why it did not.
@@ -110,7 +112,7 @@ pub(crate) async fn is_stored(context: &Context, id: ExecutionId) -> bool {
 /// Follows the execution until the agent tells its end; `None` if it refused.
 async fn follow(job: &mut Job) -> Option<Finished> {
     let Some(agent) = job.entry.agent().await else { return std::future::pending().await };
-    let mut started_before = job.command.is_none();
+    let mut started_before = job.is_resumed;
     loop {
         let Ok(connection) = agent.connection(limits::TTL_MAX).await else {
             // The sandbox is forgotten: `given_up` ends this.

@@ -132,8 +132,7 @@ async fn start(
     (tenant, command): (TenantId, Command),
     mark: Option<Mark>,
 ) -> Result<Execution> {
-    let mut recorded = command.clone();
-    recorded.stdin = Vec::new();
+    let recorded = Command { stdin: Vec::new(), ..command.clone() };
     let id = entry.record().id;
     let used = Use::begin(entry, command.timeout + collect::TIMEOUT_GRACE).ok_or_else(|| unknown(id))?;
     lease::tell(context, entry);
@@ -142,6 +141,7 @@ async fn start(
         sandbox: id,
         tenant,
         command: recorded,
+        is_whole: command.stdin.is_empty(),
         state: ExecutionState::Running,
         created_at: context.now(),
     };
@@ -155,6 +155,7 @@ async fn start(
         entry: Arc::clone(entry),
         used: Some(used),
         command: Some(command),
+        is_resumed: false,
         paused_before: entry.record().paused_for,
         started: Some(started),
     };
@@ -212,7 +213,12 @@ pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: 
             let left = collect::deadline(&live.record).since(context.now());
             let used = Use::begin(entry, left);
             let entry = Arc::clone(entry);
-            let job = Job { live, entry, used, command: None, paused_before: Duration::ZERO, started: None };
+            // Where the agent has never heard of it, its server died in between: it is started after all.
+            let timeout = left.saturating_sub(collect::TIMEOUT_GRACE);
+            let can_start = live.record.is_whole && !timeout.is_zero();
+            let command = can_start.then(|| Command { timeout, ..live.record.command.clone() });
+            let paused_before = Duration::ZERO;
+            let job = Job { live, entry, used, command, is_resumed: true, paused_before, started: None };
             context.spawn(collect::collect(Arc::clone(context), job));
         }
     }

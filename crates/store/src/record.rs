@@ -95,6 +95,8 @@ pub struct ExecutionRecord {
     pub tenant: TenantId,
     /// What it runs; standard input is not kept.
     pub command: Command,
+    /// Whether that is all of it: it was given no standard input.
+    pub is_whole: bool,
     /// Whether it runs, or how it ended.
     pub state: ExecutionState,
     /// When it was acknowledged.

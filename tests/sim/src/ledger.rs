@@ -34,6 +34,8 @@ pub(crate) struct Ledger {
 struct Books {
     sandboxes: BTreeMap<SandboxId, Known<SandboxRecord>>,
     executions: BTreeMap<ExecutionId, Known<ExecutionRecord>>,
+    /// Of which the server was told that the store had not taken them.
+    untold: BTreeSet<ExecutionId>,
     /// Removed at the end of the retention time.
     removed: BTreeSet<SandboxId>,
 }
@@ -67,6 +69,17 @@ impl Ledger {
                 self.world.wrong(format_args!("{why}"));
             }
         }
+    }
+
+    /// The server was told that the store had not taken a batch, which it had.
+    pub(crate) fn untold(&self, writes: &[Write]) {
+        let executions = writes.iter().filter_map(|write| match write {
+            Write::Execution(record) => Some(record.id),
+            Write::Sandbox(_) | Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {
+                None
+            }
+        });
+        lock(&self.books).untold.extend(executions);
     }
 
     /// The store has removed what ended before then.

@@ -87,7 +87,7 @@ impl Store for SimStore {
         }
         self.world.step(&self.life, "has committed").await;
         // Nobody is told of what was stored.
-        self.trouble()?;
+        self.trouble().inspect_err(|_| self.ledger.untold(&writes))?;
         done
     }
 

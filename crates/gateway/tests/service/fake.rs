@@ -111,6 +111,7 @@ impl Fake {
             id: ExecutionId::generate(),
             sandbox,
             tenant: TenantId::default_tenant(),
+            is_whole: new.command.stdin.is_empty(),
             command: new.command,
             state: ExecutionState::Running,
             created_at: NOW,

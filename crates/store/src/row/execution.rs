@@ -86,6 +86,9 @@ struct CommandJson {
     /// Missing in rows of earlier versions.
     #[serde(default)]
     context: Option<String>,
+    /// Missing in rows of earlier versions.
+    #[serde(default)]
+    is_whole: bool,
 }
 
 /// The column `results`.
@@ -101,7 +104,7 @@ impl From<&ExecutionRecord> for ExecutionRow {
             id: record.id.to_string(),
             sandbox_id: record.sandbox.to_string(),
             tenant_id: record.tenant.to_string(),
-            command: command_column(&record.command),
+            command: command_column(record),
             state: Self::RUNNING.to_owned(),
             created_at: record.created_at.0,
             expires_at: record.created_at.after(record.command.timeout).0,
@@ -116,7 +119,8 @@ impl From<&ExecutionRecord> for ExecutionRow {
     }
 }
 
-fn command_column(command: &Command) -> String {
+fn command_column(record: &ExecutionRecord) -> String {
+    let command = &record.command;
     let json = CommandJson {
         argv: command.argv.clone(),
         env: command.env.clone(),
@@ -126,6 +130,7 @@ fn command_column(command: &Command) -> String {
         stdin_open: command.stdin_open,
         terminal: command.terminal.map(|size| (size.columns, size.rows)),
         context: command.context.map(|id| id.to_string()),
+        is_whole: record.is_whole,
     };
     serde_json::to_string(&json).expect("strings and numbers are always JSON")
 }
@@ -224,6 +229,7 @@ impl TryFrom<ExecutionRow> for ExecutionRecord {
             id: reader.parsed("id", id.parse())?,
             sandbox: reader.parsed("sandbox_id", row.sandbox_id.parse())?,
             tenant: TenantId::from_stored(&row.tenant_id),
+            is_whole: row.command_json(&reader)?.is_whole,
             command: row.command(&reader)?,
             created_at: Millis(row.created_at),
             state: row.into_state(&reader)?,
@@ -232,8 +238,12 @@ impl TryFrom<ExecutionRow> for ExecutionRecord {
 }
 
 impl ExecutionRow {
+    fn command_json(&self, reader: &Reader<'_>) -> Result<CommandJson, CorruptRow> {
+        reader.parsed("command", serde_json::from_str(&self.command))
+    }
+
     fn command(&self, reader: &Reader<'_>) -> Result<Command, CorruptRow> {
-        let json: CommandJson = reader.parsed("command", serde_json::from_str(&self.command))?;
+        let json = self.command_json(reader)?;
         Ok(Command {
             argv: json.argv,
             env: json.env,

@@ -81,6 +81,7 @@ pub(crate) fn execution(number: u64, sandbox: &SandboxRecord) -> ExecutionRecord
             terminal: None,
             context: None,
         },
+        is_whole: true,
         state: ExecutionState::Running,
         created_at: Millis(2000),
     }

@@ -156,11 +156,11 @@ proptest! {
     }
 
     #[test]
-    fn an_execution_comes_back_as_it_was(command in command(), state in state(), at in any::<i32>()) {
+    fn an_execution_comes_back_as_it_was(command in command(), state in state(), is_whole: bool, at in any::<i32>()) {
         check(async {
             let store = MemoryStore::new();
             let started = records::execution(1, &records::running(1));
-            let record = ExecutionRecord { command, state, created_at: Millis(at.into()), ..started };
+            let record = ExecutionRecord { command, is_whole, state, created_at: Millis(at.into()), ..started };
             store.write(vec![records::write(&records::running(1)), records::write_execution(&record)]).await.unwrap();
             assert_eq!(store.execution(record.id).await.unwrap(), Some(record));
         });

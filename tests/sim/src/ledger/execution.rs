@@ -53,11 +53,14 @@ impl Ledger {
         let patience = record.command.timeout + GIVEN_UP_AFTER;
         let given_up = patience <= age || record.created_at.after(patience) <= self.world.latest();
         let sandbox = self.find(&record.sandbox).map(|sandbox| sandbox.phase);
+        let untold = lock(&self.books).untold.contains(&record.id);
         let sandbox_ends = matches!(sandbox, Some(Phase::Stopping(..) | Phase::Finished(_)) | None);
         let is_true = match ended.outcome {
             ExecutionOutcome::Exited(_) | ExecutionOutcome::Signaled(_) => truth.outcome == Some(ended.outcome),
             ExecutionOutcome::Timeout => truth.outcome == Some(ended.outcome) || given_up,
-            ExecutionOutcome::Killed | ExecutionOutcome::Oom => sandbox_ends || truth.starts == 0,
+            // One that was never started was taken back, or its time was over before it could be.
+            ExecutionOutcome::Killed => sandbox_ends || truth.starts == 0 && (untold || given_up),
+            ExecutionOutcome::Oom => sandbox_ends,
         };
         if is_true {
             return Ok(matches!(ended.outcome, ExecutionOutcome::Exited(_)));
