@@ -1,5 +1,7 @@
 //! The description of the API: made from the handlers, checked in as `docs/openapi.json`, served.
 
+mod examples;
+
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::response::{IntoResponse as _, Response as Answer};
@@ -144,6 +146,7 @@ struct Finish;
 impl Modify for Finish {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         document.servers = Some(vec![Server::new("http://localhost:8080")]);
+        examples::add(document);
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key")).build();
         if let Some(components) = &mut document.components {
             components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
