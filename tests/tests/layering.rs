@@ -43,7 +43,7 @@ const ALLOWED: [(&str, &[&str], &str); 25] = [
     ("agent-protocol", &[], "it is compiled into the agent, which is to stay small"),
     ("agent", &["agent-protocol", "archive"], "it runs inside the sandbox: small, and it knows nothing of the server"),
     ("agent-client", &["agent-protocol", "model"], "it carries, and does not decide"),
-    ("cli", &["api", "model"], "it is a caller like any other: the API's words, and nothing of the server"),
+    ("cli", &["api", "archive", "model"], "it is a caller like any other: the API's words, and nothing of the server"),
     (
         "sentinal",
         &[

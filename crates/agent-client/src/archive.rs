@@ -19,11 +19,23 @@ impl Agent {
         folder: &FileAt,
     ) -> Result<impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static + use<>, AgentError> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
-        let request = v1::ReadArchiveRequest { path: folder.path.as_str().to_owned(), user: user(folder) };
+        let request = v1::ReadArchiveRequest { path: folder.path.as_str().to_owned(), user: user(folder), as_image: false };
         let mut messages = answer_within(limits::AGENT_FOLDER_DEADLINE, client.read_archive(request)).await?;
         let first = next(&mut messages).await?;
         let length = Length::AtMost(limits::ARCHIVE_STREAM_BYTES_MAX);
         Ok(stream_of(messages, Some(first), length))
+    }
+
+    /// All that the sandbox sees as `/` as a tar stream that an image can be made of.
+    pub async fn read_root(
+        &self,
+    ) -> Result<impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static + use<>, AgentError> {
+        let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
+        let user = Some(v1::User { name: "0".to_owned() });
+        let request = v1::ReadArchiveRequest { path: "/".to_owned(), user, as_image: true };
+        let mut messages = answer_within(limits::AGENT_FOLDER_DEADLINE, client.read_archive(request)).await?;
+        let first = next(&mut messages).await?;
+        Ok(stream_of(messages, Some(first), Length::AtMost(limits::IMAGE_ARCHIVE_BYTES_MAX)))
     }
 
     /// Unpacks a tar stream into a folder. What was unpacked before something is refused stays.

@@ -87,6 +87,12 @@ pub(crate) const ARCHIVE_ENTRIES_MAX: u64 = 100_000;
 pub(crate) const ARCHIVE_BYTES_MAX: u64 = 1 << 30;
 /// Folders within each other in an archive; while one is packed, each of them is open.
 pub(crate) const ARCHIVE_DEPTH_MAX: usize = 128;
+/// Entries of all that an image is made of.
+pub(crate) const IMAGE_ENTRIES_MAX: u64 = 1_000_000;
+/// Its files together.
+pub(crate) const IMAGE_BYTES_MAX: u64 = 8 << 30;
+/// Files with several names that are packed once; what comes after those is packed once for each name.
+pub(crate) const IMAGE_LINKS_MAX: usize = 65_536;
 /// How long a folder may be packed, however slowly it is taken.
 pub(crate) const ARCHIVE_MAX: Duration = Duration::from_secs(3600);
 /// Symbolic links followed to an upload's place, as in Linux.

@@ -15,7 +15,7 @@ const REFERENCE_CHARS_MAX: usize = 512;
 const CREDENTIAL_CHARS_MAX: usize = 16 * 1024;
 
 /// An image that sandboxes can be made of.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Image {
     /// What a sandbox names it by.
     #[schema(example = "team/python:3.12")]
@@ -29,7 +29,7 @@ pub struct Image {
 }
 
 /// All that is known of an image.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ImageDetails {
     /// The image itself.
     #[serde(flatten)]
@@ -45,7 +45,7 @@ pub struct ImageDetails {
 }
 
 /// How the programs of an image want to be started, as its author wrote it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "working_dir": "/app", "user": "node", "runs_as_user": true,
     "entrypoint": [], "cmd": ["node"]}))]
 pub struct ImageConfig {
@@ -63,24 +63,32 @@ pub struct ImageConfig {
     pub cmd: Vec<String>,
 }
 
-/// An image that is being pulled, or was.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// An image that is being pulled or built, or was.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ImageJob {
     /// Its id.
     #[schema(example = "job_0190f5c8e4b07c3e9f6a8d2b4c5e6f70")]
     pub id: String,
+    /// `pull` or `build`.
+    #[schema(example = "pull")]
+    pub kind: String,
     /// `running`, `finished`, `failed` or `cancelled`.
     #[schema(example = "running")]
     pub state: String,
-    /// What is pulled.
+    /// What is pulled; null for a build.
     #[schema(example = "registry.example.com/team/python:3.12")]
-    pub reference: String,
+    pub reference: Option<String>,
     /// What the image is called when it is there.
     #[schema(example = "team/python:3.12")]
     pub name: String,
-    /// What is being done, or was: `resolving`, `downloading`, `unpacking`, `publishing`.
+    /// What is being done, or was: for a pull `resolving` and `downloading`, for a build `preparing`, `building` and
+    /// `collecting`; for both `unpacking` and `publishing`.
     #[schema(example = "downloading")]
     pub stage: String,
+    /// Steps of a build that are done.
+    pub steps_done: u64,
+    /// Steps of a build; zero for a pull.
+    pub steps_total: u64,
     /// Of all layers, downloaded, in bytes.
     pub bytes_done: u64,
     /// Of all layers, in bytes; zero until it is known.
@@ -101,8 +109,8 @@ pub struct ImageJob {
     pub finished_at: Option<String>,
 }
 
-/// Why a pull failed.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// Why a pull or a build failed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ImageJobError {
     /// From the same set as those of problems.
     #[schema(example = "not_found")]
@@ -112,7 +120,7 @@ pub struct ImageJobError {
 }
 
 /// Images that are gone.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"digests": ["sha256:5606d7dda758edf162d9e902128efbfd57b95831b329af495e65f974f9af0588"], "bytes": 197_197_824}))]
 pub struct RemovedImages {
     /// Of each. None if a name is gone whose image has another one.
@@ -122,7 +130,7 @@ pub struct RemovedImages {
 }
 
 /// Which image to pull, and from where.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 #[schema(example = json!({"reference": "registry.example.com/team/python:3.12", "name": "team/python:3.12"}))]
 pub struct PullImage {
@@ -135,7 +143,7 @@ pub struct PullImage {
 }
 
 /// A user of a registry.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 pub struct PullCredentials {
     /// Who.

@@ -132,11 +132,11 @@ impl Header {
         let mut block = [0; BLOCK_BYTES];
         put(&mut block[..100], &self.path);
         put(&mut block[157..257], &self.link);
-        put(&mut block[100..108], format!("{:07o}", self.mode & 0o7777).as_bytes());
-        put(&mut block[108..115], format!("{:07o}", self.uid & 0o7_777_777).as_bytes());
-        put(&mut block[116..123], format!("{:07o}", self.gid & 0o7_777_777).as_bytes());
-        put(&mut block[124..136], format!("{:011o}", self.size).as_bytes());
-        put(&mut block[136..148], format!("{:011o}", self.modified_s & 0o77_777_777_777).as_bytes());
+        put_number(&mut block[100..108], u64::from(self.mode & 0o7777));
+        put_number(&mut block[108..116], self.uid);
+        put_number(&mut block[116..124], self.gid);
+        put_number(&mut block[124..136], self.size);
+        put_number(&mut block[136..148], self.modified_s);
         block[156] = letter;
         put(&mut block[257..265], b"ustar  \0");
         let sum = format!("{:06o}\0 ", checksum(&block));
@@ -200,6 +200,17 @@ fn put(field: &mut [u8], bytes: &[u8]) {
     field.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
 }
 
+/// In octal with a NUL at its end, or in base 256 where that has no room.
+fn put_number(field: &mut [u8], number: u64) {
+    let digits = field.len() - 1;
+    let octal = format!("{number:0digits$o}");
+    if octal.len() <= digits {
+        return put(field, octal.as_bytes());
+    }
+    field.iter_mut().rev().zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+    field[0] |= 0x80;
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -234,6 +245,8 @@ mod tests {
             header(Kind::Directory, b"d/", b""),
             header(Kind::Symlink, b"l\xff", b"../x"),
             header(Kind::File, &[b'n'; 100], b""),
+            Header { uid: 0o7_777_777, gid: 0o7_777_777, size: (8 << 30) - 1, ..header(Kind::File, b"a", b"") },
+            Header { uid: 0o10_000_000, gid: u64::from(u32::MAX), size: 8 << 30, ..header(Kind::File, b"a", b"") },
         ] {
             assert_eq!(Header::read(&blocks(&written)[0]), Ok(Some(written)));
         }

@@ -9,6 +9,8 @@
 mod entries;
 mod extension;
 mod header;
+mod reader;
 
 pub use entries::{ArchiveError, EXTENSION_BYTES_MAX, Entries, Entry, Supply};
 pub use header::{BLOCK_BYTES, Block, Header, Kind, Malformed, PADDING, padding};
+pub use reader::Reader;

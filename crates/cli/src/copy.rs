@@ -12,9 +12,10 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-pub(crate) use inward::{put, put_bytes, put_file};
+pub(crate) use inward::{packed, put, put_bytes, put_file};
 pub(crate) use outward::get;
 pub(crate) use place::{Local, Operand, Remote};
+pub(crate) use progress::Progress;
 
 use crate::{failure::Failure, session::Session, show};
 

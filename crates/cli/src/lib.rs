@@ -17,6 +17,7 @@ mod execute;
 mod failure;
 mod files;
 mod forward;
+mod image;
 mod log;
 mod name;
 mod page;
@@ -37,6 +38,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 pub use command::Command;
+pub use image::ImageCommand;
 pub use report::ServerReport;
 pub use server::ServerOptions;
 
@@ -52,7 +54,15 @@ const BROKEN_PIPE: u8 = 128 + 13;
 /// Runs a command and tells what failed.
 pub fn run(command: Command) -> ExitCode {
     let is_transparent = command.is_transparent();
-    let outcome = block_on(command.run());
+    ended(block_on(command.run()), is_transparent)
+}
+
+/// The same for what is done with images.
+pub fn run_image(command: ImageCommand) -> ExitCode {
+    ended(block_on(command.run()), false)
+}
+
+fn ended(outcome: Result<u8>, is_transparent: bool) -> ExitCode {
     ExitCode::from(outcome.unwrap_or_else(|error| {
         if error.is::<NobodyReads>() {
             return BROKEN_PIPE;

@@ -15,7 +15,6 @@ pub(crate) use list::{LsOptions, ls};
 use crate::{
     client::Answer,
     duration::parse_seconds,
-    failure::{self, Failure},
     session::Session,
     show::{self, clean},
     size::SizeOptions,
@@ -155,32 +154,8 @@ pub(crate) async fn extend(session: &Session, options: &ExtendOptions) -> Result
     Ok(0)
 }
 
-/// Does the same with each of them; what fails is told and the others are done nevertheless.
+/// Does the same with each of them.
 async fn each(session: &Session, named: &[String], act: impl AsyncFn(&str) -> Result<(Value, String)>) -> Result<u8> {
-    let mut failed = false;
-    for name in named {
-        let done = async {
-            let id = session.sandbox_id(name).await?;
-            act(&id).await
-        };
-        match done.await {
-            Ok((json, _)) if session.json && named.len() > 1 => show::json_line(&json)?,
-            Ok((json, text)) => session.answer(&json, &text)?,
-            Err(error) if named.len() == 1 || is_for_all(&error) => return Err(error),
-            Err(error) => {
-                show::note(&format!("{}: {error:#}", clean(name)));
-                failed = true;
-            }
-        }
-    }
-    Ok(u8::from(failed))
-}
-
-/// Whether the others will fare no better.
-fn is_for_all(error: &anyhow::Error) -> bool {
-    match failure::of(error) {
-        Some(Failure::Refused(problem)) => problem.status == 401,
-        Some(Failure::Usage(_)) => false,
-        Some(Failure::Unreachable { .. } | Failure::Foreign { .. } | Failure::Broken(_)) | None => true,
-    }
+    let by_id = async |name: &str| act(&session.sandbox_id(name).await?).await;
+    session.each(named, by_id).await
 }

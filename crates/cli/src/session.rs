@@ -4,7 +4,13 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use crate::{client::Client, name, server::ServerOptions, show};
+use crate::{
+    client::Client,
+    failure::{self, Failure},
+    name,
+    server::ServerOptions,
+    show::{self, clean},
+};
 
 /// A command's own options, and those that all commands share.
 #[derive(Debug, Args)]
@@ -42,5 +48,35 @@ impl Session {
     /// The document for programs, or these words for people.
     pub(crate) fn answer(&self, json: &Value, text: &str) -> Result<()> {
         if self.json { show::json(json) } else { show::line(text) }
+    }
+
+    /// Does the same with each of them; what fails is told and the others are done nevertheless.
+    pub(crate) async fn each(
+        &self,
+        named: &[String],
+        act: impl AsyncFn(&str) -> Result<(Value, String)>,
+    ) -> Result<u8> {
+        let mut failed = false;
+        for name in named {
+            match act(name).await {
+                Ok((json, _)) if self.json && named.len() > 1 => show::json_line(&json)?,
+                Ok((json, text)) => self.answer(&json, &text)?,
+                Err(error) if named.len() == 1 || is_for_all(&error) => return Err(error),
+                Err(error) => {
+                    show::note(&format!("{}: {error:#}", clean(name)));
+                    failed = true;
+                }
+            }
+        }
+        Ok(u8::from(failed))
+    }
+}
+
+/// Whether the others will fare no better.
+fn is_for_all(error: &anyhow::Error) -> bool {
+    match failure::of(error) {
+        Some(Failure::Refused(problem)) => problem.status == 401,
+        Some(Failure::Usage(_)) => false,
+        Some(Failure::Unreachable { .. } | Failure::Foreign { .. } | Failure::Broken(_)) | None => true,
     }
 }

@@ -161,20 +161,17 @@ impl ImageOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
-    /// Build the default image from Debian packages, unless it is there (needs root)
-    Build {
+    #[command(flatten)]
+    Client(sentinal_cli::ImageCommand),
+    /// Build the default image from Debian packages into the store of this machine, unless it is there: without a server
+    /// (needs root)
+    BuildDefault {
         /// The image store
         #[arg(long, value_name = "DIR", default_value = ImageOptions::STORE, env = "SENTINAL_IMAGES")]
         images: PathBuf,
         /// Build even if the image is there, for example to take newer packages
         #[arg(long)]
         force: bool,
-    },
-    /// List the images
-    Ls {
-        /// The image store
-        #[arg(long, value_name = "DIR", default_value = ImageOptions::STORE, env = "SENTINAL_IMAGES")]
-        images: PathBuf,
     },
 }
 

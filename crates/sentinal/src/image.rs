@@ -1,23 +1,22 @@
-//! `sentinal image`: until there is more, the default image.
+//! `sentinal image`: the default image, and what the server does with others.
 
 use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
 use sentinal_image::{
-    BuildOptions, ImageError, ImageRef, ImageStore, Outcome, Rebuild, TerminalProgress, build_default,
+    BuildOptions, ImageError, ImageStore, Outcome, Rebuild, TerminalProgress, build_default,
 };
 use sentinal_model::{Clock, SystemClock};
 
 use crate::cli::{ImageCommand, ImageOptions};
 
-/// `sentinal image`.
-pub(crate) fn run(options: &ImageOptions) -> Result<ExitCode> {
-    match &options.command {
-        ImageCommand::Build { images, force } => {
-            let rebuild = if *force { Rebuild::Always } else { Rebuild::IfChanged };
-            build(images, rebuild)
+/// `sentinal image`: asks the server, except for the default image, which is made before there is one.
+pub(crate) fn run(options: ImageOptions) -> Result<ExitCode> {
+    match options.command {
+        ImageCommand::Client(command) => Ok(sentinal_cli::run_image(command)),
+        ImageCommand::BuildDefault { images, force } => {
+            build(&images, if force { Rebuild::Always } else { Rebuild::IfChanged })
         }
-        ImageCommand::Ls { images } => list(images),
     }
 }
 
@@ -44,14 +43,6 @@ fn build(images: &Path, rebuild: Rebuild) -> Result<ExitCode> {
         built.image.digest,
         built.image.size_bytes >> 20
     ));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn list(images: &Path) -> Result<ExitCode> {
-    for image in ImageStore::open(images)?.list()? {
-        let ImageRef { reference, digest, size_bytes, .. } = image;
-        print(&format!("{reference:<20} {digest} {:>6} MiB", size_bytes >> 20));
-    }
     Ok(ExitCode::SUCCESS)
 }
 

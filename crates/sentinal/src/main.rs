@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Command::Client(command) => return sentinal_cli::run(command),
         Command::Serve(options) => serve::run(&options),
         Command::Node(options) => node::run(&options),
-        Command::Image(options) => image::run(&options),
+        Command::Image(options) => image::run(options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Completion { shell } => completion::print(shell),
     };

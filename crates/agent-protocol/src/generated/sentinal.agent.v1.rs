@@ -457,6 +457,10 @@ pub struct ReadArchiveRequest {
     pub path: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub user: ::core::option::Option<User>,
+    /// As an image of it needs it: with owners and hard links, without other file systems and what is the agent's own, and
+    /// within the bounds of an image.
+    #[prost(bool, tag = "3")]
+    pub as_image: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WriteArchiveResponse {

@@ -1,9 +1,10 @@
 //! A folder as a tar stream.
 //!
 //! It is walked through twice: the first time nothing is sent, so that what cannot be packed is refused with words
-//! rather than cut off in the middle.
+//! rather than cut off in the middle. What an image is to be made of is as large as it is, and is walked through once.
 
 use std::{
+    collections::HashMap,
     ffi::CStr,
     os::fd::{BorrowedFd, OwnedFd},
     time::Instant,
@@ -38,13 +39,16 @@ pub(crate) async fn pack(
     request: ReadArchiveRequest,
 ) -> Result<Outgoing<ReadFileResponse>, Status> {
     let path = absolute(&request.path, &user)?;
+    let scope = if request.as_image { Scope::Image } else { Scope::Folder };
     Outgoing::start(transfers, user.identity, move |sender| {
-        check(&path)?;
+        if scope == Scope::Folder {
+            check(&path)?;
+        }
         // All waits from here on are for a part of it.
         if sender.send(ReadFileResponse::default()).is_err() {
             return Ok(());
         }
-        let mut archive = Archive { sender, buffer: Vec::with_capacity(2 * CHUNK_BYTES) };
+        let mut archive = Archive { sender, buffer: Vec::with_capacity(2 * CHUNK_BYTES), scope, links: HashMap::new() };
         match send(&path, &mut archive) {
             // Nobody wants the rest.
             Ok(()) | Err(Failure::Gone) => Ok(()),
@@ -54,24 +58,59 @@ pub(crate) async fn pack(
     .await
 }
 
+/// What an archive is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Somebody's files, who owns whatever comes out of them.
+    Folder,
+    /// An image: whose everything is belongs to it. Not what is mounted, nor what is the agent's own.
+    Image,
+}
+
+/// The folder of the agent and of its socket.
+const OWN: &[u8] = b".sentinal";
+
+/// How much one archive holds.
+#[derive(Debug, Default)]
+struct Amount {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Amount {
+    /// Adds one, unless it is too much.
+    fn add(&mut self, found: &Found<'_>, scope: Scope, path: &str) -> Result<(), Status> {
+        self.entries += 1;
+        if found.kind.is_file() {
+            self.bytes = self.bytes.saturating_add(u64::try_from(found.stat.st_size).unwrap_or(0));
+        }
+        let (entries_max, bytes_max) = scope.bounds();
+        if entries_max < self.entries || bytes_max < self.bytes { Err(too_large(path, scope)) } else { Ok(()) }
+    }
+}
+
+impl Scope {
+    const fn bounds(self) -> (u64, u64) {
+        match self {
+            Self::Folder => (limits::ARCHIVE_ENTRIES_MAX, limits::ARCHIVE_BYTES_MAX),
+            Self::Image => (limits::IMAGE_ENTRIES_MAX, limits::IMAGE_BYTES_MAX),
+        }
+    }
+}
+
 /// Whether all of it may be read, and how much it is.
 fn check(path: &str) -> Result<(), Status> {
-    let (mut entries, mut bytes) = (0, 0_u64);
+    let mut amount = Amount::default();
     let deadline = Instant::now() + limits::FOLDER_WORK_MAX;
-    each(path, deadline, |found| {
-        entries += 1;
-        if found.kind == FileType::RegularFile {
-            bytes = bytes.saturating_add(u64::try_from(found.stat.st_size).unwrap_or(0));
+    each(path, deadline, Scope::Folder, |found| {
+        if found.kind.is_file() {
             let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
             match rustix::fs::accessat(found.folder, found.name, Access::READ_OK, flags) {
                 Err(errno) if errno != Errno::NOENT => return Err(refusal(&found.shown(path), errno).into()),
                 _ => {}
             }
         }
-        if limits::ARCHIVE_ENTRIES_MAX < entries || limits::ARCHIVE_BYTES_MAX < bytes {
-            return Err(Failure::Refused(too_large(path)));
-        }
-        Ok(())
+        Ok(amount.add(&found, Scope::Folder, path)?)
     })
     .map_err(|failure| match failure {
         Failure::Refused(status) => status,
@@ -80,7 +119,11 @@ fn check(path: &str) -> Result<(), Status> {
 }
 
 fn send(path: &str, archive: &mut Archive<'_>) -> Result<(), Failure> {
-    each(path, Instant::now() + limits::ARCHIVE_MAX, |found| archive.add(path, &found))?;
+    let (mut amount, scope) = (Amount::default(), archive.scope);
+    each(path, Instant::now() + limits::ARCHIVE_MAX, scope, |found| {
+        amount.add(&found, scope, path)?;
+        archive.add(path, &found)
+    })?;
     archive.finish()
 }
 
@@ -118,8 +161,15 @@ impl From<Gone> for Failure {
 }
 
 /// Every file, folder and link in a folder, a folder before what is in it.
-fn each(path: &str, deadline: Instant, mut act: impl FnMut(Found<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+fn each(
+    path: &str,
+    deadline: Instant,
+    scope: Scope,
+    mut act: impl FnMut(Found<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let stopped = |path: &str, stop| stopped(path, scope, stop);
     let top = open_top(path).map_err(|errno| refusal(path, errno))?;
+    let device = rustix::fs::fstat(&top).map_err(|errno| refusal(path, errno))?.st_dev;
     let names = usize::try_from(limits::ARCHIVE_ENTRIES_MAX).unwrap_or(usize::MAX);
     let bounds = Bounds { depth: limits::ARCHIVE_DEPTH_MAX, names, deadline };
     let mut walk = Walk::begin(top, bounds, b"").map_err(|stop| stopped(path, stop))?;
@@ -134,11 +184,14 @@ fn each(path: &str, deadline: Instant, mut act: impl FnMut(Found<'_>) -> Result<
             Err(errno) => return Err(refusal(&shown(), errno).into()),
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
+        let is_own = scope == Scope::Image && entry_path == OWN;
+        if is_own || !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
             continue;
         }
         act(Found { folder, name: &name, path: entry_path.clone(), kind, stat })?;
-        if kind.is_dir() {
+        // Only folders tell: a file of an overlay may be on a device of its own.
+        let is_mounted = scope == Scope::Image && stat.st_dev != device;
+        if kind.is_dir() && !is_mounted {
             if !walk.may_enter() {
                 let most = limits::ARCHIVE_DEPTH_MAX;
                 let message = format!("{} is nested deeper than {most} folders", shown());
@@ -154,15 +207,15 @@ fn each(path: &str, deadline: Instant, mut act: impl FnMut(Found<'_>) -> Result<
     Ok(())
 }
 
-fn stopped(path: &str, stop: Stop) -> Status {
+fn stopped(path: &str, scope: Scope, stop: Stop) -> Status {
     match stop {
         Stop::Refused(errno) => refusal(path, errno),
-        Stop::Late | Stop::Cut => too_large(path),
+        Stop::Late | Stop::Cut => too_large(path, scope),
     }
 }
 
-fn too_large(path: &str) -> Status {
-    let (entries, bytes) = (limits::ARCHIVE_ENTRIES_MAX, limits::ARCHIVE_BYTES_MAX);
+fn too_large(path: &str, scope: Scope) -> Status {
+    let (entries, bytes) = scope.bounds();
     let message =
         format!("{path} has more than one archive holds: {entries} entries and {bytes} bytes; take a part of it");
     Status::resource_exhausted(message)
@@ -172,23 +225,34 @@ fn too_large(path: &str) -> Status {
 struct Archive<'a> {
     sender: &'a Sender<ReadFileResponse>,
     buffer: Vec<u8>,
+    scope: Scope,
+    /// Files with several names, by what they are, with the first that was packed.
+    links: HashMap<(u64, u64), Vec<u8>>,
 }
 
 impl Archive<'_> {
     fn add(&mut self, top: &str, found: &Found<'_>) -> Result<(), Failure> {
         let refused = |errno| refusal(&found.shown(top), errno);
+        // Without one it is of whoever unpacks it.
+        let (uid, gid) = match self.scope {
+            Scope::Folder => (0, 0),
+            Scope::Image => (found.stat.st_uid, found.stat.st_gid),
+        };
         let mut header = Header {
             kind: Kind::File,
             path: found.path.clone(),
             link: Vec::new(),
             mode: found.stat.st_mode & 0o7777,
-            // It is always of the one who unpacks it.
-            uid: 0,
-            gid: 0,
+            uid: uid.into(),
+            gid: gid.into(),
             size: 0,
             modified_s: u64::try_from(found.stat.st_mtime).unwrap_or(0),
         };
         if found.kind.is_file() {
+            if let Some(first) = self.known(found) {
+                (header.kind, header.link) = (Kind::Hardlink, first);
+                return self.put(&header);
+            }
             let Some((file, size)) = open(found).map_err(refused)? else { return Ok(()) };
             header.size = size;
             self.put(&header)?;
@@ -206,6 +270,19 @@ impl Archive<'_> {
             };
         }
         self.put(&header)
+    }
+
+    /// The first name of a file that was packed already.
+    fn known(&mut self, found: &Found<'_>) -> Option<Vec<u8>> {
+        if self.scope == Scope::Folder || found.stat.st_nlink < 2 {
+            return None;
+        }
+        let file = (found.stat.st_dev, found.stat.st_ino);
+        let known = self.links.get(&file).cloned();
+        if known.is_none() && self.links.len() < limits::IMAGE_LINKS_MAX {
+            self.links.insert(file, found.path.clone());
+        }
+        known
     }
 
     fn put(&mut self, header: &Header) -> Result<(), Failure> {

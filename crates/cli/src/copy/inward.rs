@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use reqwest::{Body, Method};
 use sentinal_api::FileEntry;
 use sentinal_model::Code;
@@ -23,6 +23,9 @@ use super::{
     progress::Progress,
 };
 use crate::{failure, session::Session};
+
+/// A part of a body.
+type Piece = io::Result<Bytes>;
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -62,6 +65,11 @@ async fn put_stream(session: &Session, to: &Remote) -> Result<()> {
 }
 
 async fn put_folder(session: &Session, path: &Path, to: &Remote) -> Result<()> {
+    packed(path, |pieces| unpack_there(session, to, pieces)).await
+}
+
+/// Packs a folder and sends it, piece by piece.
+pub(crate) async fn packed<T>(path: &Path, send: impl AsyncFnOnce(BoxStream<'static, Piece>) -> Result<T>) -> Result<T> {
     let (sender, mut receiver) = mpsc::channel(PIECES_MAX);
     let folder = PathBuf::from(path);
     let packing = tokio::task::spawn_blocking(move || {
@@ -71,7 +79,7 @@ async fn put_folder(session: &Session, path: &Path, to: &Remote) -> Result<()> {
     let progress = Progress::new(&path.display().to_string(), None);
     let pieces = futures::stream::poll_fn(move |context| receiver.poll_recv(context));
     let pieces = pieces.inspect_ok(move |piece: &Bytes| progress.add(piece.len()));
-    let sent = unpack_there(session, to, pieces).await;
+    let sent = send(pieces.boxed()).await;
     match packing.await? {
         // It broke off because nobody took it any more: what was said to that counts.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe && sent.is_err() => sent,

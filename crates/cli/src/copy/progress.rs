@@ -8,11 +8,11 @@ use crate::show::clean;
 
 /// A bar on standard error, where that is a terminal; nothing elsewhere.
 #[derive(Debug, Clone)]
-pub(super) struct Progress(ProgressBar);
+pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Of something with this name; without a size there is no end to be seen.
-    pub(super) fn new(name: &str, bytes_total: Option<u64>) -> Self {
+    pub(crate) fn new(name: &str, bytes_total: Option<u64>) -> Self {
         // Where the bytes go to this very terminal a bar would be in their way.
         let target =
             if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -28,11 +28,11 @@ impl Progress {
     }
 
     /// Hidden, whatever the terminal.
-    pub(super) fn hidden() -> Self {
+    pub(crate) fn hidden() -> Self {
         Self(ProgressBar::hidden())
     }
 
-    pub(super) fn add(&self, bytes: usize) {
+    pub(crate) fn add(&self, bytes: usize) {
         self.0.inc(u64::try_from(bytes).unwrap_or_default());
     }
 }

@@ -2,56 +2,133 @@
 //! own path nor through a link, and no bit that lends rights arrives.
 
 use std::{
-    fs,
-    io::Read,
-    path::{Component, Path},
+    ffi::OsStr,
+    fs::{self, File, FileTimes, Permissions},
+    io::{self, Read, Write as _},
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::{Component, Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use sentinal_archive::{ArchiveError, Entries, Entry, Kind, Reader};
 use sentinal_model::limits;
-use tar::{Archive, Entry, EntryType};
 
 use crate::show::{clean, note};
 
 /// Entries of one archive: more than a server packs.
 const ENTRIES_MAX: usize = 200_000;
 
+type Archive<R> = Entries<Reader<R, io::Error>>;
+
 /// Unpacks all of it into `folder`, which is made if it is missing.
 pub(super) fn unpack(folder: &Path, from: impl Read) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    let mut archive = Archive::new(from);
-    archive.set_preserve_ownerships(false);
+    let mut archive = Entries::new(Reader::new(from, |error| error));
     let (mut entries, mut bytes) = (0, 0_u64);
-    for entry in archive.entries()? {
-        let mut entry = entry.context("read the archive")?;
-        (entries, bytes) = (entries + 1, bytes.saturating_add(entry.size()));
+    // Folders get their bits when all is in them: what they have may keep even their owner out.
+    let mut folders = Vec::new();
+    while let Some(entry) = archive.entry().map_err(explained)? {
+        (entries, bytes) = (entries + 1, bytes.saturating_add(entry.size));
         ensure!(entries <= ENTRIES_MAX && bytes <= limits::ARCHIVE_STREAM_BYTES_MAX, "the archive is over the limit");
-        take(&mut entry, folder)?;
-    }
-    Ok(())
-}
-
-fn take(entry: &mut Entry<'_, impl Read>, folder: &Path) -> Result<()> {
-    let path = entry.path().context("read the archive")?.into_owned();
-    let shown = clean(&path.to_string_lossy());
-    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    ensure!(is_plain, "{shown}: leads out of the folder; nothing after it was copied");
-    let kind = entry.header().entry_type();
-    ensure!(
-        [EntryType::Regular, EntryType::Continuous, EntryType::Directory, EntryType::Symlink].contains(&kind),
-        "{shown}: is neither a file, a folder nor a link; nothing after it was copied"
-    );
-    if kind.is_symlink() {
-        let target = entry.link_name().context("read the archive")?.unwrap_or_default().into_owned();
-        if leads_out(&path, &target) {
-            note(&format!("left out, as it leads out of the folder: {shown} -> {}", clean(&target.to_string_lossy())));
-            return Ok(());
+        let shown = clean(&String::from_utf8_lossy(&entry.path));
+        if let Some(made) = take(&mut archive, &entry, folder).with_context(|| shown)? {
+            folders.push((made, entry.mode));
         }
     }
-    ensure!(!is_through_link(folder, &path), "{shown}: goes through a link; nothing after it was copied");
-    let done = entry.unpack_in(folder).with_context(|| format!("write {shown}"))?;
-    ensure!(done, "{shown}: leads out of the folder; nothing after it was copied");
-    Ok(())
+    for (made, mode) in folders.into_iter().rev() {
+        fs::set_permissions(&made, bits(mode)).with_context(|| format!("set the mode of {}", made.display()))?;
+    }
+    // What sends it is to be heard to its end.
+    archive.drain().context("read the archive")
+}
+
+/// Answers a folder that was made.
+fn take(archive: &mut Archive<impl Read>, entry: &Entry, folder: &Path) -> Result<Option<PathBuf>> {
+    let path = plain(&entry.path)?;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    ensure!(!is_through_link(folder, &path), "goes through a link; nothing after it was copied");
+    let target = folder.join(&path);
+    match entry.kind {
+        Kind::Directory => return make_folder(&target).map(Some).context("make the folder"),
+        Kind::File => write(archive, entry, &target)?,
+        Kind::Symlink => link(entry, &path, &target)?,
+        Kind::Hardlink | Kind::Special(_) | Kind::Other(_) | Kind::LongPath | Kind::LongLink => not_copied()?,
+        Kind::Extended | Kind::ExtendedForAll => not_copied()?,
+    }
+    Ok(None)
+}
+
+fn not_copied() -> Result<()> {
+    bail!("is neither a file, a folder nor a link; nothing after it was copied")
+}
+
+/// The path without its dots; one that climbs or begins at the root is refused.
+fn plain(path: &[u8]) -> Result<PathBuf> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    ensure!(is_plain, "leads out of the folder; nothing after it was copied");
+    Ok(path.components().filter(|part| matches!(part, Component::Normal(_))).collect())
+}
+
+/// One that is there keeps what is in it.
+fn make_folder(target: &Path) -> io::Result<PathBuf> {
+    if !fs::symlink_metadata(target).is_ok_and(|found| found.is_dir()) {
+        clear(target)?;
+        fs::create_dir_all(target)?;
+    }
+    fs::set_permissions(target, Permissions::from_mode(0o700))?;
+    Ok(target.to_owned())
+}
+
+fn write(archive: &mut Archive<impl Read>, entry: &Entry, target: &Path) -> Result<()> {
+    let made = parent(target).and_then(|()| clear(target)).and_then(|()| File::create_new(target));
+    let mut file = made.context("make the file")?;
+    archive.content(entry, |bytes| file.write_all(bytes)).map_err(explained)?;
+    // A file system may not take every time.
+    let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(entry.modified_s));
+    let _ = modified.map(|modified| file.set_times(FileTimes::new().set_modified(modified)));
+    file.set_permissions(bits(entry.mode)).context("set its mode")
+}
+
+fn link(entry: &Entry, path: &Path, target: &Path) -> Result<()> {
+    let to = Path::new(OsStr::from_bytes(&entry.link));
+    if leads_out(path, to) {
+        let (path, to) = (clean(&path.to_string_lossy()), clean(&to.to_string_lossy()));
+        note(&format!("left out, as it leads out of the folder: {path} -> {to}"));
+        return Ok(());
+    }
+    let made = parent(target).and_then(|()| clear(target)).and_then(|()| std::os::unix::fs::symlink(to, target));
+    made.context("make the link")
+}
+
+fn parent(target: &Path) -> io::Result<()> {
+    target.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Takes away a file or link that is there: what is written is new, and no other name of it changes.
+fn clear(target: &Path) -> io::Result<()> {
+    match fs::remove_file(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn bits(mode: u32) -> Permissions {
+    Permissions::from_mode(mode & 0o777)
+}
+
+fn explained(error: ArchiveError<io::Error>) -> anyhow::Error {
+    match error {
+        ArchiveError::Supply(error) => anyhow!(error).context("copy the archive"),
+        ArchiveError::Cut => anyhow!("the archive ends in the middle"),
+        ArchiveError::Damaged | ArchiveError::Compressed | ArchiveError::NoArchive => {
+            anyhow!("the server sent no archive that can be read")
+        }
+        ArchiveError::Entry { path, why } => anyhow!("{}: {}", clean(&String::from_utf8_lossy(&path)), clean(&why)),
+    }
 }
 
 /// Whether one of the folders on the way to `path` is a link, so that it is not where its path says.
@@ -78,27 +155,21 @@ fn leads_out(path: &Path, target: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use tar::{Builder, Header};
+    use sentinal_archive::{Header, PADDING};
 
     use super::*;
 
     /// An archive of one entry whose path and target are taken as they are.
-    fn archive(kind: EntryType, path: &str, target: &str) -> Vec<u8> {
-        let mut header = Header::new_gnu();
-        header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
-        header.as_gnu_mut().unwrap().linkname[..target.len()].copy_from_slice(target.as_bytes());
-        header.set_entry_type(kind);
-        header.set_mode(0o4755);
-        header.set_size(0);
-        header.set_cksum();
-        let mut builder = Builder::new(Vec::new());
-        builder.append(&header, &[][..]).unwrap();
-        builder.into_inner().unwrap()
+    fn archive(kind: Kind, path: &str, target: &str) -> Vec<u8> {
+        let (path, link) = (path.as_bytes().to_vec(), target.as_bytes().to_vec());
+        let mut bytes = Vec::new();
+        let header = Header { kind, path, link, mode: 0o4755, uid: 0, gid: 0, size: 0, modified_s: 0 };
+        header.write(|block| bytes.extend_from_slice(block));
+        bytes.extend_from_slice(&PADDING);
+        bytes
     }
 
-    fn check(kind: EntryType, path: &str, target: &str, is_taken: bool) {
+    fn check(kind: Kind, path: &str, target: &str, is_taken: bool) {
         let outside = tempfile::tempdir().unwrap();
         let folder = outside.path().join("folder");
         let done = unpack(&folder, &archive(kind, path, target)[..]);
@@ -109,14 +180,47 @@ mod tests {
 
     #[test]
     fn nothing_gets_out_of_the_folder() {
-        check(EntryType::Regular, "a", "", true);
-        check(EntryType::Regular, "../a", "", false);
-        check(EntryType::Regular, "a/../../b", "", false);
-        check(EntryType::Regular, "/tmp/cli-test-a", "", false);
-        check(EntryType::Link, "a", "../b", false);
-        check(EntryType::Link, "a", "/etc/passwd", false);
-        check(EntryType::Fifo, "a", "", false);
-        check(EntryType::Char, "a", "", false);
+        check(Kind::File, "a", "", true);
+        check(Kind::File, "../a", "", false);
+        check(Kind::File, "a/../../b", "", false);
+        check(Kind::File, "/tmp/cli-test-a", "", false);
+        check(Kind::Hardlink, "a", "../b", false);
+        check(Kind::Hardlink, "a", "/etc/passwd", false);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let mut bytes = archive(Kind::File, "a", "");
+        let sum = |bytes: &mut Vec<u8>| {
+            bytes[148..156].copy_from_slice(b"        ");
+            let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+            bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        };
+        for letter in [b'3', b'4', b'6', b'S', b'?'] {
+            bytes[156] = letter;
+            sum(&mut bytes);
+            let folder = tempfile::tempdir().unwrap();
+            assert!(unpack(folder.path(), &bytes[..]).is_err(), "{}", char::from(letter));
+            assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+        }
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked_as_it_was() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = from.path().join("a".repeat(120)).join("b".repeat(120));
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("file"), vec![7; 100_000]).unwrap();
+        fs::set_permissions(path.join("file"), Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("file", path.join("link")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o500)).unwrap();
+        let mut bytes = Vec::new();
+        super::super::pack::pack(from.path(), &mut bytes).unwrap();
+        unpack(to.path(), &bytes[..]).unwrap();
+        let there = to.path().join(path.strip_prefix(from.path()).unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(fs::read(there.join("link")).unwrap(), vec![7; 100_000]);
+        assert_eq!((mode(&there.join("file")), mode(&there)), (0o640, 0o500));
     }
 
     #[test]
@@ -132,7 +236,7 @@ mod tests {
             assert_eq!(leads_out(Path::new(path), Path::new(target)), is_out, "{path} {target}");
         }
         let folder = tempfile::tempdir().unwrap();
-        unpack(folder.path(), &archive(EntryType::Symlink, "a", "/etc/passwd")[..]).unwrap();
+        unpack(folder.path(), &archive(Kind::Symlink, "a", "/etc/passwd")[..]).unwrap();
         assert!(fs::symlink_metadata(folder.path().join("a")).is_err());
     }
 
@@ -140,14 +244,14 @@ mod tests {
     fn a_link_that_is_there_is_not_gone_through() {
         let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::os::unix::fs::symlink(outside.path(), folder.path().join("a")).unwrap();
-        assert!(unpack(folder.path(), &archive(EntryType::Regular, "a/b", "")[..]).is_err());
+        assert!(unpack(folder.path(), &archive(Kind::File, "a/b", "")[..]).is_err());
         assert!(fs::read_dir(outside.path()).unwrap().next().is_none());
     }
 
     #[test]
     fn rights_are_not_lent() {
         let folder = tempfile::tempdir().unwrap();
-        unpack(folder.path(), &archive(EntryType::Regular, "a", "")[..]).unwrap();
+        unpack(folder.path(), &archive(Kind::File, "a", "")[..]).unwrap();
         let mode = fs::metadata(folder.path().join("a")).unwrap().permissions().mode();
         assert_eq!(mode & 0o7000, 0, "{mode:o}");
     }

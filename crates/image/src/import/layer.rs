@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use sentinal_archive::{Entries, Entry, Kind, Supply};
+use sentinal_archive::{Entries, Entry, Kind, Reader};
 
 use super::{
     Bounds,
@@ -12,7 +12,6 @@ use super::{
 };
 use crate::ImageError;
 
-const BUFFER_BYTES: usize = 64 * 1024;
 /// What hides a name of the layers below, and what hides all of a folder.
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -31,36 +30,6 @@ pub(crate) struct Unpacking {
     pub(crate) skipped: u64,
 }
 
-/// A tar stream's bytes, from anything that can be read.
-struct Reader<R> {
-    inner: R,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
-}
-
-impl<R: Read> Supply for Reader<R> {
-    type Error = ImageError;
-
-    fn available(&mut self) -> Result<&[u8], ImageError> {
-        while self.start == self.end {
-            match self.inner.read(&mut self.buffer) {
-                Ok(count) => (self.start, self.end) = (0, count),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(unreadable(error)),
-            }
-            if self.end == 0 {
-                break;
-            }
-        }
-        Ok(&self.buffer[self.start..self.end])
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.start += count;
-    }
-}
-
 /// What the reader itself says in our words stays; the rest is a stream that cannot be decompressed.
 fn unreadable(error: std::io::Error) -> ImageError {
     match error.downcast::<ImageError>() {
@@ -77,15 +46,14 @@ impl Unpacking {
     /// Takes a whole layer, to the last byte of what is read.
     pub(crate) fn layer(&mut self, content: impl Read) -> Result<(), ImageError> {
         self.tree.next_layer();
-        let reader = Reader { inner: content, buffer: vec![0; BUFFER_BYTES].into(), start: 0, end: 0 };
-        let mut entries = Entries::new(reader);
+        let mut entries = Entries::new(Reader::new(content, unreadable));
         while let Some(entry) = entries.entry().map_err(explained)? {
             self.add(&entry, &mut entries).map_err(|error| error.of_entry(&entry.path))?;
         }
         entries.drain()
     }
 
-    fn add(&mut self, entry: &Entry, content: &mut Entries<Reader<impl Read>>) -> Result<(), ImageError> {
+    fn add(&mut self, entry: &Entry, content: &mut Entries<Reader<impl Read, ImageError>>) -> Result<(), ImageError> {
         self.count(entry)?;
         let mut folders = parts(&entry.path)?;
         let Some(name) = folders.pop() else {
