@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Every edge that is allowed between crates of this workspace, in flow order, and what a crate must never know.
-const ALLOWED: [(&str, &[&str], &str); 25] = [
+const ALLOWED: [(&str, &[&str], &str); 26] = [
     ("model", &[], "it is the vocabulary: no IO, and nothing below it"),
     ("telemetry", &["model"], "everybody logs, so it may know nobody"),
     ("api", &["model"], "the wire's words turn into the model's, and into nothing else"),
@@ -22,7 +22,7 @@ const ALLOWED: [(&str, &[&str], &str); 25] = [
     ),
     (
         "controller",
-        &["scheduler", "agent-client", "store", "node-protocol", "auth", "model", "telemetry"],
+        &["scheduler", "agent-client", "containerfile", "store", "node-protocol", "auth", "model", "telemetry"],
         "it never speaks HTTP and never touches an engine or the host",
     ),
     ("store", &["model"], "it keeps records and decides nothing"),
@@ -38,8 +38,9 @@ const ALLOWED: [(&str, &[&str], &str); 25] = [
     ("engine-native", &["engine", "launcher", "model"], "engines never know each other, nor the node"),
     ("launcher", &[], "one thread and no memory of anything: it is told what to do, and does it"),
     ("archive", &[], "it is compiled into the agent, and reads what strangers wrote"),
+    ("containerfile", &[], "it is a pure function"),
     ("image", &["archive", "agent-protocol", "model"], "images are names and files"),
-    ("import", &["image", "model"], "it makes images for the server, and knows neither node nor controller"),
+    ("import", &["archive", "image", "model"], "it makes images for the server, and knows neither node nor controller"),
     ("agent-protocol", &[], "it is compiled into the agent, which is to stay small"),
     ("agent", &["agent-protocol", "archive"], "it runs inside the sandbox: small, and it knows nothing of the server"),
     ("agent-client", &["agent-protocol", "model"], "it carries, and does not decide"),

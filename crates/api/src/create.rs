@@ -101,6 +101,10 @@ impl SpecFields {
         .find_map(|(given, name)| given.then_some(name))
     }
 
+    /// Without any.
+    pub(crate) const NONE: Self =
+        Self { engine: None, cpu: None, memory: None, disk: None, image: None, ttl: None, labels: None };
+
     /// The sandbox they describe; it lives `ttl_default` unless told.
     pub(crate) fn into_spec(self, ttl_default: Duration) -> Result<Spec> {
         let cpu = self.cpu.unwrap_or_else(|| f64::from(limits::CPU_MILLI_DEFAULT) / 1000.0);

@@ -18,6 +18,7 @@ mod file;
 mod file_query;
 mod health;
 mod image;
+mod image_build;
 mod json;
 mod link;
 mod list;
@@ -48,6 +49,7 @@ pub use image::{
     Image, ImageConfig, ImageDetails, ImageJob, ImageJobError, ImageJobsQuery, ImagesQuery, ImportQuery, ParsedPull,
     PullCredentials, PullImage, RemovedImages,
 };
+pub use image_build::{BuildQuery, JobLogQuery};
 pub use json::parse_json;
 pub use link::{Link, NewLink};
 pub use list::List;

@@ -84,7 +84,7 @@ impl Query {
     }
 
     /// All values of `name`, which may be given more than once.
-    fn take_all(&mut self, name: &str) -> Vec<String> {
+    pub(crate) fn take_all(&mut self, name: &str) -> Vec<String> {
         std::iter::from_fn(|| self.take(name)).collect()
     }
 
@@ -234,7 +234,7 @@ fn stream(name: &str) -> Result<Stream> {
     known.ok_or_else(|| Error::invalid(format!("stream: {:?} is neither stdout nor stderr", cut(name))))
 }
 
-fn offset(text: &str) -> Result<u64> {
+pub(crate) fn offset(text: &str) -> Result<u64> {
     let parsed = digits(text).and_then(|digits| digits.parse().ok());
     parsed.ok_or_else(|| Error::invalid(format!("offset: {:?} is no number of bytes", cut(text))))
 }

@@ -16,12 +16,18 @@ pub struct Reader<R, E> {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    position: u64,
 }
 
 impl<R, E> Reader<R, E> {
     /// From where `inner` is. `failed` says what an error of it means.
     pub fn new(inner: R, failed: fn(io::Error) -> E) -> Self {
-        Self { inner, failed, buffer: vec![0; BUFFER_BYTES].into(), start: 0, end: 0 }
+        Self { inner, failed, buffer: vec![0; BUFFER_BYTES].into(), start: 0, end: 0, position: 0 }
+    }
+
+    /// How many bytes were taken.
+    pub const fn position(&self) -> u64 {
+        self.position
     }
 }
 
@@ -42,6 +48,7 @@ impl<R: Read, E> Supply for Reader<R, E> {
 
     fn consume(&mut self, count: usize) {
         self.start += count;
+        self.position += count as u64;
     }
 }
 
@@ -80,7 +87,7 @@ mod tests {
             seen.push(byte);
             reader.consume(1);
         }
-        assert_eq!(seen, b"abc");
+        assert_eq!((&seen[..], reader.position()), (&b"abc"[..], 3));
         assert!(reader.available().unwrap().is_empty());
     }
 }

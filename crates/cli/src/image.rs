@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use crate::session::With;
 
-pub use self::{
+use self::{
     bring::{ImportOptions, PullOptions},
     build::BuildOptions,
     job::{CancelOptions, JobsOptions},

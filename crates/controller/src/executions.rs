@@ -110,8 +110,8 @@ impl Controller {
     }
 }
 
-/// Destroys a one-shot's sandbox when dropped: at the end of its execution, and whenever it never comes to one.
-struct Abandon(Arc<Entry>);
+/// Destroys a one-shot's sandbox, or a build's, when dropped: at the end of its execution, and whenever it never comes to one.
+pub(crate) struct Abandon(pub(crate) Arc<Entry>);
 
 impl Drop for Abandon {
     fn drop(&mut self) {
@@ -120,13 +120,13 @@ impl Drop for Abandon {
 }
 
 /// Waits for a pending sandbox to run.
-async fn up(entry: &Entry, wait: Duration) -> Result<()> {
+pub(crate) async fn up(entry: &Entry, wait: Duration) -> Result<()> {
     let record = running(entry, wait).await?;
     not_running(&record).map_or(Ok(()), Err)
 }
 
 /// Writes an execution down, then has its program started. Once written it is brought to its end, whoever leaves.
-async fn start(
+pub(crate) async fn start(
     context: &Arc<Context>,
     entry: &Arc<Entry>,
     (tenant, command): (TenantId, Command),

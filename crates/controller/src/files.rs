@@ -136,7 +136,7 @@ impl Controller {
         self.happened(events::file_removed(permit.tenant(), id, self.context.now(), &removal.at.path)).await
     }
 
-    async fn happened(&self, event: NewEvent) -> Result<()> {
+    pub(crate) async fn happened(&self, event: NewEvent) -> Result<()> {
         self.context.write(vec![Write::Event(event)]).await
     }
 

@@ -3,13 +3,16 @@
 //! The node keeps them and says which are in use; who makes one out of an archive or a registry is somebody else's
 //! matter ([`MakeImages`]), and works as an ordinary user. Here it is decided who may do what, and what a pull has come to.
 
+mod build;
 mod jobs;
+mod log;
 mod make;
 
-pub(crate) use self::jobs::{Jobs, remembered};
+pub(crate) use self::jobs::{Jobs, clear, remembered};
 pub use self::{
-    jobs::{ImageJob, ImageJobState},
-    make::{Credentials, MadeImage, MakeImages, NoImages, PullProgress, PullRequest, PullStage},
+    build::NewBuild,
+    jobs::{ImageJob, ImageJobKind, ImageJobState},
+    make::{BuildContext, Credentials, ImageProgress, ImageStage, MadeImage, MakeImages, NoImages, PullRequest},
 };
 
 use std::sync::Arc;
@@ -17,14 +20,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{ImportImage, Permit, ReadImage, RemoveImage};
-use sentinal_model::{Code, Error, ImageJobId, ImageName, Result};
+use sentinal_model::{Code, Error, ImageJobId, ImageName, Result, limits};
 use sentinal_node_protocol::{ImageDetails, ImageView, RemovedImages};
 use sentinal_store::Page;
 
 use crate::{api::Controller, context::Context, observe::describe};
 
 /// Names that would hide a call of the API.
-const RESERVED: [&str; 4] = ["import", "pull", "prune", "job"];
+const RESERVED: [&str; 5] = ["import", "pull", "build", "prune", "job"];
 
 /// An image that is to be brought in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,20 +76,32 @@ impl Controller {
     ) -> Result<ImageJob> {
         check_name(&name)?;
         self.context.parts.images.check(&pull)?;
-        jobs::start(&self.context, permit.tenant().clone(), name, pull).await
+        let kind = ImageJobKind::Pull { reference: pull.reference.clone() };
+        let new = jobs::NewJob { tenant: permit.tenant().clone(), name, kind, deadline: limits::IMAGE_PULL_DEADLINE };
+        jobs::start(&self.context, new, |working| pulled(working, pull)).await
     }
 
-    /// A pull, as far as it is.
+    /// A pull or build, as far as it is.
     pub fn image_job(&self, permit: &Permit<ReadImage>, id: ImageJobId) -> Result<ImageJob> {
         self.context.image_jobs.get(permit.tenant(), id)
     }
 
-    /// Pulls, newest first.
+    /// Pulls and builds, newest first.
     pub fn image_jobs(&self, permit: &Permit<ReadImage>, page: Page<ImageJobId>) -> Vec<ImageJob> {
         self.context.image_jobs.list(permit.tenant(), page)
     }
 
-    /// Ends a pull. One that has ended stays as it is.
+    /// What a build has said, from a byte on: at most the end of it that is kept. Followed, it goes on until its end.
+    pub fn image_job_log(
+        &self,
+        permit: &Permit<ReadImage>,
+        id: ImageJobId,
+        (offset, follow): (u64, bool),
+    ) -> Result<BoxStream<'static, Bytes>> {
+        self.context.image_jobs.log(permit.tenant(), id, (offset, follow))
+    }
+
+    /// Ends a pull or build. One that has ended stays as it is.
     pub async fn cancel_image_job(&self, permit: &Permit<ImportImage>, id: ImageJobId) -> Result<ImageJob> {
         self.context.image_jobs.cancel(permit.tenant(), id).await
     }
@@ -116,6 +131,15 @@ fn check_name(name: &ImageName) -> Result<()> {
         return Err(Error::invalid(format!("name: {:?} has another meaning here; choose another one", name.as_str())));
     }
     Ok(())
+}
+
+/// The work of a pull.
+async fn pulled(working: jobs::Working, pull: PullRequest) -> Result<String> {
+    let jobs::Working { context, name, progress, .. } = working;
+    let made = context.parts.images.pull(&pull, &progress).await?;
+    progress.send_modify(|progress| progress.stage = ImageStage::Publishing);
+    let new = NewImage { name, source: pull.reference.clone() };
+    publish(&context, new, made).await.map(|details| details.digest)
 }
 
 /// Hands a finished image to the node. Sandboxes can be made of it when this answers.

@@ -61,8 +61,8 @@ pub use context::{Parts, Settings};
 pub use engines::EngineStatus;
 pub use entropy::{Entropy, SystemEntropy};
 pub use images::{
-    Credentials, ImageJob, ImageJobState, MadeImage, MakeImages, NewImage, NoImages, PullProgress, PullRequest,
-    PullStage,
+    BuildContext, Credentials, ImageJob, ImageJobKind, ImageJobState, ImageProgress, ImageStage, MadeImage, MakeImages,
+    NewBuild, NewImage, NoImages, PullRequest,
 };
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};

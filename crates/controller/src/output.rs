@@ -37,12 +37,23 @@ impl Controller {
     ) -> Result<BoxStream<'static, Result<OutputEvent>>> {
         let source = self.source(permit, id).await?;
         let files = Arc::clone(self.context.outputs());
-        let follower = Follower { source, files, stdout_offset, stderr_offset, done: false };
-        Ok(stream::unfold(follower, |mut follower| async move {
-            let event = follower.next().await?;
-            Some((event, follower))
-        })
-        .boxed())
+        Ok(Follower { source, files, stdout_offset, stderr_offset, done: false }.stream())
+    }
+
+    /// All output of an execution that was started here a moment ago, then the end.
+    pub(crate) async fn follow_own(&self, id: ExecutionId) -> Result<BoxStream<'static, Result<OutputEvent>>> {
+        let source = match self.context.live.get(id) {
+            Some(live) => {
+                let progress = live.progress();
+                Source::Live(live, progress)
+            }
+            None => {
+                let record = self.context.store().execution(id).await?;
+                Source::Record(Arc::new(record.ok_or_else(|| Error::not_found(format!("execution {id} is gone")))?))
+            }
+        };
+        let files = Arc::clone(self.context.outputs());
+        Ok(Follower { source, files, stdout_offset: 0, stderr_offset: 0, done: false }.stream())
     }
 
     async fn source(&self, permit: &Permit<ReadExecution>, id: ExecutionId) -> Result<Source> {
@@ -122,6 +133,14 @@ struct Follower {
 }
 
 impl Follower {
+    fn stream(self) -> BoxStream<'static, Result<OutputEvent>> {
+        stream::unfold(self, |mut follower| async move {
+            let event = follower.next().await?;
+            Some((event, follower))
+        })
+        .boxed()
+    }
+
     async fn next(&mut self) -> Option<Result<OutputEvent>> {
         while !self.done {
             // Looked at before the output: what comes later wakes the wait below.

@@ -26,7 +26,7 @@ use crate::{
 impl Controller {
     /// Takes up what the store has and begins to drive it. Answers before the node has: what needs it waits.
     pub async fn start(parts: Parts) -> Result<Self> {
-        let image_jobs = images::remembered(parts.images.as_ref(), parts.clock.now()).await?;
+        let (image_jobs, left) = images::remembered(parts.images.as_ref(), parts.clock.now()).await?;
         let context = Arc::new(Context {
             parts,
             table: Table::default(),
@@ -47,6 +47,7 @@ impl Controller {
         for (sandbox, executions) in running {
             end_without_sandbox(&context, sandbox, executions).await?;
         }
+        images::clear(&context, &left);
         context.spawn(observe(Arc::clone(&context)));
         context.spawn(lease::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));

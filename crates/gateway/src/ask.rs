@@ -10,7 +10,7 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox, OpenContext,
+    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild, NewExecution, NewImage, NewSandbox, OpenContext,
     OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{
@@ -154,7 +154,20 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
         archive: BoxStream<'static, Result<Bytes>>,
     ) -> Result<ImageDetails>;
     async fn pull_image(&self, permit: &Permit<ImportImage>, name: ImageName, pull: PullRequest) -> Result<ImageJob>;
+    async fn build_image(
+        &self,
+        permit: &Permit<ImportImage>,
+        inside: (&Permit<CreateSandbox>, &Permit<Execute>),
+        new: NewBuild,
+        context: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ImageJob>;
     fn image_job(&self, permit: &Permit<ReadImage>, id: ImageJobId) -> Result<ImageJob>;
+    fn image_job_log(
+        &self,
+        permit: &Permit<ReadImage>,
+        id: ImageJobId,
+        part: (u64, bool),
+    ) -> Result<BoxStream<'static, Bytes>>;
     fn image_jobs(&self, permit: &Permit<ReadImage>, page: Page<ImageJobId>) -> Vec<ImageJob>;
     async fn cancel_image_job(&self, permit: &Permit<ImportImage>, id: ImageJobId) -> Result<ImageJob>;
     async fn remove_image(&self, permit: &Permit<RemoveImage>, name: &ImageName) -> Result<RemovedImages>;
@@ -420,8 +433,27 @@ impl Ask for Controller {
         self.pull_image(permit, name, pull).await
     }
 
+    async fn build_image(
+        &self,
+        permit: &Permit<ImportImage>,
+        inside: (&Permit<CreateSandbox>, &Permit<Execute>),
+        new: NewBuild,
+        context: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ImageJob> {
+        self.build_image(permit, inside, new, context).await
+    }
+
     fn image_job(&self, permit: &Permit<ReadImage>, id: ImageJobId) -> Result<ImageJob> {
         self.image_job(permit, id)
+    }
+
+    fn image_job_log(
+        &self,
+        permit: &Permit<ReadImage>,
+        id: ImageJobId,
+        part: (u64, bool),
+    ) -> Result<BoxStream<'static, Bytes>> {
+        self.image_job_log(permit, id, part)
     }
 
     fn image_jobs(&self, permit: &Permit<ReadImage>, page: Page<ImageJobId>) -> Vec<ImageJob> {

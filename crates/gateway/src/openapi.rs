@@ -20,7 +20,7 @@ use utoipa::{
 use crate::{
     answer::status_of,
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, link,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, image_build, link,
         logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
 };
@@ -36,6 +36,7 @@ use crate::{
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin, context::create, context::list, context::remove,
         terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
         image::list, image::read, image::remove, image::import, image::pull, image::jobs, image::job, image::cancel, image::prune,
+        image_build::build, image_build::log,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),

@@ -11,7 +11,7 @@ use crate::{
     App,
     answer::{Reply, finish},
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, link,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, image_build, link,
         logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
     openapi,
@@ -55,9 +55,11 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Image), get(image::read).delete(image::remove))
         .route(at(Route::ImageImport), post(image::import))
         .route(at(Route::ImagePull), post(image::pull))
+        .route(at(Route::ImageBuild), post(image_build::build))
         .route(at(Route::ImagePrune), post(image::prune))
         .route(at(Route::ImageJobs), get(image::jobs))
         .route(at(Route::ImageJob), get(image::job).delete(image::cancel))
+        .route(at(Route::ImageJobLog), get(image_build::log))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Events), get(events::events))
         .route(at(Route::Health), get(health::health))

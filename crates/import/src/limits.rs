@@ -38,3 +38,12 @@ pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) const KEPT_BYTES_MAX: u64 = 8 << 30;
 /// How long they are kept.
 pub(crate) const KEPT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Entries of a build's context: what an archive for a sandbox may have.
+pub(crate) const CONTEXT_ENTRIES_MAX: usize = 100_000;
+/// Their names and links together: they are held in memory.
+pub(crate) const CONTEXT_NAMES_BYTES_MAX: usize = 16 << 20;
+/// Folders within each other in a context.
+pub(crate) const CONTEXT_DEPTH_MAX: usize = 128;
+/// A file of a context that is read as a text.
+pub(crate) const TEXT_BYTES_MAX: u64 = 256 * 1024;

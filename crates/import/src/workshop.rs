@@ -9,23 +9,24 @@ use std::{fs, io, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use futures::{
-    StreamExt as _, TryStreamExt as _,
+    StreamExt as _,
     stream::{self, BoxStream},
 };
 use sentinal_image::{Config, Digest};
 use sentinal_model::{
     Error,
-    limits::{IMAGE_ARCHIVE_BYTES_MAX, IMAGE_IMPORTS_MAX},
+    limits::{ARCHIVE_STREAM_BYTES_MAX, IMAGE_ARCHIVE_BYTES_MAX, IMAGE_IMPORTS_MAX, IMAGE_JOBS_RUNNING_MAX},
 };
 use tempfile::TempDir;
 use tokio::{
     fs::File,
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncReadExt as _,
     sync::{Semaphore, SemaphorePermit},
 };
 
 use crate::{
-    ImportError, Program,
+    Context, ImportError, Program,
+    layout,
     limits::CHUNK_BYTES,
     registry::{Credentials, Layers, Progress, Reference, Registries, Registry, Stage},
     worker::{Unpacked, unpack},
@@ -39,6 +40,8 @@ pub struct Workshop {
     program: Program,
     registries: Arc<Registries>,
     turns: Arc<Semaphore>,
+    /// Of builds, from the first byte of their context to their end.
+    contexts: Arc<Semaphore>,
 }
 
 /// A finished image.
@@ -77,6 +80,7 @@ impl Workshop {
             program,
             registries: Arc::new(registries),
             turns: Arc::new(Semaphore::new(IMAGE_IMPORTS_MAX)),
+            contexts: Arc::new(Semaphore::new(IMAGE_JOBS_RUNNING_MAX)),
         })
     }
 
@@ -85,7 +89,7 @@ impl Workshop {
         let _turn = self.turns.try_acquire().map_err(|_| ImportError::Busy { max: IMAGE_IMPORTS_MAX })?;
         let folder = self.folder()?;
         let input = folder.path().join("archive");
-        spool(archive, &input).await?;
+        spool(archive, &input, IMAGE_ARCHIVE_BYTES_MAX).await?;
         let unpacked = unpack(&self.program, &input, folder.path(), &|_, _| {}).await?;
         finished(unpacked, folder).await
     }
@@ -127,6 +131,31 @@ impl Workshop {
         finished(unpacked, folder).await
     }
 
+    /// Takes the files that a build copies from: an archive that is not compressed.
+    pub async fn context(&self, archive: BoxStream<'static, Result<Bytes, Error>>) -> Result<Context, ImportError> {
+        let turn = Arc::clone(&self.contexts).try_acquire_owned();
+        let turn = turn.map_err(|_| ImportError::Busy { max: IMAGE_JOBS_RUNNING_MAX })?;
+        let folder = self.folder()?;
+        let path = folder.path().join("context");
+        spool(archive, &path, ARCHIVE_STREAM_BYTES_MAX).await?;
+        let archive = fs::File::open(&path).map_err(ImportError::io("open", path))?;
+        Context::read(archive, folder, turn).await
+    }
+
+    /// Out of all that a sandbox sees as its root, and how the programs of it are started.
+    pub async fn assemble(
+        &self,
+        root: BoxStream<'static, Result<Bytes, Error>>,
+        config: &Config,
+    ) -> Result<Made, ImportError> {
+        let folder = self.folder()?;
+        let layout = folder.path().join("layout");
+        layout::of_root(&layout, root, config).await?;
+        let _turn = self.turn().await;
+        let unpacked = unpack(&self.program, &layout, folder.path(), &|_, _| {}).await?;
+        finished(unpacked, folder).await
+    }
+
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.turns.acquire().await.ok()
@@ -139,19 +168,11 @@ impl Workshop {
 
 /// Writes an archive to the disk, and looks at nothing but its length.
 async fn spool(
-    mut archive: BoxStream<'static, Result<Bytes, Error>>,
+    archive: BoxStream<'static, Result<Bytes, Error>>,
     path: &std::path::Path,
+    bytes_max: u64,
 ) -> Result<(), ImportError> {
-    let mut file = File::create_new(path).await.map_err(ImportError::io("create", path))?;
-    let mut length = 0_u64;
-    while let Some(bytes) = archive.try_next().await.map_err(ImportError::Sender)? {
-        length = length.saturating_add(bytes.len() as u64);
-        if IMAGE_ARCHIVE_BYTES_MAX < length {
-            return Err(ImportError::TooLarge { what: "the archive", max: IMAGE_ARCHIVE_BYTES_MAX, unit: "bytes" });
-        }
-        file.write_all(&bytes).await.map_err(ImportError::io("write", path))?;
-    }
-    file.flush().await.map_err(ImportError::io("write", path))
+    layout::written(archive, path, bytes_max).await.map(drop)
 }
 
 /// The file is what its name leads to: nobody else writes in its folder.

@@ -106,6 +106,13 @@ impl Error {
             .with_detail(chain(error))
     }
 
+    /// The same failure in other words for the caller.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// Adds what only the log may say.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {

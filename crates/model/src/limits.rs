@@ -199,11 +199,19 @@ pub const AGENT_FOLDER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Largest archive of an image that is taken.
 pub const IMAGE_ARCHIVE_BYTES_MAX: u64 = 8 << 30;
-/// Images that are pulled at once.
+/// Images that are pulled or built at once.
 pub const IMAGE_JOBS_RUNNING_MAX: usize = 4;
 /// Archives of images that are imported at once.
 pub const IMAGE_IMPORTS_MAX: usize = 2;
-/// Pulls that are remembered, those that have ended included.
+/// Pulls and builds that are remembered, those that have ended included.
 pub const IMAGE_JOBS_KEPT_MAX: usize = 200;
 /// How long a pull may take.
 pub const IMAGE_PULL_DEADLINE: Duration = Duration::from_secs(2 * 3600);
+/// How long a build may take, from its sandbox's boot to its image.
+pub const IMAGE_BUILD_DEADLINE: Duration = Duration::from_secs(3600);
+/// Memory of a build's sandbox that names none.
+pub const IMAGE_BUILD_MEMORY_BYTES: u64 = GIB;
+/// What a build may write that names nothing.
+pub const IMAGE_BUILD_DISK_BYTES: u64 = 2 * GIB;
+/// The end of a build's log that is kept.
+pub const IMAGE_BUILD_LOG_BYTES_MAX: usize = 256 * 1024;

@@ -1,4 +1,4 @@
-//! Who makes images for the controller: the workshop, and a file for each pull.
+//! Who makes images for the controller: the workshop, and a file for each pull and build.
 
 mod row;
 
@@ -10,8 +10,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_controller::{ImageConfig, ImageJob, MadeImage, MakeImages, PullProgress, PullRequest, PullStage};
-use sentinal_import::{Credentials, ImportError, Made, Program, Progress, Registries, Stage, Workshop};
+use sentinal_controller::{BuildContext, ImageConfig, ImageJob, MadeImage, MakeImages, ImageProgress, PullRequest, ImageStage};
+use sentinal_image::{Config, RunAs};
+use sentinal_import::{Context, Credentials, ImportError, Made, Program, Progress, Registries, Stage, Workshop};
 use sentinal_model::{Error, Result};
 use tokio::sync::watch;
 
@@ -51,7 +52,7 @@ impl MakeImages for Images {
         Ok(self.workshop.check(&pull.reference).map(drop)?)
     }
 
-    async fn pull(&self, pull: &PullRequest, progress: &watch::Sender<PullProgress>) -> Result<MadeImage> {
+    async fn pull(&self, pull: &PullRequest, progress: &watch::Sender<ImageProgress>) -> Result<MadeImage> {
         let reference = self.workshop.check(&pull.reference)?;
         let credentials = pull.credentials.clone();
         let credentials = credentials.map(|given| Credentials { username: given.username, password: given.password });
@@ -59,6 +60,16 @@ impl MakeImages for Images {
             progress.send_replace(shown(at));
         };
         Ok(made(self.workshop.pull(&reference, credentials, &told).await?))
+    }
+
+    async fn context(&self, archive: BoxStream<'static, Result<Bytes>>) -> Result<Box<dyn BuildContext>> {
+        Ok(Box::new(Files(self.workshop.context(archive).await?)))
+    }
+
+    async fn assemble(&self, root: BoxStream<'static, Result<Bytes>>, config: &ImageConfig) -> Result<MadeImage> {
+        let ImageConfig { env, working_dir, user, entrypoint, cmd, .. } = config.clone();
+        let config = Config { env, working_dir, user, run_as: RunAs::Ordinary, entrypoint, cmd };
+        Ok(made(self.workshop.assemble(root, &config).await?))
     }
 
     async fn remember(&self, job: &ImageJob) -> Result<()> {
@@ -79,6 +90,25 @@ impl MakeImages for Images {
     }
 }
 
+/// What a build copies from.
+#[derive(Debug)]
+struct Files(Context);
+
+#[async_trait]
+impl BuildContext for Files {
+    async fn text(&self, path: &str) -> Result<String> {
+        Ok(self.0.text(path).await?)
+    }
+
+    fn is_one_file(&self, sources: &[String]) -> Result<bool> {
+        Ok(self.0.is_one_file(sources)?)
+    }
+
+    fn pick(&self, sources: &[String], name: Option<&str>) -> Result<BoxStream<'static, Result<Bytes>>> {
+        Ok(self.0.pick(sources, name)?)
+    }
+}
+
 /// Whole or not at all, whenever the process dies.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
@@ -94,7 +124,7 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send 
 }
 
 fn made(made: Made) -> MadeImage {
-    let runs_as_user = made.config.run_as == sentinal_image::RunAs::Image;
+    let runs_as_user = made.config.run_as == RunAs::Image;
     let config = ImageConfig {
         env: made.config.env,
         working_dir: made.config.working_dir,
@@ -106,12 +136,14 @@ fn made(made: Made) -> MadeImage {
     MadeImage { digest: made.digest.to_string(), size_bytes: made.size_bytes, config, content: made.content }
 }
 
-const fn shown(progress: Progress) -> PullProgress {
-    PullProgress {
+const fn shown(progress: Progress) -> ImageProgress {
+    ImageProgress {
         stage: match progress.stage {
-            Stage::Downloading => PullStage::Downloading,
-            Stage::Unpacking => PullStage::Unpacking,
+            Stage::Downloading => ImageStage::Downloading,
+            Stage::Unpacking => ImageStage::Unpacking,
         },
+        steps_done: 0,
+        steps_total: 0,
         bytes_done: progress.bytes_done,
         bytes_total: progress.bytes_total,
         layers_done: progress.layers_done,

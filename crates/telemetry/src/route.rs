@@ -94,12 +94,16 @@ routes!(
     ImageImport = "/api/v1/image/import",
     /// An image from a registry.
     ImagePull = "/api/v1/image/pull",
+    /// Building one.
+    ImageBuild = "/api/v1/image/build",
     /// Removing images that nobody needs.
     ImagePrune = "/api/v1/image/prune",
-    /// All pulls.
+    /// All pulls and builds.
     ImageJobs = "/api/v1/image/job",
-    /// One pull.
+    /// One of them.
     ImageJob = "/api/v1/image/job/{id}",
+    /// What a build said.
+    ImageJobLog = "/api/v1/image/job/{id}/log",
     /// What happened.
     Logs = "/api/v1/logs",
     /// What happened, for programs.

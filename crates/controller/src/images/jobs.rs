@@ -1,22 +1,32 @@
-//! Pulls under way, and what became of those before.
+//! Pulls and builds under way, and what became of those before.
 //!
-//! A pull is written down before it begins and when it has ended. One that a server did not bring to its end is failed
-//! when the next one begins: its caller pulls again, and what was downloaded need not be downloaded twice.
+//! A job is written down before it begins and when it has ended. One that a server did not bring to its end is failed
+//! when the next one begins: its caller asks again. What was downloaded need not be downloaded twice; the sandbox of a
+//! build goes.
+
+mod run;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sentinal_model::{Code, Error, ImageJobId, ImageName, Millis, Result, TenantId, limits};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use sentinal_model::{Code, Error, ImageJobId, ImageName, Millis, Result, SandboxId, TenantId, limits};
 use sentinal_store::Page;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{MakeImages, NewImage, PullProgress, PullRequest, PullStage, publish};
+pub(super) use self::run::{NewJob, Working, start};
+
+use super::{
+    ImageProgress, MakeImages,
+    log::{Log, Reading},
+};
 use crate::context::Context;
 
-/// A pull.
+/// A pull or a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageJob {
     /// Its id.
@@ -25,19 +35,34 @@ pub struct ImageJob {
     pub tenant: TenantId,
     /// What the image is to be called.
     pub name: ImageName,
-    /// What is pulled.
-    pub reference: String,
+    /// Where it comes from.
+    pub kind: ImageJobKind,
     /// What became of it.
     pub state: ImageJobState,
     /// How far it came.
-    pub progress: PullProgress,
+    pub progress: ImageProgress,
     /// When it was asked for.
     pub created_at: Millis,
     /// When it ended.
     pub finished_at: Option<Millis>,
 }
 
-/// What became of a pull.
+/// Where an image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageJobKind {
+    /// From a registry.
+    Pull {
+        /// What is pulled.
+        reference: String,
+    },
+    /// From a sandbox.
+    Build {
+        /// Which, once there is one. No other server goes on with it.
+        sandbox: Option<SandboxId>,
+    },
+}
+
+/// What became of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageJobState {
     /// It goes on.
@@ -58,6 +83,23 @@ pub enum ImageJobState {
     Cancelled,
 }
 
+impl ImageJobKind {
+    /// As callers see it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pull { .. } => "pull",
+            Self::Build { .. } => "build",
+        }
+    }
+
+    const fn interrupted(&self) -> &'static str {
+        match self {
+            Self::Pull { .. } => "the server was started again meanwhile; pull again, and it goes on where it was",
+            Self::Build { .. } => "the server was started again meanwhile; build again",
+        }
+    }
+}
+
 impl ImageJobState {
     /// As callers see it.
     pub const fn as_str(&self) -> &'static str {
@@ -74,14 +116,15 @@ impl ImageJobState {
     }
 }
 
-/// All pulls that are known.
+/// All jobs that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs(Mutex<BTreeMap<ImageJobId, Held>>);
 
 #[derive(Debug, Clone)]
 struct Held {
     job: ImageJob,
-    progress: watch::Receiver<PullProgress>,
+    progress: watch::Receiver<ImageProgress>,
+    log: Arc<Log>,
     cancel: CancellationToken,
     ended: CancellationToken,
 }
@@ -93,22 +136,24 @@ impl Held {
     }
 }
 
-/// What an earlier server has written down, at its end.
-pub(crate) async fn remembered(maker: &dyn MakeImages, now: Millis) -> Result<Jobs> {
-    let mut jobs = BTreeMap::new();
+/// What an earlier server has written down, at its end; and the sandboxes that it left.
+pub(crate) async fn remembered(maker: &dyn MakeImages, now: Millis) -> Result<(Jobs, Vec<SandboxId>)> {
+    let (mut jobs, mut left) = (BTreeMap::new(), Vec::new());
     for mut job in maker.remembered().await? {
         if job.state == ImageJobState::Running {
-            let words = "the server was started again meanwhile; pull again, and it goes on where it was";
-            job.state = ImageJobState::failed(&Error::new(Code::Unavailable, words));
+            job.state = ImageJobState::failed(&Error::new(Code::Unavailable, job.kind.interrupted()));
             job.finished_at = Some(now);
             maker.remember(&job).await?;
+        }
+        if let ImageJobKind::Build { sandbox } = job.kind {
+            left.extend(sandbox);
         }
         let (_, progress) = watch::channel(job.progress);
         let (cancel, ended) = (CancellationToken::new(), CancellationToken::new());
         ended.cancel();
-        jobs.insert(job.id, Held { job, progress, cancel, ended });
+        jobs.insert(job.id, Held { job, progress, log: Arc::default(), cancel, ended });
     }
-    Ok(Jobs(Mutex::new(jobs)))
+    Ok((Jobs(Mutex::new(jobs)), left))
 }
 
 impl Jobs {
@@ -124,6 +169,17 @@ impl Jobs {
         after.take(most).map(Held::shown).collect()
     }
 
+    /// What a job has said from an offset on; if it is followed, until its end.
+    pub(crate) fn log(
+        &self,
+        tenant: &TenantId,
+        id: ImageJobId,
+        (offset, follow): (u64, bool),
+    ) -> Result<BoxStream<'static, Bytes>> {
+        let Held { log, ended, .. } = self.held(tenant, id)?;
+        Ok(Reading::new(log, ended, (offset, follow)).stream())
+    }
+
     /// Answers when it has ended.
     pub(crate) async fn cancel(&self, tenant: &TenantId, id: ImageJobId) -> Result<ImageJob> {
         let held = self.held(tenant, id)?;
@@ -134,7 +190,7 @@ impl Jobs {
 
     fn held(&self, tenant: &TenantId, id: ImageJobId) -> Result<Held> {
         let held = self.jobs().get(&id).filter(|held| held.job.tenant == *tenant).cloned();
-        held.ok_or_else(|| Error::not_found("there is no pull with this id"))
+        held.ok_or_else(|| Error::not_found("there is no pull or build with this id"))
     }
 
     /// Adds one, unless there are as many as there may be. Answers those that are forgotten for it.
@@ -142,7 +198,7 @@ impl Jobs {
         let mut jobs = self.jobs();
         let running = jobs.values().filter(|held| held.job.state == ImageJobState::Running).count();
         if limits::IMAGE_JOBS_RUNNING_MAX <= running {
-            let message = format!("{running} images are being pulled, which is the limit; wait for one of them");
+            let message = format!("{running} images are being pulled or built, which is the limit; wait for one of them");
             return Err(Error::new(Code::RateLimited, message));
         }
         jobs.insert(held.job.id, held);
@@ -155,11 +211,11 @@ impl Jobs {
         Ok(forgotten)
     }
 
-    fn end(&self, id: ImageJobId, state: ImageJobState, now: Millis) -> Option<ImageJob> {
+    /// Changes what is known of one.
+    fn change(&self, id: ImageJobId, change: impl FnOnce(&mut ImageJob)) -> Option<ImageJob> {
         let mut jobs = self.jobs();
         let held = jobs.get_mut(&id)?;
-        held.job.state = state;
-        held.job.finished_at = Some(now);
+        change(&mut held.job);
         Some(held.shown())
     }
 
@@ -168,66 +224,9 @@ impl Jobs {
     }
 }
 
-/// Begins a pull, once it is written down.
-pub(super) async fn start(
-    context: &Arc<Context>,
-    tenant: TenantId,
-    name: ImageName,
-    pull: PullRequest,
-) -> Result<ImageJob> {
-    let (progress, seen) = watch::channel(PullProgress::default());
-    let job = ImageJob {
-        id: context.parts.entropy.image_job(),
-        tenant,
-        name,
-        reference: pull.reference.clone(),
-        state: ImageJobState::Running,
-        progress: PullProgress::default(),
-        created_at: context.now(),
-        finished_at: None,
-    };
-    let (cancel, ended) = (CancellationToken::new(), CancellationToken::new());
-    let held = Held { job: job.clone(), progress: seen, cancel, ended };
-    for forgotten in context.image_jobs.add(held.clone())? {
-        context.parts.images.forget(&forgotten).await;
+/// Ends the sandboxes of builds that an earlier server left.
+pub(crate) fn clear(context: &Context, left: &[SandboxId]) {
+    for entry in left.iter().filter_map(|id| context.table.get(*id)) {
+        entry.abandon();
     }
-    if let Err(error) = context.parts.images.remember(&job).await {
-        context.image_jobs.jobs().remove(&job.id);
-        return Err(error);
-    }
-    context.spawn(run(Arc::clone(context), held, pull, progress));
-    Ok(job)
-}
-
-async fn run(context: Arc<Context>, held: Held, pull: PullRequest, progress: watch::Sender<PullProgress>) {
-    let _ended = held.ended.drop_guard();
-    let (id, name) = (held.job.id, held.job.name.clone());
-    let pulling = tokio::time::timeout(limits::IMAGE_PULL_DEADLINE, make(&context, name, &pull, &progress));
-    let state = match held.cancel.run_until_cancelled(pulling).await {
-        None => ImageJobState::Cancelled,
-        Some(Ok(Ok(digest))) => ImageJobState::Finished { digest },
-        Some(Ok(Err(error))) => {
-            tracing::warn!(job = %id, reference = pull.reference, ?error, "image not pulled");
-            ImageJobState::failed(&error)
-        }
-        Some(Err(_)) => ImageJobState::failed(&Error::new(Code::Unavailable, "the pull took too long; pull again")),
-    };
-    if let Some(job) = context.image_jobs.end(id, state, context.now()) {
-        tracing::info!(job = %id, image = %job.name, state = job.state.as_str(), "pull ended");
-        if let Err(error) = context.parts.images.remember(&job).await {
-            tracing::warn!(job = %id, ?error, "the end of a pull was not written down");
-        }
-    }
-}
-
-async fn make(
-    context: &Arc<Context>,
-    name: ImageName,
-    pull: &PullRequest,
-    progress: &watch::Sender<PullProgress>,
-) -> Result<String> {
-    let made = context.parts.images.pull(pull, progress).await?;
-    progress.send_modify(|progress| progress.stage = PullStage::Publishing);
-    let new = NewImage { name, source: pull.reference.clone() };
-    publish(context, new, made).await.map(|details| details.digest)
 }

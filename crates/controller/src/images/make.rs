@@ -21,16 +21,35 @@ pub trait MakeImages: Send + Sync + fmt::Debug {
     fn check(&self, pull: &PullRequest) -> Result<()>;
 
     /// Out of a registry. Dropping the future ends the work; what was downloaded is kept for a while, for another try.
-    async fn pull(&self, pull: &PullRequest, progress: &watch::Sender<PullProgress>) -> Result<MadeImage>;
+    async fn pull(&self, pull: &PullRequest, progress: &watch::Sender<ImageProgress>) -> Result<MadeImage>;
 
-    /// Writes down what became of a pull, where the next server finds it.
+    /// Takes the files that a build copies from. They go when nobody holds them any more.
+    async fn context(&self, archive: BoxStream<'static, Result<Bytes>>) -> Result<Box<dyn BuildContext>>;
+
+    /// Out of all that a sandbox sees as its root. Dropping the future ends the work and leaves nothing.
+    async fn assemble(&self, root: BoxStream<'static, Result<Bytes>>, config: &ImageConfig) -> Result<MadeImage>;
+
+    /// Writes down what became of a job, where the next server finds it.
     async fn remember(&self, job: &ImageJob) -> Result<()>;
 
-    /// Forgets a pull.
+    /// Forgets a job.
     async fn forget(&self, job: &ImageJob);
 
     /// What was written down.
     async fn remembered(&self) -> Result<Vec<ImageJob>>;
+}
+
+/// The files that a build copies from. Paths are within it, without dots; the last part of a source may have `*` and `?`.
+#[async_trait]
+pub trait BuildContext: Send + Sync + fmt::Debug {
+    /// A small file, as text.
+    async fn text(&self, path: &str) -> Result<String>;
+
+    /// Whether sources name one file and no more. What is not there is `invalid_request`.
+    fn is_one_file(&self, sources: &[String]) -> Result<bool>;
+
+    /// An archive of what sources name: of folders what is in them. `name` is what a single file is called.
+    fn pick(&self, sources: &[String], name: Option<&str>) -> Result<BoxStream<'static, Result<Bytes>>>;
 }
 
 /// A finished image, on its way to a node.
@@ -63,14 +82,18 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// How far a pull is.
+/// How far a pull or a build is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PullProgress {
+pub struct ImageProgress {
     /// What is being done.
-    pub stage: PullStage,
-    /// Of all layers, downloaded.
+    pub stage: ImageStage,
+    /// Steps of a build that are done.
+    pub steps_done: u64,
+    /// Steps of a build; zero for a pull.
+    pub steps_total: u64,
+    /// Of all layers, downloaded; of a build, of the sandbox's files that were collected.
     pub bytes_done: u64,
-    /// Of all layers; zero until it is known.
+    /// Of all layers; zero until it is known, and for a build.
     pub bytes_total: u64,
     /// Layers that are downloaded, and later those that are unpacked.
     pub layers_done: u64,
@@ -78,26 +101,46 @@ pub struct PullProgress {
     pub layers_total: u64,
 }
 
-/// What is being done for a pull.
+/// What is being done for a pull or a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PullStage {
+pub enum ImageStage {
     /// The registry is asked what the image is made of.
     #[default]
     Resolving,
     /// Layers are downloaded.
     Downloading,
-    /// They are unpacked into one image.
+    /// A build's sandbox comes up.
+    Preparing,
+    /// Steps are carried out in it.
+    Building,
+    /// What it has become is read back.
+    Collecting,
+    /// An image is made of the files.
     Unpacking,
     /// It is handed to the node.
     Publishing,
 }
 
-impl PullStage {
+impl ImageStage {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Resolving,
+        Self::Downloading,
+        Self::Preparing,
+        Self::Building,
+        Self::Collecting,
+        Self::Unpacking,
+        Self::Publishing,
+    ];
+
     /// As callers see it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Resolving => "resolving",
             Self::Downloading => "downloading",
+            Self::Preparing => "preparing",
+            Self::Building => "building",
+            Self::Collecting => "collecting",
             Self::Unpacking => "unpacking",
             Self::Publishing => "publishing",
         }
@@ -134,7 +177,15 @@ impl MakeImages for NoImages {
         Err(makes_none())
     }
 
-    async fn pull(&self, _: &PullRequest, _: &watch::Sender<PullProgress>) -> Result<MadeImage> {
+    async fn pull(&self, _: &PullRequest, _: &watch::Sender<ImageProgress>) -> Result<MadeImage> {
+        Err(makes_none())
+    }
+
+    async fn context(&self, _: BoxStream<'static, Result<Bytes>>) -> Result<Box<dyn BuildContext>> {
+        Err(makes_none())
+    }
+
+    async fn assemble(&self, _: BoxStream<'static, Result<Bytes>>, _: &ImageConfig) -> Result<MadeImage> {
         Err(makes_none())
     }
 

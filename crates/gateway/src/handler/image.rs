@@ -123,7 +123,7 @@ pub(crate) async fn pull(
     Ok((StatusCode::ACCEPTED, location, Json(present::image_job(job))).into_response())
 }
 
-/// List pulls
+/// List pulls and builds
 ///
 /// Newest first, those that have ended included.
 #[utoipa::path(get, operation_id = "listImageJobs", path = "/api/v1/image/job", tag = "image",
@@ -140,11 +140,11 @@ pub(crate) async fn jobs(
     Ok(Json(List::page(jobs, query.limit, |job| job.id.to_string(), present::image_job)))
 }
 
-/// Read a pull
+/// Read a pull or build
 ///
 /// How far it is, and what became of it.
 #[utoipa::path(get, operation_id = "readImageJob", path = "/api/v1/image/job/{id}", tag = "image",
-    params(("id" = String, Path, description = "The pull's id")),
+    params(("id" = String, Path, description = "The job's id")),
     responses((status = 200, description = "As it is", body = ImageJob), Problems))]
 pub(crate) async fn job(
     State(app): State<App>,
@@ -154,11 +154,11 @@ pub(crate) async fn job(
     Ok(Json(present::image_job(app.controller.image_job(&permit, id)?)))
 }
 
-/// Cancel a pull
+/// Cancel a pull or build
 ///
 /// Answers when nothing of it goes on. One that has ended stays as it is.
 #[utoipa::path(delete, operation_id = "cancelImageJob", path = "/api/v1/image/job/{id}", tag = "image",
-    params(("id" = String, Path, description = "The pull's id")),
+    params(("id" = String, Path, description = "The job's id")),
     responses((status = 200, description = "As it is now", body = ImageJob), Problems))]
 pub(crate) async fn cancel(
     State(app): State<App>,

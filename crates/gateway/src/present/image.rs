@@ -1,7 +1,7 @@
 //! Images in the words of the API.
 
 use sentinal_api as v1;
-use sentinal_controller::{ImageDetails, ImageJob, ImageJobState, ImageView, RemovedImages};
+use sentinal_controller::{ImageDetails, ImageJob, ImageJobKind, ImageJobState, ImageView, RemovedImages};
 
 use super::non_empty;
 
@@ -41,12 +41,20 @@ pub(crate) fn image_job(job: ImageJob) -> v1::ImageJob {
         ImageJobState::Finished { digest } => (Some(digest), None),
         ImageJobState::Failed { code, message } => (None, Some(v1::ImageJobError { code, detail: message })),
     };
+    let kind = job.kind.as_str().to_owned();
+    let reference = match job.kind {
+        ImageJobKind::Pull { reference } => Some(reference),
+        ImageJobKind::Build { .. } => None,
+    };
     v1::ImageJob {
         id: job.id.to_string(),
+        kind,
         state,
-        reference: job.reference,
+        reference,
         name: job.name.to_string(),
         stage: job.progress.stage.as_str().to_owned(),
+        steps_done: job.progress.steps_done,
+        steps_total: job.progress.steps_total,
         bytes_done: job.progress.bytes_done,
         bytes_total: job.progress.bytes_total,
         layers_done: job.progress.layers_done,

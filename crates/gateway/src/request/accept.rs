@@ -45,6 +45,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Image
         | Route::ImageImport
         | Route::ImagePull
+        | Route::ImageBuild
         | Route::ImagePrune
         | Route::ImageJobs
         | Route::ImageJob
@@ -62,6 +63,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::FileArchive
         | Route::Download
         | Route::ExecutionOutput
+        | Route::ImageJobLog
         | Route::Terminal
         | Route::Tunnel
         | Route::PortItself

@@ -19,7 +19,7 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
-    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox,
+    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild, NewExecution, NewImage, NewSandbox,
     OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest, RemovedImages,
     SandboxFilter, SandboxRecord,
 };
@@ -586,12 +586,30 @@ impl Ask for Fake {
             id: ImageJobId::from_bytes([7; 16]),
             tenant: sentinal_model::TenantId::default_tenant(),
             name,
-            reference: pull.reference,
+            kind: sentinal_controller::ImageJobKind::Pull { reference: pull.reference },
             state: sentinal_controller::ImageJobState::Running,
-            progress: sentinal_controller::PullProgress::default(),
+            progress: sentinal_controller::ImageProgress::default(),
             created_at: NOW,
             finished_at: None,
         })
+    }
+
+    async fn build_image(
+        &self,
+        permit: &Permit<ImportImage>,
+        _: (&Permit<CreateSandbox>, &Permit<Execute>),
+        new: NewBuild,
+        mut context: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ImageJob> {
+        while let Some(bytes) = context.next().await {
+            bytes?;
+        }
+        let pull = PullRequest { reference: new.file, credentials: None };
+        self.pull_image(permit, new.name, pull).await
+    }
+
+    fn image_job_log(&self, _: &Permit<ReadImage>, _: ImageJobId, _: (u64, bool)) -> Result<BoxStream<'static, Bytes>> {
+        Err(Error::not_found("there is no build with this id"))
     }
 
     fn image_job(&self, _: &Permit<ReadImage>, _: ImageJobId) -> Result<ImageJob> {

@@ -11,7 +11,7 @@ use sentinal_model::{Error, limits::IMAGE_ARCHIVE_BYTES_MAX};
 
 use super::{client::Registry, reference::Version};
 use crate::{
-    ImportError,
+    ImportError, layout,
     limits::{INDEX_DEPTH_MAX, LAYERS_MAX},
 };
 
@@ -69,19 +69,11 @@ impl RemoteImage {
     pub(crate) fn lay_out(&self, layers: &BTreeMap<Digest, PathBuf>, folder: &Path) -> Result<(), ImportError> {
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(ImportError::io("make", &blobs))?;
-        let write = |path: PathBuf, bytes: &[u8]| fs::write(&path, bytes).map_err(ImportError::io("write", path));
         for (digest, path) in layers {
             let link = blobs.join(digest.hex());
             fs::hard_link(path, &link).map_err(ImportError::io("link", link))?;
         }
-        for bytes in [&self.manifest, &self.config] {
-            write(blobs.join(Digest::of(bytes).hex()), bytes)?;
-        }
-        let manifest = Digest::of(&self.manifest);
-        let index =
-            format!(r#"{{"schemaVersion":2,"manifests":[{{"digest":"{manifest}","size":{}}}]}}"#, self.manifest.len());
-        write(folder.join("index.json"), index.as_bytes())?;
-        write(folder.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)
+        layout::describe(folder, &self.manifest, &self.config)
     }
 }
 

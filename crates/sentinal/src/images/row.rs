@@ -1,8 +1,8 @@
-//! A pull as it is written down. Who may see it is in there, what the registry was shown is not.
+//! A pull or build as it is written down. Who may see it is in there, what the registry was shown is not.
 
 use std::{fs, io, path::Path};
 
-use sentinal_controller::{ImageJob, ImageJobState, PullProgress, PullStage};
+use sentinal_controller::{ImageJob, ImageJobKind, ImageJobState, ImageProgress, ImageStage};
 use sentinal_model::{Millis, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,18 @@ struct Row {
     id: String,
     tenant: String,
     name: String,
-    reference: String,
+    /// Of a pull.
+    #[serde(default)]
+    reference: Option<String>,
+    /// Of a build, once there is one.
+    #[serde(default)]
+    sandbox: Option<String>,
     state: State,
     stage: String,
+    #[serde(default)]
+    steps_done: u64,
+    #[serde(default)]
+    steps_total: u64,
     bytes_done: u64,
     bytes_total: u64,
     layers_done: u64,
@@ -38,13 +47,20 @@ pub(super) fn to_json(job: &ImageJob) -> Vec<u8> {
         ImageJobState::Failed { code, message } => State::Failed { code, message },
         ImageJobState::Cancelled => State::Cancelled,
     };
+    let (reference, sandbox) = match &job.kind {
+        ImageJobKind::Pull { reference } => (Some(reference.clone()), None),
+        ImageJobKind::Build { sandbox } => (None, sandbox.map(|sandbox| sandbox.to_string())),
+    };
     let row = Row {
         id: job.id.to_string(),
         tenant: job.tenant.to_string(),
         name: job.name.to_string(),
-        reference: job.reference.clone(),
+        reference,
+        sandbox,
         state,
         stage: job.progress.stage.as_str().to_owned(),
+        steps_done: job.progress.steps_done,
+        steps_total: job.progress.steps_total,
         bytes_done: job.progress.bytes_done,
         bytes_total: job.progress.bytes_total,
         layers_done: job.progress.layers_done,
@@ -78,9 +94,15 @@ fn job(row: Row) -> Option<ImageJob> {
         State::Failed { code, message } => ImageJobState::Failed { code, message },
         State::Cancelled => ImageJobState::Cancelled,
     };
-    let stages = [PullStage::Resolving, PullStage::Downloading, PullStage::Unpacking, PullStage::Publishing];
-    let progress = PullProgress {
-        stage: stages.into_iter().find(|stage| stage.as_str() == row.stage)?,
+    let kind = match (row.reference, row.sandbox) {
+        (Some(reference), _) => ImageJobKind::Pull { reference },
+        (None, None) => ImageJobKind::Build { sandbox: None },
+        (None, Some(sandbox)) => ImageJobKind::Build { sandbox: Some(sandbox.parse().ok()?) },
+    };
+    let progress = ImageProgress {
+        stage: ImageStage::ALL.into_iter().find(|stage| stage.as_str() == row.stage)?,
+        steps_done: row.steps_done,
+        steps_total: row.steps_total,
         bytes_done: row.bytes_done,
         bytes_total: row.bytes_total,
         layers_done: row.layers_done,
@@ -90,7 +112,7 @@ fn job(row: Row) -> Option<ImageJob> {
         id: row.id.parse().ok()?,
         tenant: TenantId::from_stored(&row.tenant),
         name: row.name.parse().ok()?,
-        reference: row.reference,
+        kind,
         state,
         progress,
         created_at: Millis(row.created_ms),
@@ -109,15 +131,20 @@ mod tests {
             id: "job_0190f5c8e4b07c3e9f6a8d2b4c5e6f70".parse().unwrap(),
             tenant: TenantId::default_tenant(),
             name: "a/b:1".parse().unwrap(),
-            reference: "registry.example.com/a/b:1".to_owned(),
+            kind: ImageJobKind::Pull { reference: "registry.example.com/a/b:1".to_owned() },
             state: ImageJobState::Failed { code: "not_found".to_owned(), message: "no".to_owned() },
-            progress: PullProgress { stage: PullStage::Downloading, bytes_done: 1, ..PullProgress::default() },
+            progress: ImageProgress { stage: ImageStage::Downloading, bytes_done: 1, ..ImageProgress::default() },
             created_at: Millis(5),
             finished_at: Some(Millis(6)),
         };
         fs::write(folder.path().join("a.json"), to_json(&written)).unwrap();
         fs::write(folder.path().join("b.json.new"), "{").unwrap();
-        assert_eq!(read_all(folder.path()).unwrap(), [written]);
+        assert_eq!(read_all(folder.path()).unwrap(), [written.clone()]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let sandbox = Some("sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70".parse().unwrap());
+        let progress = ImageProgress { stage: ImageStage::Collecting, steps_total: 3, ..ImageProgress::default() };
+        let written = ImageJob { kind: ImageJobKind::Build { sandbox }, progress, ..written };
+        fs::write(folder.path().join("a.json"), to_json(&written)).unwrap();
+        assert_eq!(read_all(folder.path()).unwrap(), [written]);
     }
 }
