@@ -46,7 +46,7 @@ build: ## Builds the server and the agent (target/release)
 image: ## Builds the default image, unless it is there
 	@scripts/install.sh run
 	@$(MAKE) build
-	@exec target/release/sentinal image build
+	@exec target/release/sentinal image build-default
 
 clean: ## Removes what was built here (images in /var/cache/sentinal stay)
 	@cargo clean

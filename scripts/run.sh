@@ -40,7 +40,7 @@ check_machine() {
             'Run:' "  sudo $ROOT/scripts/install.sh run" "  sudo $ROOT/scripts/run.sh $1"
     fi
     "$ROOT/scripts/install.sh" run
-    "$BINARY" image build
+    "$BINARY" image build-default
 }
 
 is_healthy() {

@@ -46,7 +46,7 @@ prepare() {
     is_root || fail 'the tests make real sandboxes, which needs root. Run:' '  sudo --preserve-env=HOME,PATH make test'
     step 2400 build cargo build --workspace --all-targets --locked
     step 1200 agent scripts/build.sh agent
-    step 2400 image "$TARGET_DIR/debug/sentinal" image build
+    step 2400 image "$TARGET_DIR/debug/sentinal" image build-default
     export SENTINAL_BIN="$TARGET_DIR/debug/sentinal" SENTINAL_IMAGES=/var/cache/sentinal/images
     export SENTINAL_AGENT="$TARGET_DIR/x86_64-unknown-linux-musl/agent/sentinal-agent"
     # Where it cannot be had, the test that needs it is skipped and says so.

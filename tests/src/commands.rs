@@ -58,7 +58,7 @@ pub fn pool(pool: &str) -> [OsString; 2] {
 /// Builds the default image into `images`, unless it is there.
 pub fn image_build(sentinal: &Path, images: &Path) -> Command {
     let mut command = Command::new(sentinal);
-    command.args(["image", "build", "--images"]).arg(images);
+    command.args(["image", "build-default", "--images"]).arg(images);
     command
 }
 

@@ -26,6 +26,8 @@ use instruction::Instruction;
 pub struct Containerfile {
     file: String,
     base: String,
+    /// Where FROM stands.
+    base_line: usize,
     /// What was given for an ARG, by name.
     args: BTreeMap<String, String>,
     /// ARGs before FROM, with what they stand for.
@@ -74,6 +76,17 @@ impl Containerfile {
     /// The image that it begins with, by the name that it has here.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Why it is not this image, in words.
+    pub fn no_base(&self, why: &str) -> Refused {
+        let base: String = self.base.chars().take(200).collect();
+        self.refused(self.base_line, format!("FROM {base:?} {why}"))
+    }
+
+    /// Why one of its steps is not possible, in words.
+    pub fn no_step(&self, step: &Step, why: &str) -> Refused {
+        self.refused(step.line, why.to_owned())
     }
 
     fn refused(&self, line: usize, why: String) -> Refused {

@@ -24,6 +24,7 @@ impl Containerfile {
         let mut parsed = Self {
             file: file.to_owned(),
             base: String::new(),
+            base_line: 0,
             args: args.clone(),
             outer: BTreeMap::new(),
             instructions: Vec::new(),
@@ -48,7 +49,10 @@ impl Containerfile {
             return Err("it begins with no instruction".to_owned());
         }
         match (name.as_str(), self.base.is_empty()) {
-            ("FROM", true) => return self.begin(rest),
+            ("FROM", true) => {
+                self.base_line = line;
+                return self.begin(rest);
+            }
             ("FROM", false) => return Err(format!("a second FROM is not supported: {}", refusal_of("FROM"))),
             ("ARG", true) => return self.outer_arg(rest),
             (_, true) => return Err("only ARG stands before FROM".to_owned()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sentinal_agent_client::Agents;
-use sentinal_model::{Clock, Error, Millis, Pool, Result};
+use sentinal_model::{Clock, Error, FreeSpace, Millis, Pool, Result};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
 use sentinal_store::{Store, Write};
@@ -30,6 +30,8 @@ pub struct Settings {
     pub policy: Policy,
     /// What is kept booted for whoever asks; each of a shape of its own.
     pub pools: Vec<Pool>,
+    /// What is to be free where images are, before those go that nobody names or uses.
+    pub images_free: FreeSpace,
 }
 
 /// What a controller is made of.

@@ -1,13 +1,31 @@
 //! The events that go into the store with what they tell of. Their names are the requirement's, word for word.
 
 use sentinal_agent_client::clean;
+use sentinal_auth::{Action, Permit};
 use sentinal_model::{
-    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, Millis, SandboxId, TenantId,
+    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, ImageName, KeyId, Millis, SandboxId, TenantId,
 };
+use sentinal_node_protocol::{ImageDetails, RemovedImages};
 use sentinal_store::{ExecutionRecord, NewEvent, SandboxRecord};
 
 /// The event at which an execution's output stands in the log.
 pub(crate) const EXECUTION_COMPLETED: &str = "Execution Completed";
+
+/// Of the images that are gone together so many are told by name.
+const DIGESTS_TOLD_MAX: usize = 8;
+
+/// Who did something.
+#[derive(Debug, Clone)]
+pub(crate) struct By {
+    pub(crate) tenant: TenantId,
+    pub(crate) key: KeyId,
+}
+
+impl By {
+    pub(crate) fn holder_of<A: Action>(permit: &Permit<A>) -> Self {
+        Self { tenant: permit.tenant().clone(), key: permit.key() }
+    }
+}
 
 /// A sandbox was acknowledged.
 pub(crate) fn sandbox_created(record: &SandboxRecord) -> NewEvent {
@@ -96,10 +114,38 @@ pub(crate) fn file_removed(tenant: &TenantId, sandbox: SandboxId, at: Millis, pa
     audit(tenant.clone(), sandbox, at).named("File Removed", clean(path.as_str()))
 }
 
+/// An image is there that was not, or under a name that stood for another one: `Image Imported`, `Image Pulled`, `Image
+/// Built`.
+pub(crate) fn image_made(by: &By, at: Millis, (what, image): (&str, &ImageDetails)) -> NewEvent {
+    let message = format!("{} {} from {}, by {}", image.name, clean(&image.digest), clean(&image.source), by.key);
+    of_image(by.tenant.clone(), at).named(what, message)
+}
+
+/// A name is gone, and perhaps its image.
+pub(crate) fn image_removed(by: &By, at: Millis, (name, removed): (&ImageName, &RemovedImages)) -> NewEvent {
+    let what = removed.digests.first().map_or_else(|| "the name alone".to_owned(), |digest| clean(digest));
+    of_image(by.tenant.clone(), at).named("Image Removed", format!("{name} ({what}), by {}", by.key))
+}
+
+/// Images are gone that nobody named or used.
+pub(crate) fn images_pruned(tenant: &TenantId, at: Millis, (removed, why): (&RemovedImages, &str)) -> NewEvent {
+    let (count, bytes) = (removed.digests.len(), removed.bytes);
+    let digests: Vec<String> = removed.digests.iter().take(DIGESTS_TOLD_MAX).map(|digest| clean(digest)).collect();
+    let rest = if DIGESTS_TOLD_MAX < count { ", ..." } else { "" };
+    let message = format!("{count} images ({bytes} bytes), {why}: {}{rest}", digests.join(", "));
+    of_image(tenant.clone(), at).named("Images Pruned", message)
+}
+
 fn of_execution(record: &ExecutionRecord, at: Millis) -> Unnamed {
     let mut event = audit(record.tenant.clone(), record.sandbox, at);
     event.0.execution = Some(record.id);
     event
+}
+
+/// Of an image no sandbox knows.
+fn of_image(tenant: TenantId, at: Millis) -> Unnamed {
+    let (name, kind, message) = (String::new(), "audit".to_owned(), String::new());
+    Unnamed(NewEvent { tenant, at, name, kind, sandbox: None, execution: None, message })
 }
 
 fn audit(tenant: TenantId, sandbox: SandboxId, at: Millis) -> Unnamed {

@@ -7,8 +7,12 @@ mod build;
 mod jobs;
 mod log;
 mod make;
+mod relief;
 
-pub(crate) use self::jobs::{Jobs, clear, remembered};
+pub(crate) use self::{
+    jobs::{Jobs, clear, remembered},
+    relief::relieve,
+};
 pub use self::{
     build::NewBuild,
     jobs::{ImageJob, ImageJobKind, ImageJobState},
@@ -22,9 +26,14 @@ use futures::stream::BoxStream;
 use sentinal_auth::{ImportImage, Permit, ReadImage, RemoveImage};
 use sentinal_model::{Code, Error, ImageJobId, ImageName, Result, limits};
 use sentinal_node_protocol::{ImageDetails, ImageView, RemovedImages};
-use sentinal_store::Page;
+use sentinal_store::{Page, Write};
 
-use crate::{api::Controller, context::Context, observe::describe};
+use crate::{
+    api::Controller,
+    context::Context,
+    events::{self, By},
+    observe::describe,
+};
 
 /// Names that would hide a call of the API.
 const RESERVED: [&str; 5] = ["import", "pull", "build", "prune", "job"];
@@ -64,6 +73,8 @@ impl Controller {
         let made = self.context.parts.images.import(archive).await?;
         let details = publish(&self.context, new, made).await?;
         tracing::info!(tenant = %permit.tenant(), image = %details.name, digest = details.digest, "image imported");
+        let event = events::image_made(&By::holder_of(permit), self.context.now(), ("Image Imported", &details));
+        self.happened(event).await?;
         Ok(details)
     }
 
@@ -77,7 +88,7 @@ impl Controller {
         check_name(&name)?;
         self.context.parts.images.check(&pull)?;
         let kind = ImageJobKind::Pull { reference: pull.reference.clone() };
-        let new = jobs::NewJob { tenant: permit.tenant().clone(), name, kind, deadline: limits::IMAGE_PULL_DEADLINE };
+        let new = jobs::NewJob { by: By::holder_of(permit), name, kind, deadline: limits::IMAGE_PULL_DEADLINE };
         jobs::start(&self.context, new, |working| pulled(working, pull)).await
     }
 
@@ -115,13 +126,23 @@ impl Controller {
         let removed = self.context.node().remove_image(name).await?;
         describe(&self.context).await?;
         tracing::info!(tenant = %permit.tenant(), image = %name, "image removed");
+        self.context.metrics().images_removed(removed.digests.len(), removed.bytes);
+        let event = events::image_removed(&By::holder_of(permit), self.context.now(), (name, &removed));
+        self.happened(event).await?;
         Ok(removed)
     }
 
     /// Removes images that have no name and that no sandbox was made of.
     pub async fn prune_images(&self, permit: &Permit<RemoveImage>) -> Result<RemovedImages> {
-        let removed = self.context.node().prune_images().await?;
+        let removed = self.context.node().prune_images(None).await?;
         tracing::info!(tenant = %permit.tenant(), images = removed.digests.len(), "unused images removed");
+        if removed.digests.is_empty() {
+            return Ok(removed);
+        }
+        self.context.metrics().images_removed(removed.digests.len(), removed.bytes);
+        let why = format!("by {}", permit.key());
+        let event = events::images_pruned(permit.tenant(), self.context.now(), (&removed, &why));
+        self.happened(event).await?;
         Ok(removed)
     }
 }
@@ -135,11 +156,14 @@ fn check_name(name: &ImageName) -> Result<()> {
 
 /// The work of a pull.
 async fn pulled(working: jobs::Working, pull: PullRequest) -> Result<String> {
-    let jobs::Working { context, name, progress, .. } = working;
+    let jobs::Working { context, by, name, progress, .. } = working;
     let made = context.parts.images.pull(&pull, &progress).await?;
     progress.send_modify(|progress| progress.stage = ImageStage::Publishing);
     let new = NewImage { name, source: pull.reference.clone() };
-    publish(&context, new, made).await.map(|details| details.digest)
+    let details = publish(&context, new, made).await?;
+    let event = events::image_made(&by, context.now(), ("Image Pulled", &details));
+    context.write(vec![Write::Event(event)]).await?;
+    Ok(details.digest)
 }
 
 /// Hands a finished image to the node. Sandboxes can be made of it when this answers.
@@ -152,6 +176,10 @@ async fn publish(context: &Arc<Context>, new: NewImage, made: MadeImage) -> Resu
         created: context.now(),
         config: made.config,
     };
+    // What it does not find now, the node misses when it looks itself.
+    if let Err(error) = relief::make_room(context).await {
+        tracing::debug!(?error, "not known whether there is room for an image");
+    }
     context.node().publish_image(details.clone(), made.content).await?;
     describe(context).await?;
     Ok(details)

@@ -52,6 +52,7 @@ impl Controller {
         context.spawn(lease::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
         context.spawn(pool::keep(Arc::clone(&context)));
+        context.spawn(images::relieve(Arc::clone(&context)));
         Ok(Self { context })
     }
 

@@ -58,6 +58,19 @@ pub enum ImageError {
         /// What is free.
         available_bytes: u64,
     },
+    /// It would leave too little free on the disk of the images.
+    #[error(
+        "the image needs {} MiB; of {} MiB that are free for images, {} MiB stay free; remove some",
+        mib(*image_bytes), available_bytes >> 20, mib(*floor_bytes)
+    )]
+    NoRoom {
+        /// What it takes.
+        image_bytes: u64,
+        /// What is free.
+        available_bytes: u64,
+        /// What always stays free.
+        floor_bytes: u64,
+    },
     /// Another build holds the store.
     #[error("another build is running in {path}; gave up after {} s", waited.as_secs())]
     Busy {
@@ -191,6 +204,7 @@ impl ImageError {
             | Self::MissingTool { .. }
             | Self::NotRoot
             | Self::NoSpace { .. }
+            | Self::NoRoom { .. }
             | Self::Busy { .. }
             | Self::InUse { .. }
             | Self::Manifest { .. }
@@ -216,6 +230,7 @@ impl ImageError {
             Self::TooLarge { .. } => Code::TooLarge,
             Self::NotFound { .. } => Code::NotFound,
             Self::Busy { .. } | Self::InUse { .. } => Code::Conflict,
+            Self::NoRoom { .. } => Code::NoCapacity,
             Self::MissingTool { .. } | Self::NotRoot | Self::NoSpace { .. } | Self::NoSource { .. } => {
                 Code::Unavailable
             }
@@ -248,7 +263,7 @@ impl From<ImageError> for Error {
 /// What exists, as the second half of a sentence.
 fn offer(known: &[String]) -> String {
     if known.is_empty() {
-        return "the store is empty: run `sentinal image build`".to_owned();
+        return "the store is empty: run `sentinal image build-default`".to_owned();
     }
     format!("the store has {}", known.join(", "))
 }
@@ -256,4 +271,9 @@ fn offer(known: &[String]) -> String {
 /// The beginning of a sentence about an entry of an archive.
 fn of_entry(entry: Option<&str>) -> String {
     entry.map(|entry| format!("{entry:?} in it cannot be unpacked: ")).unwrap_or_default()
+}
+
+/// Begun ones count.
+const fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }

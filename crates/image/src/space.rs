@@ -3,12 +3,39 @@
 use std::path::Path;
 
 use rustix::fs::statvfs;
+use sentinal_model::limits::DISK_AVAILABLE_PERCENT_MIN;
 
 use crate::{ImageError, limits::BUILD_BYTES};
 
 /// Refuses when less than a build needs is free where `folder` is.
 pub(crate) fn check(folder: &Path) -> Result<(), ImageError> {
     check_for(folder, BUILD_BYTES)
+}
+
+/// A file system.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    pub(crate) total_bytes: u64,
+    pub(crate) available_bytes: u64,
+}
+
+impl Space {
+    /// The one that this folder is on.
+    pub(crate) fn of(folder: &Path) -> Result<Self, ImageError> {
+        let stat = statvfs(folder).map_err(|error| ImageError::io("look for space in", folder)(error.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Self { total_bytes: bytes(stat.f_blocks), available_bytes: bytes(stat.f_bavail) })
+    }
+}
+
+/// Refuses an image that would leave less free where `folder` is than always stays free there.
+pub(crate) fn check_image(folder: &Path, image_bytes: u64) -> Result<(), ImageError> {
+    let Space { total_bytes, available_bytes } = Space::of(folder)?;
+    let floor_bytes = (total_bytes / 100).saturating_mul(DISK_AVAILABLE_PERCENT_MIN);
+    if available_bytes < image_bytes.saturating_add(floor_bytes) {
+        return Err(ImageError::NoRoom { image_bytes, available_bytes, floor_bytes });
+    }
+    Ok(())
 }
 
 /// Refuses when less than this is free where `folder` is.
@@ -29,8 +56,7 @@ pub(crate) fn name_full_disk(folder: &Path, error: ImageError) -> ImageError {
 }
 
 fn available(folder: &Path) -> Result<u64, ImageError> {
-    let stat = statvfs(folder).map_err(|error| ImageError::io("look for space in", folder)(error.into()))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    Space::of(folder).map(|space| space.available_bytes)
 }
 
 fn no_space(folder: &Path, available_bytes: u64) -> ImageError {

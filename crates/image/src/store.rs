@@ -18,8 +18,10 @@ mod remove;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use sentinal_model::{ImageName, Millis};
 
 pub use self::{receive::Incoming, remove::Removed};
@@ -55,6 +57,23 @@ pub struct ImageRef {
     pub path: PathBuf,
     /// The file's length.
     pub size_bytes: u64,
+}
+
+impl ImageRef {
+    /// Notes that a sandbox is about to be made of it: in its file's time of access. That it cannot be noted is no
+    /// reason not to make one.
+    pub fn used(&self) {
+        let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times = Timestamps { last_access: at(UTIME_NOW), last_modification: at(UTIME_OMIT) };
+        if let Err(error) = utimensat(CWD, &self.path, &times, AtFlags::SYMLINK_NOFOLLOW) {
+            tracing::debug!(path = %self.path.display(), %error, "the use of an image was not noted");
+        }
+    }
+
+    /// When that was, or when it came here.
+    fn last_used(&self) -> SystemTime {
+        fs::metadata(&self.path).and_then(|found| found.accessed()).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
 }
 
 impl ImageStore {

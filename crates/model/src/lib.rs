@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod execution;
 mod file;
+mod free_space;
 mod guest_path;
 mod id;
 mod idempotency;
@@ -35,5 +36,6 @@ pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, N
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};
+pub use free_space::FreeSpace;
 pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};

@@ -30,7 +30,7 @@ pub struct Spec {
 pub struct ImageName(String);
 
 impl ImageName {
-    /// The image that `sentinal image build` makes.
+    /// The image that `sentinal image build-default` makes.
     pub const DEFAULT: &'static str = "default";
 
     /// The name as text.

@@ -24,7 +24,7 @@ use futures::{
     future::BoxFuture,
     stream::{BoxStream, Stream},
 };
-use sentinal_model::{Generation, ImageName, Result, SandboxId, limits};
+use sentinal_model::{FreeSpace, Generation, ImageName, Result, SandboxId, limits};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout, timeout_at},
@@ -231,8 +231,8 @@ impl Node for UnixNode {
         self.call(CALL_DEADLINE, request, method!(remove_image)).await.map(Into::into)
     }
 
-    async fn prune_images(&self) -> Result<RemovedImages> {
-        self.call(PRUNE_DEADLINE, v1::PruneImagesRequest {}, method!(prune_images)).await.map(Into::into)
+    async fn prune_images(&self, until_free: Option<FreeSpace>) -> Result<RemovedImages> {
+        self.call(PRUNE_DEADLINE, v1::PruneImagesRequest::from(until_free), method!(prune_images)).await.map(Into::into)
     }
 
     async fn watch(&self) -> Result<EventStream> {

@@ -10,7 +10,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_model::{Cpu, Disk, EngineName, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId};
+use sentinal_model::{Cpu, Disk, EngineName, FreeSpace, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId};
 
 /// One machine that runs sandboxes.
 #[async_trait]
@@ -54,8 +54,9 @@ pub trait Node: Send + Sync + fmt::Debug {
     /// Takes a name away, and the image with its last one. `conflict` while a sandbox was made of that.
     async fn remove_image(&self, name: &ImageName) -> Result<RemovedImages>;
 
-    /// Removes images that have no name and that no sandbox was made of.
-    async fn prune_images(&self) -> Result<RemovedImages>;
+    /// Removes images that have no name and that no sandbox was made of: all of them, or as long as less than `until_free`
+    /// is free where images are, that first whose last use is the longest ago.
+    async fn prune_images(&self, until_free: Option<FreeSpace>) -> Result<RemovedImages>;
 
     /// What happens from now on. When the stream ends or yields an error, events may have been missed:
     /// watch again, then [`Node::list`].

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use sentinal_image::{
     Config, Details, Digest, ImageRef, ImageStore, Incoming, InvalidDigest, Label, Reference, Removed, RunAs,
 };
-use sentinal_model::{Error, ImageName, Result};
+use sentinal_model::{Error, FreeSpace, ImageName, Result};
 use sentinal_node_protocol::{ImageConfig, ImageDetails, ImageView, RemovedImages};
 
 /// Where an image came from is told in so many characters.
@@ -13,7 +13,7 @@ const SOURCE_CHARS_MAX: usize = 512;
 
 /// A store of images. Its verbs block, for as long as a few small files take.
 pub trait Images: Send + Sync + std::fmt::Debug {
-    /// The image that a name stands for.
+    /// The image that a name stands for, for a sandbox that is about to be made of it.
     fn resolve(&self, name: &ImageName) -> Result<Image>;
 
     /// All images that have a name.
@@ -28,8 +28,9 @@ pub trait Images: Send + Sync + std::fmt::Debug {
     /// Takes a name away, and the image with its last one unless something needs it.
     fn remove(&self, name: &ImageName, in_use: &BTreeSet<String>) -> Result<RemovedImages>;
 
-    /// Removes images that have no name and that nothing needs.
-    fn prune(&self, in_use: &BTreeSet<String>) -> Result<RemovedImages>;
+    /// Removes images that have no name and that nothing needs: all of them, or as long as less than this is free, that
+    /// first whose last use is the longest ago.
+    fn prune(&self, in_use: &BTreeSet<String>, until_free: Option<FreeSpace>) -> Result<RemovedImages>;
 }
 
 /// An image on its way into the store. Dropped before its end, it leaves nothing.
@@ -53,6 +54,7 @@ pub struct Image {
 impl Images for ImageStore {
     fn resolve(&self, name: &ImageName) -> Result<Image> {
         let found = Self::resolve(self, name.as_str())?;
+        found.used();
         Ok(Image { digest: found.digest.to_string(), path: found.path })
     }
 
@@ -80,8 +82,8 @@ impl Images for ImageStore {
         Ok(gone(Self::remove(self, name, &|digest| in_use.contains(&digest.to_string()))?))
     }
 
-    fn prune(&self, in_use: &BTreeSet<String>) -> Result<RemovedImages> {
-        Ok(gone(Self::prune(self, &|digest| in_use.contains(&digest.to_string()))?))
+    fn prune(&self, in_use: &BTreeSet<String>, until_free: Option<FreeSpace>) -> Result<RemovedImages> {
+        Ok(gone(Self::prune(self, &|digest| in_use.contains(&digest.to_string()), until_free)?))
     }
 }
 

@@ -9,7 +9,7 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use sentinal_model::{Error, Generation, ImageName, NodeId, Result, SandboxId};
+use sentinal_model::{Error, FreeSpace, Generation, ImageName, NodeId, Result, SandboxId};
 use sentinal_node_protocol::{
     Boot, EventStream, HostUsage, ImageDetails, Inventory, Keep, Named, Node, NodeInstance, NodeView, Place,
     RemovedImages, error_of,
@@ -114,8 +114,8 @@ impl Node for LocalNode {
         self.host.finish(Arc::clone(&self.host).remove_image(name.clone())).await.map_err(crossed)
     }
 
-    async fn prune_images(&self) -> Result<RemovedImages> {
-        self.host.finish(Arc::clone(&self.host).prune_images()).await.map_err(crossed)
+    async fn prune_images(&self, until_free: Option<FreeSpace>) -> Result<RemovedImages> {
+        self.host.finish(Arc::clone(&self.host).prune_images(until_free)).await.map_err(crossed)
     }
 
     async fn watch(&self) -> Result<EventStream> {

@@ -130,8 +130,9 @@ impl v1::node_server::Node for Service {
         Ok(Response::new(removed.into()))
     }
 
-    async fn prune_images(&self, _: Request<v1::PruneImagesRequest>) -> Answer<v1::PruneImagesResponse> {
-        let removed = self.host.finish(Arc::clone(&self.host).prune_images()).await?;
+    async fn prune_images(&self, request: Request<v1::PruneImagesRequest>) -> Answer<v1::PruneImagesResponse> {
+        let until_free = request.into_inner().into();
+        let removed = self.host.finish(Arc::clone(&self.host).prune_images(until_free)).await?;
         Ok(Response::new(removed.into()))
     }
 

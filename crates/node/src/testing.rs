@@ -12,7 +12,7 @@ use std::{
 
 use sentinal_engine::fake::FakeEngine;
 use sentinal_model::{
-    Clock, Code, Cpu, Disk, EngineName, Error, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
+    Clock, Code, Cpu, Disk, EngineName, Error, FreeSpace, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
 };
 use sentinal_node_protocol::{
     AgentToken, Boot, HostBootId, ImageConfig, ImageDetails, ImageView, Keep, Named, Place, RemovedImages,
@@ -126,7 +126,7 @@ impl Images for OneImage {
         Ok(RemovedImages::default())
     }
 
-    fn prune(&self, _: &BTreeSet<String>) -> Result<RemovedImages> {
+    fn prune(&self, _: &BTreeSet<String>, _: Option<FreeSpace>) -> Result<RemovedImages> {
         Ok(RemovedImages::default())
     }
 }

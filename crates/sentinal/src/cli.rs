@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use sentinal_cli::ServerOptions;
-use sentinal_model::{Isolation, Pool, limits};
+use sentinal_model::{FreeSpace, Isolation, Pool, limits};
 
 /// Runs code that nobody trusts, and gives back its results
 #[derive(Debug, Parser)]
@@ -106,6 +106,10 @@ pub(crate) struct ServeOptions {
     /// if it has no TLS either; may be given more than once
     #[arg(long = "registry", value_name = "HOST", env = "SENTINAL_REGISTRY", value_delimiter = ' ')]
     pub(crate) registries: Vec<String>,
+    /// What is to be free where images are, as a share such as 10% or an amount such as 20Gi: else images go that nobody
+    /// names or uses
+    #[arg(long, value_name = "SPACE", default_value_t = FreeSpace::default(), env = "SENTINAL_IMAGES_FREE")]
+    pub(crate) images_free: FreeSpace,
     /// Serve plain HTTP on any address: the network in front of the server is trusted
     #[arg(long)]
     pub(crate) plain_http_trusted_network: bool,

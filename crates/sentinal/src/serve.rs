@@ -191,7 +191,7 @@ async fn serve(
         clock,
         entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
-        settings: Settings { policy: policy(options), pools: options.pools.clone() },
+        settings: Settings { policy: policy(options), pools: options.pools.clone(), images_free: options.images_free },
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;

@@ -4,6 +4,7 @@ mod controller;
 mod engine;
 mod execution;
 mod gateway;
+mod image;
 mod pool;
 
 pub use pool::{Claim, PoolCounts};
@@ -28,6 +29,7 @@ struct Figures {
     controller: controller::Figures,
     engine: engine::Figures,
     execution: execution::Figures,
+    image: image::Figures,
     pool: pool::Figures,
 }
 
@@ -43,6 +45,7 @@ impl Metrics {
             controller: controller::Figures::register(&mut registry),
             engine: engine::Figures::register(&mut registry),
             execution: execution::Figures::register(&mut registry),
+            image: image::Figures::register(&mut registry),
             pool: pool::Figures::register(&mut registry),
             registry,
         }))
@@ -104,6 +107,7 @@ mod tests {
             |m| m.request(Route::Sandbox, "GET", 200, Duration::from_millis(3)),
             "sentinal_gateway_request_seconds_count{route=\"/api/v1/sandbox/{id}\",method=\"GET\",status_class=\"2xx\"} 1",
         );
+        check(|m| m.images_removed(2, 70), "sentinal_images_removed_bytes_total 70");
         check(
             |m| m.engine_booted(EngineName::Gvisor, Duration::from_millis(120)),
             "sentinal_engine_boot_seconds_count{engine=\"gvisor\"} 1",

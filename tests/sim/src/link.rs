@@ -10,7 +10,7 @@ use futures::{
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use sentinal_model::{Code, Error, Generation, ImageName, Result, SandboxId, limits};
+use sentinal_model::{Code, Error, FreeSpace, Generation, ImageName, Result, SandboxId, limits};
 use sentinal_node::LocalNode;
 use sentinal_node_protocol::{
     Boot, CALL_DEADLINE, EventStream, HostUsage, ImageDetails, Inventory, Keep, Node, NodeEvent, NodeView, Place,
@@ -184,8 +184,8 @@ impl Node for Link {
         self.connected().await?.node.remove_image(name).await
     }
 
-    async fn prune_images(&self) -> Result<RemovedImages> {
-        self.connected().await?.node.prune_images().await
+    async fn prune_images(&self, until_free: Option<FreeSpace>) -> Result<RemovedImages> {
+        self.connected().await?.node.prune_images(until_free).await
     }
 
     async fn watch(&self) -> Result<EventStream> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
-use sentinal_model::{Code, Error, ImageName, Millis, Result};
+use sentinal_model::{Code, Error, FreeSpace, ImageName, Millis, Result};
 use sentinal_node::{Blocking, Hardware, Image, Images, ReceiveImage};
 use sentinal_node_protocol::{ImageConfig, ImageDetails, ImageView, RemovedImages, Room};
 
@@ -104,7 +104,7 @@ impl Images for OneImage {
         Ok(RemovedImages::default())
     }
 
-    fn prune(&self, _: &BTreeSet<String>) -> Result<RemovedImages> {
+    fn prune(&self, _: &BTreeSet<String>, _: Option<FreeSpace>) -> Result<RemovedImages> {
         Ok(RemovedImages::default())
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod build;
 mod registry;
 
 use std::{ffi::OsString, fs, path::Path, sync::atomic::Ordering, time::Duration};

@@ -34,11 +34,27 @@ pub(crate) fn sum(bytes: &[u8]) -> String {
 
 /// A shell with all that it needs, and a user of its own.
 pub(crate) fn root() -> Result<Tar> {
-    let linked = Command::new("ldd").arg("/bin/sh").output().context("ldd")?;
-    let mut tar = Tar::default()
-        .program("bin/sh", &fs::read("/bin/sh")?)
+    Ok(with(Tar::default(), "sh")?
         .program("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\napp:x:1234:1234::/srv:/bin/sh\n")
-        .program("srv/app/here", b"");
+        .program("srv/app/here", b""))
+}
+
+/// The same with programs that change files.
+pub(crate) fn tools() -> Result<Tar> {
+    let mut tar = with(Tar::default(), "sh")?
+        .program("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\napp:x:1234:1234::/srv:/bin/sh\n")
+        .program("srv/old", b"");
+    for name in ["ln", "rm", "chown"] {
+        tar = with(tar, name)?;
+    }
+    Ok(tar)
+}
+
+/// A program of this machine with all that it is linked with.
+fn with(tar: Tar, name: &str) -> Result<Tar> {
+    let path = format!("/bin/{name}");
+    let linked = Command::new("ldd").arg(&path).output().context("ldd")?;
+    let mut tar = tar.program(&path[1..], &fs::read(&path)?);
     for word in String::from_utf8_lossy(&linked.stdout).split_whitespace().filter(|word| word.starts_with('/')) {
         tar = tar.program(&word[1..], &fs::read(Path::new(word))?);
     }

@@ -16,12 +16,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{CreateSandbox, Execute, ImportImage, Permit};
-use sentinal_containerfile::{Config, Containerfile, Plan, Refused};
+use sentinal_containerfile::{Action, Config, Containerfile, Plan, Refused};
 use sentinal_model::{Code, Error, ImageName, Result, Spec, limits};
 use sentinal_node_protocol::{ImageConfig, ImageDetails};
 
 use super::{BuildContext, ImageJob, ImageJobKind, check_name, jobs};
-use crate::api::Controller;
+use crate::{api::Controller, events::By};
 
 /// What is to be built, and in what.
 #[derive(Debug)]
@@ -60,28 +60,38 @@ impl Controller {
         let context = self.context.parts.images.context(context).await?;
         let text = context.text(&file).await?;
         let parsed = Containerfile::parse(&file, &text, &args).map_err(refused)?;
-        let base = self.base(&file, parsed.base()).await?;
+        let base = self.base(&parsed).await?;
         let plan = parsed.plan(&planned(&base.config)).map_err(refused)?;
+        check_sources(&parsed, &plan, context.as_ref())?;
         let spec = Spec { image: base.name.clone(), ttl: limits::IMAGE_BUILD_DEADLINE, idle_timeout: None, ..spec };
         let build = Build { context, file, base, plan, spec };
         let kind = ImageJobKind::Build { sandbox: None };
-        let new = jobs::NewJob { tenant: permit.tenant().clone(), name, kind, deadline: limits::IMAGE_BUILD_DEADLINE };
+        let new = jobs::NewJob { by: By::holder_of(permit), name, kind, deadline: limits::IMAGE_BUILD_DEADLINE };
         jobs::start(&self.context, new, |working| steps::build(working, build)).await
     }
 
-    async fn base(&self, file: &str, name: &str) -> Result<ImageDetails> {
-        let found = match name.parse::<ImageName>() {
+    async fn base(&self, file: &Containerfile) -> Result<ImageDetails> {
+        let found = match file.base().parse::<ImageName>() {
             Ok(name) => self.context.node().inspect_image(&name).await,
             Err(error) => Err(error),
         };
-        found.map_err(|error| match error.code() {
-            Code::NotFound | Code::InvalidRequest => {
-                let name: String = name.chars().take(200).collect();
-                Error::invalid(format!("{file}: FROM {name:?} is no image of this server; pull or import it first"))
-            }
-            _ => error,
+        found.map_err(|error| {
+            let is_unknown = matches!(error.code(), Code::NotFound | Code::InvalidRequest);
+            let unknown = || refused(file.no_base("is no image of this server; pull or import it first"));
+            if is_unknown { unknown() } else { error }
         })
     }
+}
+
+/// What is missing is told before a sandbox is made for it.
+fn check_sources(file: &Containerfile, plan: &Plan, context: &dyn BuildContext) -> Result<()> {
+    for step in &plan.steps {
+        if let Action::Copy { sources, .. } = &step.action {
+            let found = context.is_one_file(sources);
+            found.map_err(|error| refused(file.no_step(step, error.message())))?;
+        }
+    }
+    Ok(())
 }
 
 fn refused(refused: Refused) -> Error {

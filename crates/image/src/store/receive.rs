@@ -36,7 +36,7 @@ impl ImageStore {
             return Err(ImageError::TooLarge { what: "the image", max: IMAGE_BYTES_MAX, unit: "bytes" });
         }
         self.create_folders()?;
-        space::check_for(self.root(), size_bytes)?;
+        space::check_image(self.root(), size_bytes)?;
         let made = Builder::new().prefix(PREFIX).tempfile_in(self.root());
         let (file, path) = made.map_err(ImageError::io("make a file in", self.root()))?.into_parts();
         flock(&file, FlockOperation::LockExclusive)

@@ -1,11 +1,11 @@
 //! What takes images out of the store: a name, and then whatever no name stands for.
 
-use std::{fs, io};
+use std::{fs, io, time::SystemTime};
 
-use sentinal_model::ImageName;
+use sentinal_model::{FreeSpace, ImageName};
 
 use super::{ImageStore, install::sync, names_in};
-use crate::{Digest, ImageError, Reference};
+use crate::{Digest, ImageError, Reference, space::Space};
 
 /// What is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,19 +42,46 @@ impl ImageStore {
         Ok(removed)
     }
 
-    /// Removes all images that have no name and that nothing needs.
-    pub fn prune(&self, in_use: &dyn Fn(&Digest) -> bool) -> Result<Removed, ImageError> {
+    /// Removes images that have no name and that nothing needs: all of them, or as long as less than `until_free` is free
+    /// here, that first whose last use is the longest ago.
+    pub fn prune(
+        &self,
+        in_use: &dyn Fn(&Digest) -> bool,
+        until_free: Option<FreeSpace>,
+    ) -> Result<Removed, ImageError> {
         let mut removed = Removed::default();
+        if self.is_roomy(until_free)? {
+            return Ok(removed);
+        }
         let named = self.named()?;
+        let mut unused: Vec<(SystemTime, Digest)> = Vec::new();
         for image in self.list()? {
             if let Reference::Digest(digest) = image.reference
                 && !named.contains(&digest)
                 && !in_use(&digest)
             {
-                self.remove_file(digest, &mut removed)?;
+                unused.push((image.last_used(), digest));
+            }
+        }
+        unused.sort_unstable();
+        for (_, digest) in unused {
+            self.remove_file(digest, &mut removed)?;
+            if self.is_roomy(until_free)? {
+                break;
             }
         }
         Ok(removed)
+    }
+
+    /// Whether as much is free here as should be. Without a bound, never.
+    fn is_roomy(&self, until_free: Option<FreeSpace>) -> Result<bool, ImageError> {
+        let Some(until_free) = until_free else { return Ok(false) };
+        match Space::of(self.root()) {
+            Ok(space) => Ok(until_free.of(space.total_bytes) <= space.available_bytes),
+            // Where there is no store yet there is nothing to remove.
+            Err(error) if super::is_missing(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// What names stand for, one for each name, whether it is there or not.

@@ -40,7 +40,7 @@ fn an_image_is_found_by_its_name_and_by_its_digest() {
 fn an_unknown_image_is_answered_with_what_exists() {
     let (_folder, store) = empty();
     let error = store.resolve("default").unwrap_err().to_string();
-    assert_eq!(error, "there is no image default; the store is empty: run `sentinal image build`");
+    assert_eq!(error, "there is no image default; the store is empty: run `sentinal image build-default`");
     install(&store, "other", &fake_image(1)).unwrap();
     let error = store.resolve("default").unwrap_err();
     assert!(matches!(&error, ImageError::NotFound { known, .. } if known == &["other"]), "{error}");
@@ -174,6 +174,6 @@ fn only_what_has_no_name_and_no_use_is_pruned() {
     let unnamed = install(&store, "default", &fake_image(1)).unwrap().digest;
     let used = install(&store, "default", &fake_image(2)).unwrap().digest;
     let named = install(&store, "default", &fake_image(3)).unwrap().digest;
-    assert_eq!(store.prune(&|digest| *digest == used).unwrap(), Removed { digests: vec![unnamed], bytes: 4096 });
+    assert_eq!(store.prune(&|digest| *digest == used, None).unwrap(), Removed { digests: vec![unnamed], bytes: 4096 });
     assert!(store.resolve(&used.to_string()).is_ok() && store.resolve(&named.to_string()).is_ok());
 }

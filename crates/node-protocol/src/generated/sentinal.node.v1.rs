@@ -319,8 +319,23 @@ pub struct RemoveImageResponse {
     #[prost(uint64, tag = "2")]
     pub bytes: u64,
 }
+/// Without a bound all that nothing needs is removed; with one only as long as less is free where images are, that first whose
+/// last use is the longest ago.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PruneImagesRequest {}
+pub struct PruneImagesRequest {
+    #[prost(oneof = "prune_images_request::UntilFree", tags = "1, 2")]
+    pub until_free: ::core::option::Option<prune_images_request::UntilFree>,
+}
+/// Nested message and enum types in `PruneImagesRequest`.
+pub mod prune_images_request {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum UntilFree {
+        #[prost(uint64, tag = "1")]
+        FreeBytes(u64),
+        #[prost(uint32, tag = "2")]
+        FreePercent(u32),
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PruneImagesResponse {
     #[prost(string, repeated, tag = "1")]

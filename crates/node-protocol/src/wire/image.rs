@@ -1,9 +1,12 @@
 //! Images on their way to a node, and what a node says of them.
 
-use sentinal_model::{Error, Millis};
+use sentinal_model::{Error, FreeSpace, Millis};
 
 use super::{clean, parse};
-use crate::{ImageConfig, ImageDetails, RemovedImages, v1};
+use crate::{
+    ImageConfig, ImageDetails, RemovedImages,
+    v1::{self, prune_images_request::UntilFree},
+};
 
 impl From<ImageConfig> for v1::ImageConfig {
     fn from(config: ImageConfig) -> Self {
@@ -77,3 +80,22 @@ macro_rules! removed {
 }
 
 removed!(RemoveImageResponse, PruneImagesResponse);
+
+impl From<Option<FreeSpace>> for v1::PruneImagesRequest {
+    fn from(until_free: Option<FreeSpace>) -> Self {
+        let until_free = until_free.map(|free| match free {
+            FreeSpace::Bytes(bytes) => UntilFree::FreeBytes(bytes),
+            FreeSpace::Percent(percent) => UntilFree::FreePercent(percent.into()),
+        });
+        Self { until_free }
+    }
+}
+
+impl From<v1::PruneImagesRequest> for Option<FreeSpace> {
+    fn from(request: v1::PruneImagesRequest) -> Self {
+        request.until_free.map(|free| match free {
+            UntilFree::FreeBytes(bytes) => FreeSpace::Bytes(bytes),
+            UntilFree::FreePercent(percent) => FreeSpace::Percent(u8::try_from(percent.min(99)).unwrap_or(99)),
+        })
+    }
+}

@@ -107,7 +107,7 @@ pub(super) fn images(images: &Arc<dyn Images>, store: &Path) -> [Check; 1] {
     let name = ImageName::default();
     let finding = match images.resolve(&name) {
         Ok(image) => Finding::Fine(format!("{name} in {} is {}", store.display(), image.digest)),
-        Err(error) => Finding::lacking(error.message().to_owned(), "make it: `sudo sentinal image build`"),
+        Err(error) => Finding::lacking(error.message().to_owned(), "make it: `sudo sentinal image build-default`"),
     };
     [Check { name: "image", finding, needed_by: &[] }]
 }

@@ -7,12 +7,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
-use sentinal_model::ImageName;
+use sentinal_model::{FreeSpace, ImageName};
 use sentinal_node_protocol::{ImageDetails, RemovedImages};
 
 use super::Host;
 use crate::{
-    ReceiveImage,
+    Images, ReceiveImage,
     error::NodeError,
     folder::{InstanceFolder, Kept},
     limits::{IMAGE_PIECE_DEADLINE, IMAGES_RECEIVED_MAX},
@@ -31,6 +31,8 @@ impl Host {
         while let Some(bytes) = next(&mut content).await? {
             receiving = self.write_image(receiving, bytes).await?;
         }
+        // Between the file and its name nobody takes it for one that nobody needs.
+        let _images_stay = self.images_stay.read().await;
         self.ask_images(move |_| receiving.finish()).await.map_err(NodeError::Image)?;
         tracing::info!(image = %name, digest, "image published");
         Ok(())
@@ -60,12 +62,18 @@ impl Host {
         Ok(removed)
     }
 
-    /// Removes images that have no name and that no sandbox here was made of.
-    pub(crate) async fn prune_images(self: Arc<Self>) -> Result<RemovedImages, NodeError> {
+    /// Removes images that have no name and that no sandbox here was made of; with a bound only as long as less is free.
+    pub(crate) async fn prune_images(
+        self: Arc<Self>,
+        until_free: Option<FreeSpace>,
+    ) -> Result<RemovedImages, NodeError> {
         let _alone = self.images_stay.write().await;
         let in_use = self.images_in_use().await?;
-        let removed = self.ask_images(move |images| images.prune(&in_use)).await.map_err(NodeError::Image)?;
-        tracing::info!(images = removed.digests.len(), bytes = removed.bytes, "unused images removed");
+        let prune = move |images: &dyn Images| images.prune(&in_use, until_free);
+        let removed = self.ask_images(prune).await.map_err(NodeError::Image)?;
+        if until_free.is_none() || !removed.digests.is_empty() {
+            tracing::info!(images = removed.digests.len(), bytes = removed.bytes, "unused images removed");
+        }
         Ok(removed)
     }
 

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sentinal_model::{Code, Error, ImageJobId, ImageName, Result, SandboxId, TenantId};
+use sentinal_model::{Code, Error, ImageJobId, ImageName, Result, SandboxId};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Held, ImageJob, ImageJobKind, ImageJobState};
 use crate::{
     context::Context,
+    events::By,
     images::{ImageProgress, log::Log},
 };
 
@@ -18,7 +19,7 @@ const SANDBOX_GONE_DEADLINE: Duration = Duration::from_secs(30);
 /// A job that is to begin.
 #[derive(Debug)]
 pub(crate) struct NewJob {
-    pub(crate) tenant: TenantId,
+    pub(crate) by: By,
     pub(crate) name: ImageName,
     pub(crate) kind: ImageJobKind,
     pub(crate) deadline: Duration,
@@ -29,7 +30,7 @@ pub(crate) struct NewJob {
 pub(crate) struct Working {
     pub(crate) context: Arc<Context>,
     pub(crate) id: ImageJobId,
-    pub(crate) tenant: TenantId,
+    pub(crate) by: By,
     pub(crate) name: ImageName,
     pub(crate) progress: watch::Sender<ImageProgress>,
     pub(crate) log: Arc<Log>,
@@ -51,11 +52,11 @@ pub(crate) async fn start<F>(context: &Arc<Context>, new: NewJob, work: impl FnO
 where
     F: Future<Output = Result<String>> + Send + 'static,
 {
-    let NewJob { tenant, name, kind, deadline } = new;
+    let NewJob { by, name, kind, deadline } = new;
     let (progress, seen) = watch::channel(ImageProgress::default());
     let job = ImageJob {
         id: context.parts.entropy.image_job(),
-        tenant,
+        tenant: by.tenant.clone(),
         name,
         kind,
         state: ImageJobState::Running,
@@ -72,8 +73,8 @@ where
         context.image_jobs.jobs().remove(&job.id);
         return Err(error);
     }
-    let (id, tenant, name) = (job.id, job.tenant.clone(), job.name.clone());
-    let working = work(Working { context: Arc::clone(context), id, tenant, name, progress, log });
+    let (id, name) = (job.id, job.name.clone());
+    let working = work(Working { context: Arc::clone(context), id, by, name, progress, log });
     context.spawn(run(Arc::clone(context), held, timeout(deadline, working)));
     Ok(job)
 }
