@@ -35,7 +35,7 @@ impl TryFrom<NewContext> for sentinal_model::NewContext {
         Ok(Self {
             language: wire.language.parse()?,
             env: environment(wire.env.unwrap_or_default())?,
-            cwd: wire.cwd.map(|path| named("cwd", path.parse::<GuestPath>())).transpose()?,
+            cwd: wire.cwd.map(|path| named("cwd", GuestPath::of_folder(&path))).transpose()?,
             user: wire.user.map(parse_user).transpose()?,
         })
     }

@@ -116,7 +116,7 @@ impl TryFrom<Execute> for ParsedExecute {
         let command = Command {
             argv,
             env: environment(wire.env.unwrap_or_default())?,
-            cwd: wire.cwd.map(|path| named("cwd", path.parse::<GuestPath>())).transpose()?,
+            cwd: wire.cwd.map(|path| named("cwd", GuestPath::of_folder(&path))).transpose()?,
             user: wire.user.map(parse_user).transpose()?,
             stdin: stdin(wire.stdin, wire.stdin_encoding)?,
             stdin_open: wire.stdin_open.unwrap_or(false) || terminal.is_some(),

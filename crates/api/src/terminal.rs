@@ -74,7 +74,7 @@ impl TryFrom<Query> for TerminalQuery {
                 .map(str::to_owned)
                 .into(),
             env: Vec::new(),
-            cwd: query.take("cwd").map(|path| named("cwd", path.parse::<GuestPath>())).transpose()?,
+            cwd: query.take("cwd").map(|path| named("cwd", GuestPath::of_folder(&path))).transpose()?,
             user: query.take("user").map(parse_user).transpose()?,
             stdin: Vec::new(),
             stdin_open: true,

@@ -11,13 +11,14 @@ use sentinal_api::Problem;
 use sentinal_model::limits;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 pub(crate) use events::Events;
 pub(crate) use socket::{Received, Receiver, Sender, Socket};
 
 use crate::{
-    failure::Failure,
+    failure::{self, Failure},
     server::{Server, is_loopback},
 };
 
@@ -27,6 +28,10 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long an answer may take: the longest wait that a caller can ask for, and some.
 const ANSWER_DEADLINE: Duration = limits::WAIT_MAX.saturating_add(Duration::from_secs(60));
+/// How long a server may be away in the middle of a request that can be sent again.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+/// How long to wait before that.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// What a refusal may have.
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 
@@ -116,6 +121,28 @@ impl Client {
         body: &(impl Serialize + Sync),
     ) -> Result<Answer<T>> {
         self.ask(with_body(self.request(method, path), body)?).await
+    }
+
+    /// POST of what is made at most once, however often it is sent: where the connection broke, it is sent again.
+    pub(crate) async fn make_once<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &(impl Serialize + Sync),
+    ) -> Result<Answer<T>> {
+        let (key, mut broke_at) = (generate_key(), None::<Instant>);
+        loop {
+            let request = with_body(self.request(Method::POST, path), body)?.header("idempotency-key", &key);
+            let answer = self.ask(request).await;
+            let Err(error) = &answer else { return answer };
+            if failure::of(error).is_some_and(|failure| matches!(failure, Failure::Broken(_))) {
+                broke_at.get_or_insert_with(Instant::now);
+            }
+            let is_hopeful = broke_at.is_some_and(|at| at.elapsed() < AWAY_MAX) && failure::is_passing(error);
+            if !is_hopeful {
+                return answer;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     }
 
     /// Events as they come.

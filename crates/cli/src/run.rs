@@ -123,7 +123,7 @@ async fn create(session: &Session, options: &RunOptions, signals: &mut Signals) 
     // A terminal that everybody has left hangs up by itself; what has no end of its own ends with that.
     let idle_timeout = is_open_ended.then_some(IDLE_SECONDS);
     let body = CreateSandbox { ttl: Some(ttl), idle_timeout, ..options.size.create()? };
-    let asked = session.client.submit::<Sandbox>(Method::POST, &["sandbox"], &body);
+    let asked = session.client.make_once::<Sandbox>(&["sandbox"], &body);
     tokio::pin!(asked);
     tokio::select! {
         made = &mut asked => Ok(Created::There(made?.body.id)),

@@ -85,7 +85,7 @@ pub struct ExtendOptions {
 pub(crate) async fn create(session: &Session, options: &CreateOptions) -> Result<u8> {
     let CreateOptions { size, ttl, idle_timeout, wait } = options;
     let body = CreateSandbox { ttl: *ttl, idle_timeout: *idle_timeout, wait: *wait, ..size.create()? };
-    let made: Answer<Sandbox> = session.client.submit(Method::POST, &["sandbox"], &body).await?;
+    let made: Answer<Sandbox> = session.client.make_once(&["sandbox"], &body).await?;
     if io::stdout().is_terminal() && !session.json {
         show::note(&described(&made.body));
     }

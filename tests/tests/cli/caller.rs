@@ -39,6 +39,11 @@ impl Caller {
         })
     }
 
+    /// The same who reaches the server at another address.
+    pub(crate) fn by_way_of(self, address: std::net::SocketAddr) -> Self {
+        Self { address: format!("http://{address}"), ..self }
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -2,8 +2,10 @@
 
 mod caller;
 mod carry;
+mod image;
 mod interrupt;
 mod output;
+mod retry;
 mod status;
 mod terminal;
 mod transcript;

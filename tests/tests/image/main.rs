@@ -5,6 +5,7 @@
 
 mod build;
 mod registry;
+mod space;
 
 use std::{ffi::OsString, fs, path::Path, sync::atomic::Ordering, time::Duration};
 

@@ -10,7 +10,11 @@ use std::{
 
 use sentinal_archive::{ArchiveError, Entries, Entry, Kind, Supply};
 
-use crate::{Digest, ImageError, digest::Sum, limits::PARTS_MAX};
+use crate::{
+    Digest, ImageError,
+    digest::Sum,
+    limits::{PARTS_MAX, SYMLINKS_MAX},
+};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -32,15 +36,24 @@ struct Part {
 impl Source {
     /// The files in an archive that is not compressed. Of many only the first are known.
     pub(crate) fn in_archive(file: File) -> Result<Self, ImageError> {
-        let mut parts = HashMap::new();
+        let (mut parts, mut links) = (HashMap::new(), HashMap::new());
         let mut entries = Entries::new(Blocks::new(&file));
         while let Some(entry) = entries.entry().map_err(explained)? {
             let offset = entries.supply().position();
-            let name = name(&entry).filter(|_| entry.kind == Kind::File && parts.len() < PARTS_MAX);
-            if let Some(name) = name {
-                parts.insert(name, Part { file: 0, offset, size: entry.size });
+            if let Some(name) = name(&entry).filter(|_| parts.len() + links.len() < PARTS_MAX) {
+                if entry.kind == Kind::File {
+                    parts.insert(name, Part { file: 0, offset, size: entry.size });
+                } else if let Some(target) = target(&name, &entry) {
+                    links.insert(name, target);
+                }
             }
             entries.content(&entry, |_| Ok(())).map_err(explained)?;
+        }
+        // A layer that several images share may be a link: it is what it leads to, within the archive.
+        let linked = links.keys().filter_map(|name| Some((name.clone(), *followed(name, &links, &parts)?)));
+        let linked: Vec<(String, Part)> = linked.collect();
+        for (name, part) in linked {
+            parts.entry(name).or_insert(part);
         }
         Ok(Self { files: vec![file], parts })
     }
@@ -115,6 +128,37 @@ impl Source {
         }
         Err(ImageError::WrongDigest { what: name.to_owned(), expected: expected.to_string(), found: found.to_string() })
     }
+}
+
+/// The part that a link leads to, perhaps over other links.
+fn followed<'a>(name: &str, links: &HashMap<String, String>, parts: &'a HashMap<String, Part>) -> Option<&'a Part> {
+    let mut at = links.get(name)?;
+    for _ in 0..SYMLINKS_MAX {
+        if let Some(part) = parts.get(at) {
+            return Some(part);
+        }
+        at = links.get(at)?;
+    }
+    None
+}
+
+/// Where a link leads, as a name in the archive; `None` if that is not within it, or it is no link.
+fn target(name: &str, entry: &Entry) -> Option<String> {
+    let link = std::str::from_utf8(&entry.link).ok().filter(|link| link.len() <= 512 && !link.starts_with('/'))?;
+    let folder = match entry.kind {
+        Kind::Symlink => name.rsplit_once('/').map_or("", |(folder, _)| folder),
+        Kind::Hardlink => "",
+        Kind::File | Kind::Directory | Kind::Special(_) | Kind::Other(_) => return None,
+        Kind::LongPath | Kind::LongLink | Kind::Extended | Kind::ExtendedForAll => return None,
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(link.split('/')).filter(|part| !matches!(*part, "" | ".")) {
+        match part {
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// As it is looked for: without a leading `./`.

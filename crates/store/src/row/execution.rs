@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::Row;
-use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, Results, TenantId, TerminalSize, Usage};
+use sentinal_model::{Command, Ended, ExecutionOutcome, GuestPath, Millis, Results, TenantId, TerminalSize, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::{CorruptRow, Reader, micros, stored};
@@ -247,7 +247,7 @@ impl ExecutionRow {
         Ok(Command {
             argv: json.argv,
             env: json.env,
-            cwd: reader.parsed("command.cwd", json.cwd.map(|path| path.parse()).transpose())?,
+            cwd: reader.parsed("command.cwd", json.cwd.map(|path| GuestPath::of_folder(&path)).transpose())?,
             user: json.user,
             stdin: Vec::new(),
             stdin_open: json.stdin_open,

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 use sentinal_model::{
-    Command, ContextId, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation, Labels,
-    Memory, Millis, NodeId, Phase, Placement, Results, Spec, TenantId, TerminalSize, Usage, limits,
+    Command, ContextId, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation, GuestPath,
+    Labels, Memory, Millis, NodeId, Phase, Placement, Results, Spec, TenantId, TerminalSize, Usage, limits,
 };
 use sentinal_store::{
     Build, ExecutionRecord, ExecutionState, MemoryStore, NewEvent, Output, OutputPlace, SandboxRecord, Store, Write,
@@ -124,14 +124,14 @@ fn state() -> impl Strategy<Value = ExecutionState> {
 fn command() -> impl Strategy<Value = Command> {
     let argv = prop::collection::vec(any::<String>(), 1..5);
     let env = prop::collection::vec(any::<(String, String)>(), 0..4);
-    let cwd = prop::option::of("/[a-zä]{1,9}(/[a-z]{1,9}){0,3}");
+    let cwd = prop::option::of("/([a-zä]{1,9}(/[a-z]{1,9}){0,3})?");
     let terminal = prop::option::of((1..=u16::MAX, 1..=u16::MAX));
     let context = prop::option::of(any::<[u8; 16]>().prop_map(ContextId::from_bytes));
     let rest = (prop::option::of(".{1,9}"), any::<u32>(), terminal, context);
     (argv, env, cwd, rest).prop_map(|(argv, env, cwd, (user, timeout_us, terminal, context))| Command {
         argv,
         env,
-        cwd: cwd.map(|path| path.parse().unwrap()),
+        cwd: cwd.map(|path| GuestPath::of_folder(&path).unwrap()),
         user,
         stdin: Vec::new(),
         stdin_open: false,
