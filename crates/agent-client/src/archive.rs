@@ -19,7 +19,8 @@ impl Agent {
         folder: &FileAt,
     ) -> Result<impl Stream<Item = Result<Bytes, AgentError>> + Send + 'static + use<>, AgentError> {
         let mut client = self.connection(limits::AGENT_ANSWER_DEADLINE).await?.client();
-        let request = v1::ReadArchiveRequest { path: folder.path.as_str().to_owned(), user: user(folder), as_image: false };
+        let request =
+            v1::ReadArchiveRequest { path: folder.path.as_str().to_owned(), user: user(folder), as_image: false };
         let mut messages = answer_within(limits::AGENT_FOLDER_DEADLINE, client.read_archive(request)).await?;
         let first = next(&mut messages).await?;
         let length = Length::AtMost(limits::ARCHIVE_STREAM_BYTES_MAX);

@@ -71,7 +71,9 @@ fn parse_args(given: Vec<String>) -> Result<BTreeMap<String, String>> {
     }
     let mut args = BTreeMap::new();
     for text in given {
-        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty() && name.len() <= TEXT_BYTES_MAX)
+        let (name, value) = text
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty() && name.len() <= TEXT_BYTES_MAX)
             .ok_or_else(|| Error::invalid("arg: write it like arg=NAME=value"))?;
         if value.contains('\0') {
             return Err(Error::invalid("arg: a value must not contain a NUL byte"));

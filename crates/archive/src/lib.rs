@@ -9,8 +9,10 @@
 mod entries;
 mod extension;
 mod header;
+mod pattern;
 mod reader;
 
 pub use entries::{ArchiveError, EXTENSION_BYTES_MAX, Entries, Entry, Supply};
 pub use header::{BLOCK_BYTES, Block, Header, Kind, Malformed, PADDING, padding};
+pub use pattern::matches;
 pub use reader::Reader;

@@ -1,5 +1,6 @@
 //! `sentinal cp`, and what else carries files: between this machine and a sandbox, both ways.
 
+mod ignore;
 mod inward;
 mod outward;
 mod pack;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
+pub(crate) use ignore::Ignore;
 pub(crate) use inward::{packed, put, put_bytes, put_file};
 pub(crate) use outward::get;
 pub(crate) use place::{Local, Operand, Remote};

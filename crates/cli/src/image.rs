@@ -1,7 +1,7 @@
 //! `sentinal image`: what sandboxes begin with, on the server.
 
-mod build;
 mod bring;
+mod build;
 mod job;
 mod list;
 

@@ -76,7 +76,9 @@ pub(crate) fn check_options(word: Word, rest: &str) -> Result<(), String> {
     let name = option.split('=').next().unwrap_or(option);
     let instead = match (word, name) {
         (Word::Copy, "--from") => "a build has one stage; make a file of it in the context",
-        (Word::Copy, "--chown" | "--chmod") => "files are root's with the modes that they have; RUN chown or chmod afterwards",
+        (Word::Copy, "--chown" | "--chmod") => {
+            "files are root's with the modes that they have; RUN chown or chmod afterwards"
+        }
         (Word::Run, "--network") => "there is no network in a build",
         (Word::Run, "--mount") => "nothing is mounted in a build; COPY what it needs",
         _ => "leave it out",

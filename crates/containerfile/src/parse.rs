@@ -69,7 +69,9 @@ impl Containerfile {
     fn begin(&mut self, rest: &str) -> Result<(), String> {
         let words = word::words(rest, &|name| self.outer.get(name).cloned())?;
         let base = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [option, ..] if option.starts_with("--") => return Err(format!("FROM {option} is not supported; leave it out")),
+            [option, ..] if option.starts_with("--") => {
+                return Err(format!("FROM {option} is not supported; leave it out"));
+            }
             ["scratch"] | ["scratch", ..] => {
                 return Err("FROM scratch is not supported: begin with an image, or import its files".to_owned());
             }
@@ -98,7 +100,9 @@ impl Containerfile {
         let names = inner.flat_map(|instruction| instruction.rest.split_whitespace());
         let names: Vec<&str> = names.map(|text| text.split('=').next().unwrap_or(text)).collect();
         match self.args.keys().find(|name| !self.outer.contains_key(*name) && !names.contains(&name.as_str())) {
-            Some(name) => Err(self.refused(0, format!("a value was given for {name:?}, and there is no ARG of this name"))),
+            Some(name) => {
+                Err(self.refused(0, format!("a value was given for {name:?}, and there is no ARG of this name")))
+            }
             None => Ok(()),
         }
     }

@@ -43,7 +43,9 @@ mod tests {
 
     #[test]
     fn nothing_outside_of_the_context_is_named() {
-        for (path, inner) in [(".", Some("")), ("/", Some("")), ("./a//b/", Some("a/b")), ("a/../b", None), ("..", None)] {
+        for (path, inner) in
+            [(".", Some("")), ("/", Some("")), ("./a//b/", Some("a/b")), ("a/../b", None), ("..", None)]
+        {
             assert_eq!(inside(path).as_deref(), inner, "{path}");
         }
     }

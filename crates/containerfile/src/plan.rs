@@ -175,9 +175,12 @@ impl<'a> State<'a> {
 
     fn check_variables(&self) -> Result<(), String> {
         let all = self.env.iter().map(|(name, value)| (name, value)).chain(&self.args);
-        let (count, bytes) = all.fold((0, 0), |(count, bytes), (name, value)| (count + 1, bytes + name.len() + value.len() + 1));
+        let (count, bytes) =
+            all.fold((0, 0), |(count, bytes), (name, value)| (count + 1, bytes + name.len() + value.len() + 1));
         if VARIABLES_MAX < count || VARIABLES_BYTES_MAX < bytes {
-            return Err(format!("there are more than {VARIABLES_MAX} variables or {VARIABLES_BYTES_MAX} bytes of them"));
+            return Err(format!(
+                "there are more than {VARIABLES_MAX} variables or {VARIABLES_BYTES_MAX} bytes of them"
+            ));
         }
         Ok(())
     }
@@ -218,7 +221,8 @@ const COPY: &str = "COPY source /path";
 
 fn source_of(source: &str) -> Result<String, String> {
     let shown: String = source.chars().take(100).collect();
-    let path = inside(source).ok_or_else(|| format!("{shown:?} leads out of the context; only what is in it is copied"))?;
+    let path =
+        inside(source).ok_or_else(|| format!("{shown:?} leads out of the context; only what is in it is copied"))?;
     let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
     if path.contains('[') || folders.contains(['*', '?']) {
         return Err(format!("{shown:?} is not read: * and ? may stand in the last part of a path"));
@@ -238,7 +242,8 @@ fn program(rest: &str) -> Result<Vec<String>, String> {
 /// `["word", ...]`; `None` if it does not begin as one.
 fn list(rest: &str) -> Option<Result<Vec<String>, String>> {
     rest.starts_with('[').then(|| {
-        serde_json::from_str(rest).map_err(|error| format!("it begins like a list of words in quotes, and is none: {error}"))
+        serde_json::from_str(rest)
+            .map_err(|error| format!("it begins like a list of words in quotes, and is none: {error}"))
     })
 }
 

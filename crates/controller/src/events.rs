@@ -3,7 +3,8 @@
 use sentinal_agent_client::clean;
 use sentinal_auth::{Action, Permit};
 use sentinal_model::{
-    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, ImageName, KeyId, Millis, SandboxId, TenantId,
+    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, ImageName, KeyId, Millis, SandboxId,
+    TenantId,
 };
 use sentinal_node_protocol::{ImageDetails, RemovedImages};
 use sentinal_store::{ExecutionRecord, NewEvent, SandboxRecord};

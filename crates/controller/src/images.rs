@@ -9,14 +9,14 @@ mod log;
 mod make;
 mod relief;
 
-pub(crate) use self::{
-    jobs::{Jobs, clear, remembered},
-    relief::relieve,
-};
 pub use self::{
     build::NewBuild,
     jobs::{ImageJob, ImageJobKind, ImageJobState},
     make::{BuildContext, Credentials, ImageProgress, ImageStage, MadeImage, MakeImages, NoImages, PullRequest},
+};
+pub(crate) use self::{
+    jobs::{Jobs, clear, remembered},
+    relief::relieve,
 };
 
 use std::sync::Arc;

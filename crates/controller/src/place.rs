@@ -35,8 +35,11 @@ pub(crate) fn check_image(image: &ImageName, view: &NodeView) -> Result<()> {
         return Ok(());
     }
     let known: Vec<&str> = view.images.iter().map(|known| known.name.as_str()).collect();
-    let known =
-        if known.is_empty() { "none; make one with `sentinal image build-default`".to_owned() } else { known.join(", ") };
+    let known = if known.is_empty() {
+        "none; make one with `sentinal image build-default`".to_owned()
+    } else {
+        known.join(", ")
+    };
     Err(Error::invalid(format!("image {:?} does not exist; known are: {known}", image.as_str())))
 }
 

@@ -10,8 +10,8 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild, NewExecution, NewImage, NewSandbox, OpenContext,
-    OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
+    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild, NewExecution, NewImage, NewSandbox,
+    OpenContext, OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,

@@ -20,8 +20,8 @@ use utoipa::{
 use crate::{
     answer::status_of,
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, image_build, link,
-        logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image,
+        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
 };
 

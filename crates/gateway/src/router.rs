@@ -11,8 +11,8 @@ use crate::{
     App,
     answer::{Reply, finish},
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, image_build, link,
-        logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image,
+        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
     openapi,
 };

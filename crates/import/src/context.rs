@@ -7,11 +7,7 @@
 mod index;
 mod pick;
 
-use std::{
-    fs::File,
-    os::unix::fs::FileExt as _,
-    sync::Arc,
-};
+use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
 
 use bytes::Bytes;
 use futures::{
@@ -78,7 +74,11 @@ impl Context {
 
     /// What is at these paths, as an archive: of folders what is in them, of files themselves. `name` is what a single
     /// file is called in it.
-    pub fn pick(&self, sources: &[String], name: Option<&str>) -> Result<BoxStream<'static, Result<Bytes, Error>>, ImportError> {
+    pub fn pick(
+        &self,
+        sources: &[String],
+        name: Option<&str>,
+    ) -> Result<BoxStream<'static, Result<Bytes, Error>>, ImportError> {
         let picked = pick::entries(&self.0.index, sources, name)?;
         let (sender, mut receiver) = mpsc::channel(PIECES_MAX);
         let kept = Arc::clone(&self.0);

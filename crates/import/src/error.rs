@@ -65,6 +65,12 @@ pub enum ImportError {
         /// The most.
         max: usize,
     },
+    /// Too little is free on the server's disk.
+    #[error("less than {percent_min} % of the server's disk is free; no image is brought in until there is more")]
+    NoRoom {
+        /// What must be free.
+        percent_min: u64,
+    },
     /// The process that unpacks it refused.
     #[error("{0}")]
     Refused(Error),
@@ -101,6 +107,7 @@ impl ImportError {
             Self::Registry { .. } => Code::Unavailable,
             Self::TooLarge { .. } => Code::TooLarge,
             Self::Busy { .. } => Code::RateLimited,
+            Self::NoRoom { .. } => Code::NoCapacity,
             Self::Refused(_) | Self::Sender(_) | Self::Worker(_) | Self::Io { .. } => Code::Internal,
         }
     }
@@ -122,6 +129,7 @@ impl From<ImportError> for Error {
             | ImportError::Registry { .. }
             | ImportError::Wrong { .. }
             | ImportError::TooLarge { .. }
+            | ImportError::NoRoom { .. }
             | ImportError::Busy { .. } => Self::new(error.code(), error.to_string()),
         }
     }

@@ -12,10 +12,14 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
+use rustix::fs::statvfs;
 use sentinal_image::{Config, Digest};
 use sentinal_model::{
     Error,
-    limits::{ARCHIVE_STREAM_BYTES_MAX, IMAGE_ARCHIVE_BYTES_MAX, IMAGE_IMPORTS_MAX, IMAGE_JOBS_RUNNING_MAX},
+    limits::{
+        ARCHIVE_STREAM_BYTES_MAX, DISK_AVAILABLE_PERCENT_MIN, IMAGE_ARCHIVE_BYTES_MAX, IMAGE_IMPORTS_MAX,
+        IMAGE_JOBS_RUNNING_MAX,
+    },
 };
 use tempfile::TempDir;
 use tokio::{
@@ -25,8 +29,7 @@ use tokio::{
 };
 
 use crate::{
-    Context, ImportError, Program,
-    layout,
+    Context, ImportError, Program, layout,
     limits::CHUNK_BYTES,
     registry::{Credentials, Layers, Progress, Reference, Registries, Registry, Stage},
     worker::{Unpacked, unpack},
@@ -84,9 +87,21 @@ impl Workshop {
         })
     }
 
+    /// Refuses what would be written where too little is free.
+    fn check_room(&self) -> Result<(), ImportError> {
+        let stat =
+            statvfs(&self.work).map_err(|error| ImportError::io("look for space in", &self.work)(error.into()))?;
+        let percent = stat.f_bavail.saturating_mul(100) / stat.f_blocks.max(1);
+        if percent < DISK_AVAILABLE_PERCENT_MIN {
+            return Err(ImportError::NoRoom { percent_min: DISK_AVAILABLE_PERCENT_MIN });
+        }
+        Ok(())
+    }
+
     /// Out of an archive: an OCI layout, what `docker save` writes, or the files of an image.
     pub async fn import(&self, archive: BoxStream<'static, Result<Bytes, Error>>) -> Result<Made, ImportError> {
         let _turn = self.turns.try_acquire().map_err(|_| ImportError::Busy { max: IMAGE_IMPORTS_MAX })?;
+        self.check_room()?;
         let folder = self.folder()?;
         let input = folder.path().join("archive");
         spool(archive, &input, IMAGE_ARCHIVE_BYTES_MAX).await?;
@@ -108,6 +123,7 @@ impl Workshop {
         credentials: Option<Credentials>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Made, ImportError> {
+        self.check_room()?;
         let registry = Registry::new(Arc::clone(&self.registries), reference.clone(), credentials)?;
         let image = registry.resolve().await?;
         let downloaded = self.layers.download(&registry, &image, progress).await?;
@@ -135,6 +151,7 @@ impl Workshop {
     pub async fn context(&self, archive: BoxStream<'static, Result<Bytes, Error>>) -> Result<Context, ImportError> {
         let turn = Arc::clone(&self.contexts).try_acquire_owned();
         let turn = turn.map_err(|_| ImportError::Busy { max: IMAGE_JOBS_RUNNING_MAX })?;
+        self.check_room()?;
         let folder = self.folder()?;
         let path = folder.path().join("context");
         spool(archive, &path, ARCHIVE_STREAM_BYTES_MAX).await?;

@@ -47,7 +47,9 @@ impl FromStr for FreeSpace {
             Some(percent) => percent.parse().ok().filter(|percent| *percent < 100).map(Self::Percent),
             None => parse_bytes(text).map(Self::Bytes),
         };
-        parsed.ok_or_else(|| Error::invalid(format!("{text:?} is neither a share such as 10% nor an amount such as 20Gi")))
+        parsed.ok_or_else(|| {
+            Error::invalid(format!("{text:?} is neither a share such as 10% nor an amount such as 20Gi"))
+        })
     }
 }
 

@@ -31,11 +31,11 @@ pub use file::{
     FileRemoval, FileStat, FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, NewFolder,
     WritePlace,
 };
+pub use free_space::FreeSpace;
 pub use guest_path::{GuestPath, InvalidGuestPath};
 pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};
-pub use free_space::FreeSpace;
 pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};

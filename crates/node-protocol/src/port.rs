@@ -10,7 +10,9 @@ use std::{fmt, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_model::{Cpu, Disk, EngineName, FreeSpace, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId};
+use sentinal_model::{
+    Cpu, Disk, EngineName, FreeSpace, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
+};
 
 /// One machine that runs sandboxes.
 #[async_trait]

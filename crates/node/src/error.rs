@@ -125,6 +125,9 @@ fn image_code(code: Code) -> tonic::Code {
     if code == Code::Conflict {
         return tonic::Code::FailedPrecondition;
     }
+    if code == Code::NoCapacity {
+        return tonic::Code::ResourceExhausted;
+    }
     if code == Code::NotFound { tonic::Code::NotFound } else { tonic::Code::Unavailable }
 }
 

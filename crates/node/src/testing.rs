@@ -12,7 +12,8 @@ use std::{
 
 use sentinal_engine::fake::FakeEngine;
 use sentinal_model::{
-    Clock, Code, Cpu, Disk, EngineName, Error, FreeSpace, Generation, ImageName, Memory, Millis, NodeId, Result, SandboxId,
+    Clock, Code, Cpu, Disk, EngineName, Error, FreeSpace, Generation, ImageName, Memory, Millis, NodeId, Result,
+    SandboxId,
 };
 use sentinal_node_protocol::{
     AgentToken, Boot, HostBootId, ImageConfig, ImageDetails, ImageView, Keep, Named, Place, RemovedImages,

@@ -3,9 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
-use sentinal_image::{
-    BuildOptions, ImageError, ImageStore, Outcome, Rebuild, TerminalProgress, build_default,
-};
+use sentinal_image::{BuildOptions, ImageError, ImageStore, Outcome, Rebuild, TerminalProgress, build_default};
 use sentinal_model::{Clock, SystemClock};
 
 use crate::cli::{ImageCommand, ImageOptions};

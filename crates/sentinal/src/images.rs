@@ -10,7 +10,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sentinal_controller::{BuildContext, ImageConfig, ImageJob, MadeImage, MakeImages, ImageProgress, PullRequest, ImageStage};
+use sentinal_controller::{
+    BuildContext, ImageConfig, ImageJob, ImageProgress, ImageStage, MadeImage, MakeImages, PullRequest,
+};
 use sentinal_image::{Config, RunAs};
 use sentinal_import::{Context, Credentials, ImportError, Made, Program, Progress, Registries, Stage, Workshop};
 use sentinal_model::{Error, Result};

@@ -93,19 +93,26 @@ async fn an_image_is_built_from_a_folder() -> Fact {
     fs::set_permissions(app.join("src/tool"), fs::Permissions::from_mode(0o755))?;
     fs::write(
         app.join("Dockerfile"),
-        "FROM base\nARG WORD\nCOPY src/tool /bin/\nWORKDIR /srv\nRUN echo to the log; echo \"$WORD\" > built\n",
+        "FROM base\nARG WORD\nCOPY src /bin/\nWORKDIR /srv\nRUN echo to the log; echo \"$WORD\" > built\n",
     )?;
+    fs::write(app.join(".dockerignore"), "Dockerfile\nsrc/secret\n")?;
+    fs::write(app.join("src/secret"), "not for the server")?;
     let said = caller.says(&["image", "build", "app", "built", "--build-arg", "WORD=a word"]).await?;
     ensure!(said.status == 0 && said.text().starts_with("built sha256:"), "{said:?}");
     ensure!(said.stderr.contains("[4/4] RUN") && said.stderr.contains("\nto the log\n"), "{said:?}");
     ensure!(caller.gets(&["run", "--image", "built", "--", "/bin/tool"]).await? == "a word");
+    let secret = caller.says(&["run", "--image", "built", "--", "cat", "/bin/secret"]).await?;
+    ensure!(secret.status == 1, "what is to be left out was sent: {secret:?}");
     let jobs = caller.gets(&["image", "jobs"]).await?;
     ensure!(jobs.lines().count() == 2 && jobs.contains("build  finished"), "{jobs}");
 
     fs::write(app.join("Dockerfile"), "FROM base\nRUN echo why; exit 7\n")?;
     let failed = caller.says(&["image", "build", "app", "x"]).await?;
     ensure!(failed.status == 1 && failed.stdout.is_empty(), "{failed:?}");
-    ensure!(failed.stderr.contains("\nwhy\n") && failed.stderr.contains("Dockerfile:2: RUN ended with 7"), "{failed:?}");
+    ensure!(
+        failed.stderr.contains("\nwhy\n") && failed.stderr.contains("Dockerfile:2: RUN ended with 7"),
+        "{failed:?}"
+    );
     fs::write(app.join("Dockerfile"), "FROM base\nEXPOSE 80\n")?;
     let refused = caller.says(&["image", "build", "app", "x"]).await?;
     ensure!(refused.status == 1 && refused.stderr.contains("Dockerfile:2: EXPOSE is not supported"), "{refused:?}");
@@ -122,7 +129,8 @@ async fn a_build_that_is_interrupted_ends() -> Fact {
     caller.gets(&["image", "import", "root", "base"]).await?;
     fs::create_dir_all(caller.folder().join("app"))?;
     fs::write(caller.folder().join("app/Containerfile"), "FROM base\nRUN echo begun; kill -STOP $$\n")?;
-    let line = "sentinal image build app x 2> said & while ! grep -q begun said; do sleep 0.1; done; kill -INT $!; wait $!";
+    let line =
+        "sentinal image build app x 2> said & while ! grep -q begun said; do sleep 0.1; done; kill -INT $!; wait $!";
     // A shell's background programs ignore the signal unless it is told otherwise.
     let said = ended(caller.shell(&format!("set -m; {line}"))).await?;
     ensure!(said.status == 130, "{said:?}");

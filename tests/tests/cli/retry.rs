@@ -49,7 +49,8 @@ async fn a_create_whose_connection_breaks_makes_one_sandbox() -> Fact {
     let caller = Caller::of(server).await?.by_way_of(broken_way(server.address()).await?);
     let said = caller.says(&["run", "--label", "test=retried", "--", "echo", "once"]).await?;
     ensure!(said.status == 0 && said.text() == "once\n", "{said:?}");
-    let listed: Value = serde_json::from_str(&caller.gets(&["ls", "--all", "--json", "--label", "test=retried"]).await?)?;
+    let listed: Value =
+        serde_json::from_str(&caller.gets(&["ls", "--all", "--json", "--label", "test=retried"]).await?)?;
     ensure!(listed["items"].as_array().is_some_and(|all| all.len() == 1), "{listed}");
     Ok(())
 }

@@ -124,6 +124,10 @@ async fn a_host_without_an_image_says_how_to_get_one() -> Fact {
     let Some(server) = Server::start("no-image", options).await? else { return Ok(()) };
     let answer = server.client()?.post("/sandbox").json(&json!({})).send().await?;
     ensure!([400, 404, 503].contains(&answer.status), "{}: {}", answer.status, answer.text());
-    ensure!(answer.text().contains("default") && answer.text().contains("sentinal image build-default"), "{}", answer.text());
+    ensure!(
+        answer.text().contains("default") && answer.text().contains("sentinal image build-default"),
+        "{}",
+        answer.text()
+    );
     server.clean().await
 }

@@ -84,7 +84,9 @@ CMD ["sh"]
 
 #[tokio::test]
 async fn a_build_leaves_what_its_steps_made_on_every_engine() -> Fact {
-    let Some((server, _images)) = server("image-build", vec!["--allow-shared-kernel".into()]).await? else { return Ok(()) };
+    let Some((server, _images)) = server("image-build", vec!["--allow-shared-kernel".into()]).await? else {
+        return Ok(());
+    };
     let client = server.client()?;
     import_base(&client).await?;
     for engine in engines(&client).await? {
@@ -102,7 +104,8 @@ async fn a_build_leaves_what_its_steps_made_on_every_engine() -> Fact {
             read a < renamed; echo $a; /bin/tool; for f in /srv/* /data/deep/*; do echo $f; done; \
             [ twice -ef greeting ] && [ -O . ] && ! [ -O greeting ] && echo as it was";
         let found = guest.shell(line).await?;
-        let expected = "/srv/app\nhello there app\nhello there\nmine\napp\na\nthe tool\n/srv/app\n/data/deep/b\nas it was\n";
+        let expected =
+            "/srv/app\nhello there app\nhello there\nmine\napp\na\nthe tool\n/srv/app\n/data/deep/b\nas it was\n";
         ensure!(found.stdout.as_deref() == Some(expected), "{engine}: {found:?}");
         guest.gone().await?;
         nothing_is_left(&server, &client).await?;
@@ -174,7 +177,8 @@ async fn a_build_that_is_cancelled_or_whose_server_is_killed_leaves_nothing() ->
         anyhow::Ok(id)
     };
     let cancelled = half_way().await?;
-    let job: Value = client.delete(&format!("/image/job/{cancelled}")).deadline(DEADLINE).send().await?.expect(200)?.json()?;
+    let job: Value =
+        client.delete(&format!("/image/job/{cancelled}")).deadline(DEADLINE).send().await?.expect(200)?.json()?;
     ensure!(job["state"] == "cancelled", "{job}");
     nothing_is_left(&server, &client).await?;
 

@@ -16,6 +16,7 @@ use tokio::{fs::File, sync::mpsc};
 use tokio_util::io::ReaderStream;
 
 use super::{
+    ignore::Ignore,
     outward::stat,
     pack::pack,
     pipe::{PIECES_MAX, PipeWriter},
@@ -65,16 +66,20 @@ async fn put_stream(session: &Session, to: &Remote) -> Result<()> {
 }
 
 async fn put_folder(session: &Session, path: &Path, to: &Remote) -> Result<()> {
-    packed(path, |pieces| unpack_there(session, to, pieces)).await
+    packed(path, Ignore::default(), |pieces| unpack_there(session, to, pieces)).await
 }
 
 /// Packs a folder and sends it, piece by piece.
-pub(crate) async fn packed<T>(path: &Path, send: impl AsyncFnOnce(BoxStream<'static, Piece>) -> Result<T>) -> Result<T> {
+pub(crate) async fn packed<T>(
+    path: &Path,
+    ignore: Ignore,
+    send: impl AsyncFnOnce(BoxStream<'static, Piece>) -> Result<T>,
+) -> Result<T> {
     let (sender, mut receiver) = mpsc::channel(PIECES_MAX);
     let folder = PathBuf::from(path);
     let packing = tokio::task::spawn_blocking(move || {
         let mut pipe = PipeWriter::new(sender);
-        pack(&folder, &mut pipe).inspect_err(|error| pipe.fail(error))
+        pack(&folder, &ignore, &mut pipe).inspect_err(|error| pipe.fail(error))
     });
     let progress = Progress::new(&path.display().to_string(), None);
     let pieces = futures::stream::poll_fn(move |context| receiver.poll_recv(context));

@@ -13,11 +13,12 @@ use std::{
 
 use sentinal_archive::{Header, Kind, PADDING, padding};
 
+use super::ignore::Ignore;
 use crate::show::{clean, note};
 
-/// Writes everything in `folder`, links as links, all of it as root's. What a sandbox cannot have (sockets, pipes,
-/// devices) is left out, and said.
-pub(super) fn pack(folder: &Path, to: impl Write) -> io::Result<()> {
+/// Writes everything in `folder` but what `ignore` leaves out, links as links, all of it as root's. What a sandbox cannot
+/// have (sockets, pipes, devices) is left out, too, and said.
+pub(super) fn pack(folder: &Path, ignore: &Ignore, to: impl Write) -> io::Result<()> {
     let mut packing = Packing { to, names: HashMap::new() };
     // Folders whose content is still to come, the next one last.
     let mut waiting = vec![PathBuf::new()];
@@ -28,6 +29,12 @@ pub(super) fn pack(folder: &Path, to: impl Write) -> io::Result<()> {
         let mut folders = Vec::new();
         for name in names {
             let within = within.join(name);
+            if ignore.leaves_out(&within) {
+                // Something in it may be wanted; the folder comes with that.
+                let is_entered = ignore.has_exceptions(&within) && fs::symlink_metadata(folder.join(&within))?.is_dir();
+                folders.extend(is_entered.then_some(within));
+                continue;
+            }
             if packing.add(&folder.join(&within), &within).map_err(|error| named(&folder.join(&within), &error))? {
                 folders.push(within);
             }
@@ -52,7 +59,10 @@ impl<W: Write> Packing<W> {
         if kind.is_file() {
             self.file(path, within, &meta)?;
         } else if kind.is_dir() {
-            self.header(Header { path: [bytes(within), b"/".to_vec()].concat(), ..header(Kind::Directory, within, &meta) })?;
+            self.header(Header {
+                path: [bytes(within), b"/".to_vec()].concat(),
+                ..header(Kind::Directory, within, &meta)
+            })?;
         } else if kind.is_symlink() {
             let link = fs::read_link(path)?.into_os_string().into_vec();
             self.header(Header { link, ..header(Kind::Symlink, within, &meta) })?;

@@ -215,7 +215,7 @@ mod tests {
         std::os::unix::fs::symlink("file", path.join("link")).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o500)).unwrap();
         let mut bytes = Vec::new();
-        super::super::pack::pack(from.path(), &mut bytes).unwrap();
+        super::super::pack::pack(from.path(), &super::super::ignore::Ignore::default(), &mut bytes).unwrap();
         unpack(to.path(), &bytes[..]).unwrap();
         let there = to.path().join(path.strip_prefix(from.path()).unwrap());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;

@@ -13,7 +13,7 @@ use tokio_util::io::ReaderStream;
 use super::job;
 use crate::{
     client::Answer,
-    copy::{self, Progress},
+    copy::{self, Ignore, Progress},
     execute::Signals,
     failure::Failure,
     session::Session,
@@ -61,14 +61,18 @@ pub(crate) async fn import(session: &Session, options: &ImportOptions) -> Result
         let path = Path::new(source);
         let meta = fs::metadata(path).with_context(|| format!("read {source}"))?;
         if meta.is_dir() {
-            return copy::packed(path, |pieces| send(session, name, Body::wrap_stream(pieces))).await;
+            return copy::packed(path, Ignore::default(), |pieces| send(session, name, Body::wrap_stream(pieces)))
+                .await;
         }
         let file = tokio::fs::File::open(path).await.with_context(|| format!("read {source}"))?;
         send_stream(session, name, Progress::new(source, Some(meta.len())), file).await
     };
     let json: Value = made.await?.json().await.map_err(Failure::Broken)?;
     let made: ImageDetails = serde_json::from_value(json.clone())?;
-    session.answer(&json, &clean(&format!("{} {} ({})", made.image.name, made.image.digest, bytes(made.image.size_bytes))))?;
+    session.answer(
+        &json,
+        &clean(&format!("{} {} ({})", made.image.name, made.image.digest, bytes(made.image.size_bytes))),
+    )?;
     Ok(0)
 }
 

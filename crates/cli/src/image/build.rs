@@ -1,6 +1,6 @@
 //! `build`: a folder and its Containerfile go to the server, and what is said in the sandbox comes back.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -9,11 +9,10 @@ use indicatif::ProgressBar;
 use reqwest::{Body, Method};
 use sentinal_api::ImageJob;
 use serde_json::Value;
-use std::io;
 
 use super::job;
 use crate::{
-    copy,
+    copy::{self, Ignore},
     execute::Signals,
     failure::{self, Failure},
     session::Session,
@@ -26,7 +25,8 @@ const FILES: [&str; 2] = ["Containerfile", "Dockerfile"];
 /// What is built, in what.
 #[derive(Debug, Args)]
 pub struct BuildOptions {
-    /// The folder that COPY copies from, and where the Containerfile is
+    /// The folder that COPY copies from, and where the Containerfile is; what .containerignore or .dockerignore in it name
+    /// is not sent
     folder: String,
     /// What the image is to be called; a name that is taken moves to it
     name: String,
@@ -60,9 +60,10 @@ pub(crate) async fn build(session: &Session, options: &BuildOptions) -> Result<u
         Some(file) => file.clone(),
         None => found(folder)?,
     };
+    let ignore = Ignore::of(folder, &file)?;
     let mut signals = Signals::new()?;
     let begun = tokio::select! {
-        begun = copy::packed(folder, async |pieces| begin(session, options, &file, pieces).await) => begun?,
+        begun = copy::packed(folder, ignore, async |pieces| begin(session, options, &file, pieces).await) => begun?,
         signal = signals.next() => return Ok(crate::execute::number_code(signal)),
     };
     let job: ImageJob = serde_json::from_value(begun.clone()).context("the server answers no build")?;

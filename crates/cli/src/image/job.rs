@@ -54,7 +54,11 @@ pub(crate) async fn jobs(session: &Session, options: &JobsOptions) -> Result<u8>
         return session.each(&options.jobs, show).await;
     }
     let found: Answer<List<ImageJob>> = page::all(&session.client, &["image", "job"], &[]).await?;
-    if session.json { show::json(&found.json)? } else { table(&found.body.items).print()? }
+    if session.json {
+        show::json(&found.json)?
+    } else {
+        table(&found.body.items).print()?
+    }
     Ok(0)
 }
 

@@ -100,8 +100,7 @@ pub(crate) async fn rm(session: &Session, options: &RmOptions) -> Result<u8> {
 
 /// `sentinal image prune`.
 pub(crate) async fn prune(session: &Session) -> Result<u8> {
-    let answer: Answer<RemovedImages> =
-        session.client.submit(Method::POST, &["image", "prune"], &json!({})).await?;
+    let answer: Answer<RemovedImages> = session.client.submit(Method::POST, &["image", "prune"], &json!({})).await?;
     let RemovedImages { digests, bytes: size } = &answer.body;
     session.answer(&answer.json, &removed(digests, *size))?;
     Ok(0)

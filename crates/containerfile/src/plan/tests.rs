@@ -3,11 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn base() -> Config {
-    Config {
-        env: vec!["PATH=/bin".to_owned(), "OLD=1".to_owned()],
-        cmd: vec!["base".to_owned()],
-        ..Config::default()
-    }
+    Config { env: vec!["PATH=/bin".to_owned(), "OLD=1".to_owned()], cmd: vec!["base".to_owned()], ..Config::default() }
 }
 
 fn planned(text: &str, args: &[(&str, &str)]) -> Result<Plan, Refused> {
@@ -41,10 +37,7 @@ fn steps_know_all_that_came_before() {
             user: "app".to_owned(),
         }
     );
-    assert_eq!(
-        plan.steps[5].action,
-        Action::Copy { sources: vec!["src".to_owned()], to: "/srv/app/out/".to_owned() }
-    );
+    assert_eq!(plan.steps[5].action, Action::Copy { sources: vec!["src".to_owned()], to: "/srv/app/out/".to_owned() });
     assert_eq!(plan.config.env, ["OLD=1", "A=b c", "PATH=/opt:/bin"]);
     assert_eq!((plan.config.working_dir.as_str(), plan.config.user.as_str()), ("/srv/app", "app:staff"));
     assert_eq!(plan.config.cmd, ["base"]);

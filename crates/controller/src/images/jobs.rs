@@ -198,7 +198,8 @@ impl Jobs {
         let mut jobs = self.jobs();
         let running = jobs.values().filter(|held| held.job.state == ImageJobState::Running).count();
         if limits::IMAGE_JOBS_RUNNING_MAX <= running {
-            let message = format!("{running} images are being pulled or built, which is the limit; wait for one of them");
+            let message =
+                format!("{running} images are being pulled or built, which is the limit; wait for one of them");
             return Err(Error::new(Code::RateLimited, message));
         }
         jobs.insert(held.job.id, held);

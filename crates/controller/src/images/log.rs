@@ -138,7 +138,8 @@ mod tests {
         log.line("one");
         let read: Vec<Bytes> = Reading::new(Arc::clone(&log), ended.clone(), (0, false)).stream().collect().await;
         assert_eq!(read.concat(), b"one\n");
-        let following = tokio::spawn(Reading::new(Arc::clone(&log), ended.clone(), (1, true)).stream().collect::<Vec<_>>());
+        let following =
+            tokio::spawn(Reading::new(Arc::clone(&log), ended.clone(), (1, true)).stream().collect::<Vec<_>>());
         tokio::task::yield_now().await;
         log.line("two");
         ended.cancel();

@@ -31,6 +31,7 @@ pub(super) async fn make_room(context: &Context) -> Result<()> {
     tracing::info!(images, bytes, %wanted, "unused images removed: the disk of the images is short of space");
     context.metrics().images_removed(images, bytes);
     // Nobody asked for it: it is told to whom the server belongs.
-    let event = events::images_pruned(&TenantId::default_tenant(), context.now(), (&removed, "the disk is short of space"));
+    let event =
+        events::images_pruned(&TenantId::default_tenant(), context.now(), (&removed, "the disk is short of space"));
     context.write(vec![Write::Event(event)]).await
 }

@@ -19,9 +19,9 @@ use sentinal_auth::{
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
-    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild, NewExecution, NewImage, NewSandbox,
-    OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest, RemovedImages,
-    SandboxFilter, SandboxRecord,
+    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild, NewExecution, NewImage,
+    NewSandbox, OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest,
+    RemovedImages, SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{

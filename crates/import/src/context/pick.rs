@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt as _};
 
 use bytes::{Bytes, BytesMut};
-use sentinal_archive::{Header, Kind, PADDING, padding};
+use sentinal_archive::{Header, Kind, PADDING, matches, padding};
 use sentinal_model::Error;
 use tokio::sync::mpsc::Sender;
 
@@ -32,7 +32,11 @@ pub(super) fn sources(index: &Index, sources: &[String]) -> Result<Vec<Vec<u8>>,
             let (folder, pattern) = source.rsplit_once('/').unwrap_or(("", source));
             let names = index.below(folder.as_bytes()).map(|(path, _)| path).filter(|path| !path.contains(&b'/'));
             let names = names.filter(|name| matches(pattern.as_bytes(), name));
-            all.extend(names.map(|name| if folder.is_empty() { name.to_vec() } else { [folder.as_bytes(), b"/", name].concat() }));
+            all.extend(
+                names.map(
+                    |name| if folder.is_empty() { name.to_vec() } else { [folder.as_bytes(), b"/", name].concat() },
+                ),
+            );
         } else if index.at(source.as_bytes()).is_some() {
             all.push(source.as_bytes().to_vec());
         }
@@ -57,29 +61,6 @@ pub(super) fn entries(index: &Index, paths: &[String], name: Option<&str>) -> Re
         picked.push(Picked { path, found: found.clone() });
     }
     Ok(picked)
-}
-
-/// `*` is any number of characters, `?` is one.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut name_at) = (0, 0);
-    // Where to go back to: behind the last star, and which name's rest was tried there.
-    let mut star: Option<(usize, usize)> = None;
-    while name_at < name.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at + 1, name_at));
-                at += 1;
-            }
-            Some(b'?') => (at, name_at) = (at + 1, name_at + 1),
-            Some(byte) if *byte == name[name_at] => (at, name_at) = (at + 1, name_at + 1),
-            Some(_) | None => {
-                let Some((behind, tried)) = star else { return false };
-                star = Some((behind, tried + 1));
-                (at, name_at) = (behind, tried + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 /// Writes the archive, until nobody takes it any more. Blocks.
@@ -112,7 +93,9 @@ impl Writing<'_> {
         let (path, mode, modified_s) = (path.clone(), *mode, *modified_s);
         let plain = Header { kind: Kind::File, path, link: Vec::new(), mode, uid: 0, gid: 0, size: 0, modified_s };
         match body {
-            Body::Folder => self.header(&Header { path: [&plain.path[..], b"/"].concat(), kind: Kind::Directory, ..plain }),
+            Body::Folder => {
+                self.header(&Header { path: [&plain.path[..], b"/"].concat(), kind: Kind::Directory, ..plain })
+            }
             Body::Symlink(link) => self.header(&Header { link: link.clone(), kind: Kind::Symlink, ..plain }),
             Body::File { offset, size } => {
                 self.header(&Header { size: *size, ..plain })?;
@@ -142,30 +125,5 @@ impl Writing<'_> {
 
     fn flush(&mut self) -> Result<(), Broken> {
         self.to.blocking_send(Ok(self.unsent.split().freeze())).map_err(|_| Broken::Unwanted)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_name_what_they_say() {
-        for (pattern, name, is_match) in [
-            ("*", "", true),
-            ("*.txt", "a.txt", true),
-            ("*.txt", "a.txt.gz", false),
-            ("a*b*c", "a__b_bc", true),
-            ("a*b*c", "a__b_b", false),
-            ("?", "a", true),
-            ("?", "", false),
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("a**", "ab", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), is_match, "{pattern} {name}");
-        }
-        // In a time that does not explode.
-        assert!(!matches("*a".repeat(100).as_bytes(), "b".repeat(200).as_bytes()));
     }
 }

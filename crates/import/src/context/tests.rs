@@ -44,7 +44,12 @@ async fn picked(context: &Context, sources: &[&str], name: Option<&str>) -> Vec<
     let mut all = Vec::new();
     while let Some(entry) = entries.entry().unwrap() {
         let mut content = entry.link.clone();
-        entries.content(&entry, |bytes| { content.extend_from_slice(bytes); Ok(()) }).unwrap();
+        entries
+            .content(&entry, |bytes| {
+                content.extend_from_slice(bytes);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!((entry.uid, entry.mode & 0o7000), (0, 0));
         all.push(format!("{}={}", String::from_utf8_lossy(&entry.path), String::from_utf8_lossy(&content)));
     }

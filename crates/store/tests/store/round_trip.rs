@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 use sentinal_model::{
-    Command, ContextId, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation, GuestPath,
-    Labels, Memory, Millis, NodeId, Phase, Placement, Results, Spec, TenantId, TerminalSize, Usage, limits,
+    Command, ContextId, Cpu, Disk, End, Ended, EngineChoice, EngineName, ExecutionOutcome, Failure, Generation,
+    GuestPath, Labels, Memory, Millis, NodeId, Phase, Placement, Results, Spec, TenantId, TerminalSize, Usage, limits,
 };
 use sentinal_store::{
     Build, ExecutionRecord, ExecutionState, MemoryStore, NewEvent, Output, OutputPlace, SandboxRecord, Store, Write,

@@ -85,7 +85,8 @@ impl Inside<'_> {
 
     /// One that does not end with 0 is the end of the build.
     async fn run(&self, command: Command) -> Result<()> {
-        let execution = start(&self.working.context, self.entry, (self.working.by.tenant.clone(), command), None).await?;
+        let execution =
+            start(&self.working.context, self.entry, (self.working.by.tenant.clone(), command), None).await?;
         let mut events = self.controller().follow_own(execution.id).await?;
         while let Some(event) = events.try_next().await? {
             match event {
