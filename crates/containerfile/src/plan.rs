@@ -207,7 +207,10 @@ impl<'a> State<'a> {
             Some(words) => words?.iter().map(|text| self.one(text, COPY)).collect::<Result<_, _>>()?,
             None => self.words(rest)?,
         };
-        let to = words.pop().filter(|to| !to.is_empty() && !words.is_empty()).ok_or(format!("write it like {COPY}"))?;
+        let to = words
+            .pop()
+            .filter(|to| !to.is_empty() && !words.is_empty())
+            .ok_or_else(|| format!("write it like {COPY}"))?;
         let sources = words.iter().map(|source| source_of(source)).collect::<Result<Vec<_>, _>>()?;
         let to = absolute(&self.folder, &to);
         if 1 < sources.len() && !to.ends_with('/') {

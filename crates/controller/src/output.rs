@@ -42,15 +42,12 @@ impl Controller {
 
     /// All output of an execution that was started here a moment ago, then the end.
     pub(crate) async fn follow_own(&self, id: ExecutionId) -> Result<BoxStream<'static, Result<OutputEvent>>> {
-        let source = match self.context.live.get(id) {
-            Some(live) => {
-                let progress = live.progress();
-                Source::Live(live, progress)
-            }
-            None => {
-                let record = self.context.store().execution(id).await?;
-                Source::Record(Arc::new(record.ok_or_else(|| Error::not_found(format!("execution {id} is gone")))?))
-            }
+        let source = if let Some(live) = self.context.live.get(id) {
+            let progress = live.progress();
+            Source::Live(live, progress)
+        } else {
+            let record = self.context.store().execution(id).await?;
+            Source::Record(Arc::new(record.ok_or_else(|| Error::not_found(format!("execution {id} is gone")))?))
         };
         let files = Arc::clone(self.context.outputs());
         Ok(Follower { source, files, stdout_offset: 0, stderr_offset: 0, done: false }.stream())

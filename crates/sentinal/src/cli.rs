@@ -166,7 +166,7 @@ impl ImageOptions {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
     #[command(flatten)]
-    Client(sentinal_cli::ImageCommand),
+    Client(Box<sentinal_cli::ImageCommand>),
     /// Build the default image from Debian packages into the store of this machine, unless it is there: without a server
     /// (needs root)
     BuildDefault {

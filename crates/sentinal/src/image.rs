@@ -11,7 +11,7 @@ use crate::cli::{ImageCommand, ImageOptions};
 /// `sentinal image`: asks the server, except for the default image, which is made before there is one.
 pub(crate) fn run(options: ImageOptions) -> Result<ExitCode> {
     match options.command {
-        ImageCommand::Client(command) => Ok(sentinal_cli::run_image(command)),
+        ImageCommand::Client(command) => Ok(sentinal_cli::run_image(*command)),
         ImageCommand::BuildDefault { images, force } => {
             build(&images, if force { Rebuild::Always } else { Rebuild::IfChanged })
         }

@@ -37,7 +37,7 @@ impl Drop for Disk {
 
 /// An image of a shell and so many bytes, different for each seed.
 async fn bring(client: &Client, name: &str, (mib, seed): (usize, u8)) -> Result<sentinal_tests::Answer> {
-    let content: Vec<u8> = (0..mib * MIB).map(|at| seed.wrapping_add((at / 4096) as u8) | 1).collect();
+    let content: Vec<u8> = (0..mib * MIB).map(|at| seed ^ u8::try_from(at / 4096 % 128).unwrap()).collect();
     import(client, name, root()?.program("content", &content).end()).await
 }
 

@@ -55,14 +55,15 @@ fn take(archive: &mut Archive<impl Read>, entry: &Entry, folder: &Path) -> Resul
         Kind::Directory => return make_folder(&target).map(Some).context("make the folder"),
         Kind::File => write(archive, entry, &target)?,
         Kind::Symlink => link(entry, &path, &target)?,
-        Kind::Hardlink | Kind::Special(_) | Kind::Other(_) | Kind::LongPath | Kind::LongLink => not_copied()?,
-        Kind::Extended | Kind::ExtendedForAll => not_copied()?,
+        Kind::Hardlink
+        | Kind::Special(_)
+        | Kind::Other(_)
+        | Kind::LongPath
+        | Kind::LongLink
+        | Kind::Extended
+        | Kind::ExtendedForAll => bail!("is neither a file, a folder nor a link; nothing after it was copied"),
     }
     Ok(None)
-}
-
-fn not_copied() -> Result<()> {
-    bail!("is neither a file, a folder nor a link; nothing after it was copied")
 }
 
 /// The path without its dots; one that climbs or begins at the root is refused.

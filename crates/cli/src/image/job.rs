@@ -55,9 +55,9 @@ pub(crate) async fn jobs(session: &Session, options: &JobsOptions) -> Result<u8>
     }
     let found: Answer<List<ImageJob>> = page::all(&session.client, &["image", "job"], &[]).await?;
     if session.json {
-        show::json(&found.json)?
+        show::json(&found.json)?;
     } else {
-        table(&found.body.items).print()?
+        table(&found.body.items).print()?;
     }
     Ok(0)
 }

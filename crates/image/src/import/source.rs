@@ -148,8 +148,14 @@ fn target(name: &str, entry: &Entry) -> Option<String> {
     let folder = match entry.kind {
         Kind::Symlink => name.rsplit_once('/').map_or("", |(folder, _)| folder),
         Kind::Hardlink => "",
-        Kind::File | Kind::Directory | Kind::Special(_) | Kind::Other(_) => return None,
-        Kind::LongPath | Kind::LongLink | Kind::Extended | Kind::ExtendedForAll => return None,
+        Kind::File
+        | Kind::Directory
+        | Kind::Special(_)
+        | Kind::Other(_)
+        | Kind::LongPath
+        | Kind::LongLink
+        | Kind::Extended
+        | Kind::ExtendedForAll => return None,
     };
     let mut parts: Vec<&str> = Vec::new();
     for part in folder.split('/').chain(link.split('/')).filter(|part| !matches!(*part, "" | ".")) {

@@ -60,9 +60,9 @@ impl Index {
             Kind::File => Body::File { offset, size: entry.size },
             Kind::Symlink => Body::Symlink(entry.link.clone()),
             Kind::Hardlink => self.linked(entry)?,
-            Kind::Special(_) => return Ok(()),
             Kind::Other(what) => return Err(refused(&entry.path, &format!("is {what}, which is not read"))),
-            Kind::LongPath | Kind::LongLink | Kind::Extended | Kind::ExtendedForAll => return Ok(()),
+            // A sandbox has devices and pipes of its own.
+            Kind::Special(_) | Kind::LongPath | Kind::LongLink | Kind::Extended | Kind::ExtendedForAll => return Ok(()),
         };
         for end in path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end) {
             self.folder(&path[..end])?;

@@ -139,7 +139,7 @@ mod tests {
         };
         fs::write(folder.path().join("a.json"), to_json(&written)).unwrap();
         fs::write(folder.path().join("b.json.new"), "{").unwrap();
-        assert_eq!(read_all(folder.path()).unwrap(), [written.clone()]);
+        assert_eq!(read_all(folder.path()).unwrap(), std::slice::from_ref(&written));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let sandbox = Some("sbx_0190f5c8e4b07c3e9f6a8d2b4c5e6f70".parse().unwrap());
         let progress = ImageProgress { stage: ImageStage::Collecting, steps_total: 3, ..ImageProgress::default() };
