@@ -65,9 +65,22 @@ async fn images(client: &Client, registry: SocketAddr, recorder: &mut Recorder) 
     recorder.json("listImageJobs", 200, client.get("/image/job").send().await?)?;
     recorder.json("listImages", 200, client.get("/image").send().await?)?;
     recorder.json("readImage", 200, client.get("/image/team%2Fapp:1").send().await?)?;
+    build(client, recorder).await?;
     client.delete("/image/team%2Ftools:1").send().await?.expect(200)?;
     recorder.json("removeImage", 200, client.delete("/image/team%2Fapp:1").send().await?)?;
     recorder.json("pruneImages", 200, client.post("/image/prune").send().await?)?;
+    Ok(())
+}
+
+async fn build(client: &Client, recorder: &mut Recorder) -> Result<()> {
+    let file = "FROM team/tools:1\nCOPY notes.txt /srv/\nRUN read word < /srv/notes.txt; echo \"$word was copied\"\n";
+    let context = Tar::default().file("Containerfile", file.as_bytes()).file("notes.txt", b"one\n").end();
+    let build = client.post("/image/build?name=team/built:1").bytes("application/x-tar", context);
+    let job = recorder.json("buildImage", 202, build.deadline(DEADLINE).send().await?)?;
+    let log = format!("/image/job/{}/log?follow=true", job["id"].as_str().context("an id")?);
+    let log = client.get(&log).deadline(DEADLINE).send().await?.expect(200)?.text();
+    recorder.note("readImageJobLog", 200, "text/plain", json!(log));
+    client.delete("/image/team%2Fbuilt:1").send().await?.expect(200)?;
     Ok(())
 }
 

@@ -39,19 +39,8 @@ pub(crate) fn root() -> Result<Tar> {
         .program("srv/app/here", b""))
 }
 
-/// The same with programs that change files.
-pub(crate) fn tools() -> Result<Tar> {
-    let mut tar = with(Tar::default(), "sh")?
-        .program("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\napp:x:1234:1234::/srv:/bin/sh\n")
-        .program("srv/old", b"");
-    for name in ["ln", "rm", "chown"] {
-        tar = with(tar, name)?;
-    }
-    Ok(tar)
-}
-
 /// A program of this machine with all that it is linked with.
-fn with(tar: Tar, name: &str) -> Result<Tar> {
+pub(crate) fn with(tar: Tar, name: &str) -> Result<Tar> {
     let path = format!("/bin/{name}");
     let linked = Command::new("ldd").arg(&path).output().context("ldd")?;
     let mut tar = tar.program(&path[1..], &fs::read(&path)?);
