@@ -81,8 +81,8 @@ pub struct ImageJob {
     /// What the image is called when it is there.
     #[schema(example = "team/python:3.12")]
     pub name: String,
-    /// What is being done, or was: for a pull `resolving` and `downloading`, for a build `preparing`, `building` and
-    /// `collecting`; for both `unpacking` and `publishing`.
+    /// What is being done, or was: for a pull `resolving`, `downloading` and `unpacking`, for a build `preparing`, `building`
+    /// and `collecting`; for both `publishing` at the end.
     #[schema(example = "downloading")]
     pub stage: String,
     /// Steps of a build that are done.

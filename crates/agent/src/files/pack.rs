@@ -3,6 +3,8 @@
 //! It is walked through twice: the first time nothing is sent, so that what cannot be packed is refused with words
 //! rather than cut off in the middle. What an image is to be made of is as large as it is, and is walked through once.
 
+mod scope;
+
 use std::{
     collections::HashMap,
     ffi::CStr,
@@ -21,6 +23,7 @@ use sentinal_agent_protocol::{
 use sentinal_archive::{Header, Kind, PADDING, padding};
 use tonic::Status;
 
+use self::scope::{Amount, Scope};
 use super::{
     Transfers, absolute,
     download::read,
@@ -58,46 +61,6 @@ pub(crate) async fn pack(
     .await
 }
 
-/// What an archive is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// Somebody's files, who owns whatever comes out of them.
-    Folder,
-    /// An image: whose everything is belongs to it. Not what is mounted, nor what is the agent's own.
-    Image,
-}
-
-/// The folder of the agent and of its socket.
-const OWN: &[u8] = b".sentinal";
-
-/// How much one archive holds.
-#[derive(Debug, Default)]
-struct Amount {
-    entries: u64,
-    bytes: u64,
-}
-
-impl Amount {
-    /// Adds one, unless it is too much.
-    fn add(&mut self, found: &Found<'_>, scope: Scope, path: &str) -> Result<(), Status> {
-        self.entries += 1;
-        if found.kind.is_file() {
-            self.bytes = self.bytes.saturating_add(u64::try_from(found.stat.st_size).unwrap_or(0));
-        }
-        let (entries_max, bytes_max) = scope.bounds();
-        if entries_max < self.entries || bytes_max < self.bytes { Err(too_large(path, scope)) } else { Ok(()) }
-    }
-}
-
-impl Scope {
-    const fn bounds(self) -> (u64, u64) {
-        match self {
-            Self::Folder => (limits::ARCHIVE_ENTRIES_MAX, limits::ARCHIVE_BYTES_MAX),
-            Self::Image => (limits::IMAGE_ENTRIES_MAX, limits::IMAGE_BYTES_MAX),
-        }
-    }
-}
-
 /// Whether all of it may be read, and how much it is.
 fn check(path: &str) -> Result<(), Status> {
     let mut amount = Amount::default();
@@ -110,7 +73,7 @@ fn check(path: &str) -> Result<(), Status> {
                 _ => {}
             }
         }
-        Ok(amount.add(&found, Scope::Folder, path)?)
+        Ok(amount.add(&found.stat, Scope::Folder, path)?)
     })
     .map_err(|failure| match failure {
         Failure::Refused(status) => status,
@@ -121,7 +84,7 @@ fn check(path: &str) -> Result<(), Status> {
 fn send(path: &str, archive: &mut Archive<'_>) -> Result<(), Failure> {
     let (mut amount, scope) = (Amount::default(), archive.scope);
     each(path, Instant::now() + limits::ARCHIVE_MAX, scope, |found| {
-        amount.add(&found, scope, path)?;
+        amount.add(&found.stat, scope, path)?;
         archive.add(path, &found)
     })?;
     archive.finish()
@@ -184,7 +147,7 @@ fn each(
             Err(errno) => return Err(refusal(&shown(), errno).into()),
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let is_own = scope == Scope::Image && entry_path == OWN;
+        let is_own = scope.leaves_out(&entry_path);
         if is_own || !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
             continue;
         }
@@ -210,15 +173,8 @@ fn each(
 fn stopped(path: &str, scope: Scope, stop: Stop) -> Status {
     match stop {
         Stop::Refused(errno) => refusal(path, errno),
-        Stop::Late | Stop::Cut => too_large(path, scope),
+        Stop::Late | Stop::Cut => scope.too_large(path),
     }
-}
-
-fn too_large(path: &str, scope: Scope) -> Status {
-    let (entries, bytes) = scope.bounds();
-    let message =
-        format!("{path} has more than one archive holds: {entries} entries and {bytes} bytes; take a part of it");
-    Status::resource_exhausted(message)
 }
 
 /// What goes out.

@@ -22,6 +22,9 @@ use crate::{
 /// What a build reads where nobody says, the first that is there.
 const FILES: [&str; 2] = ["Containerfile", "Dockerfile"];
 
+/// Longest line of a log that is printed as one.
+const LINE_BYTES_MAX: usize = 8 * 1024;
+
 /// What is built, in what.
 #[derive(Debug, Args)]
 pub struct BuildOptions {
@@ -125,13 +128,18 @@ async fn log(session: &Session, id: &str) -> Result<()> {
     let mut line = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(Failure::Broken)? {
         for byte in piece {
-            if byte == b'\n' {
-                show::error_line(&clean(&String::from_utf8_lossy(&line)))?;
-                line.clear();
-            } else {
+            if byte != b'\n' {
                 line.push(byte);
+            }
+            // A program may never end its line.
+            if byte == b'\n' || LINE_BYTES_MAX <= line.len() {
+                say(&mut line)?;
             }
         }
     }
-    if line.is_empty() { Ok(()) } else { show::error_line(&clean(&String::from_utf8_lossy(&line))) }
+    if line.is_empty() { Ok(()) } else { say(&mut line) }
+}
+
+fn say(line: &mut Vec<u8>) -> Result<()> {
+    show::error_line(&clean(&String::from_utf8_lossy(&std::mem::take(line))))
 }

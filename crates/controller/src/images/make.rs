@@ -115,7 +115,7 @@ pub enum ImageStage {
     Building,
     /// What it has become is read back.
     Collecting,
-    /// An image is made of the files.
+    /// A pull's layers are unpacked into one image.
     Unpacking,
     /// It is handed to the node.
     Publishing,
