@@ -34,7 +34,9 @@ pub use file::{
     WritePlace,
 };
 pub use guest_path::{GuestPath, InvalidGuestPath};
-pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId, WebhookId};
+pub use id::{
+    ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId, WebhookId,
+};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};

@@ -92,9 +92,7 @@ impl Sender {
         let answer = match answer {
             Ok(Ok(response)) => heard(response, at).await,
             Ok(Err(error)) => failed(error),
-            Err(_) => {
-                failed(format!("it did not answer within {} seconds", limits::WEBHOOK_DEADLINE.as_secs()))
-            }
+            Err(_) => failed(format!("it did not answer within {} seconds", limits::WEBHOOK_DEADLINE.as_secs())),
         };
         Answer { took: began.elapsed(), ..answer }
     }
