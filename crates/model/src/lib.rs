@@ -42,4 +42,4 @@ pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};
 pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};
-pub use webhook::{WebhookSecret, WebhookSpec, WebhookUpdate};
+pub use webhook::{DeliveryResult, WebhookSecret, WebhookSpec, WebhookUpdate};

@@ -218,7 +218,7 @@ pub const WEBHOOK_DESCRIPTION_BYTES_MAX: usize = 256;
 pub const WEBHOOK_DEADLINE: Duration = Duration::from_secs(10);
 /// Attempts that are under way at once: more than one tenant has webhooks, each of which has one attempt at a time.
 pub const WEBHOOK_ATTEMPTS_MAX: usize = 64;
-/// How often an event is sent before it is given up: with the waits between, about 20 hours.
+/// How often an event is sent before it is given up: with the waits between, about 18 hours.
 pub const WEBHOOK_TRIES_MAX: u32 = 10;
 /// The wait before the second attempt, unless the operator says otherwise; each further one is four times as long.
 pub const WEBHOOK_RETRY_DEFAULT: Duration = Duration::from_secs(5);

@@ -50,6 +50,31 @@ pub struct WebhookUpdate {
     pub is_enabled: Option<bool>,
 }
 
+/// What became of an attempt to deliver an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryResult {
+    /// The receiver has taken it.
+    Delivered,
+    /// It has not.
+    Failed,
+    /// It has not, and it will not be sent again.
+    GivenUp,
+}
+
+impl DeliveryResult {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
+
+    /// As callers, tables and figures have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,9 +17,8 @@ mod sqlite;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use record::{
-    Build, DeliveryRecord, DeliveryResult, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord,
-    NewDelivery, NewEvent, Output, OutputPlace, Page, SandboxFilter, SandboxRecord, WebhookProgress, WebhookRecord,
-    Write,
+    Build, DeliveryRecord, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord, NewDelivery,
+    NewEvent, Output, OutputPlace, Page, SandboxFilter, SandboxRecord, WebhookProgress, WebhookRecord, Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 

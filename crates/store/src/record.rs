@@ -9,7 +9,7 @@ use sentinal_model::{
     Spec, TenantId, WebhookId,
 };
 
-pub use webhook::{DeliveryRecord, DeliveryResult, NewDelivery, WebhookProgress, WebhookRecord};
+pub use webhook::{DeliveryRecord, NewDelivery, WebhookProgress, WebhookRecord};
 
 /// A sandbox and all that is known of it. While its phase has a placement, that is what is stored as node, engine
 /// and reason. `finished_at` is there if and only if the phase is finished,

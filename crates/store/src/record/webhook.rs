@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sentinal_model::{Generation, Millis, TenantId, WebhookId, WebhookSecret, WebhookSpec};
+use sentinal_model::{DeliveryResult, Generation, Millis, TenantId, WebhookId, WebhookSecret, WebhookSpec};
 
 /// A webhook and all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,29 +78,4 @@ pub struct DeliveryRecord {
     pub number: i64,
     /// The attempt.
     pub delivery: NewDelivery,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryResult {
-    /// The receiver has taken it.
-    Delivered,
-    /// It has not.
-    Failed,
-    /// It has not, and it will not be sent again.
-    GivenUp,
-}
-
-impl DeliveryResult {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
-
-    /// As callers and tables have it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::GivenUp => "given_up",
-        }
-    }
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use rusqlite::Row;
-use sentinal_model::{EventFilter, EventName, Generation, Millis, TenantId, WebhookSecret, WebhookSpec};
+use sentinal_model::{
+    DeliveryResult, EventFilter, EventName, Generation, Millis, TenantId, WebhookSecret, WebhookSpec,
+};
 
 use super::{CorruptRow, EventRow, Reader, micros, stored};
-use crate::{DeliveryRecord, DeliveryResult, NewDelivery, WebhookProgress, WebhookRecord};
+use crate::{DeliveryRecord, NewDelivery, WebhookProgress, WebhookRecord};
 
 /// A row of the table `webhook`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use sentinal_model::{Code, EventFilter, EventName, Generation, Millis, WebhookId, WebhookSecret, WebhookSpec, limits};
+use sentinal_model::{
+    Code, DeliveryResult, EventFilter, EventName, Generation, Millis, WebhookId, WebhookSecret, WebhookSpec, limits,
+};
 use sentinal_store::{
-    DeliveryResult, MemoryStore, NewDelivery, NewEvent, Page, SqliteStore, Store, WebhookProgress, WebhookRecord, Write,
+    MemoryStore, NewDelivery, NewEvent, Page, SqliteStore, Store, WebhookProgress, WebhookRecord, Write,
 };
 
 use crate::{
