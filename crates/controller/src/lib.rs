@@ -75,4 +75,4 @@ pub use sentinal_store::{
     SandboxRecord, WebhookRecord,
 };
 pub use terminal::Attached;
-pub use webhooks::{CreatedWebhook, NewWebhook, NoWebhooks, SendWebhooks, WebhookAnswer, WebhookMessage};
+pub use webhooks::{CreatedWebhook, NewWebhook, NoWebhooks, SendWebhooks, WebhookAnswer, WebhookMessage, event_id};

@@ -8,7 +8,7 @@ mod decide;
 mod deliver;
 mod send;
 
-pub use self::send::{NoWebhooks, SendWebhooks, WebhookAnswer, WebhookMessage};
+pub use self::send::{NoWebhooks, SendWebhooks, WebhookAnswer, WebhookMessage, event_id};
 
 use std::{
     collections::HashMap,

@@ -9,6 +9,7 @@ use tokio::{sync::watch, time::sleep};
 use super::{
     WebhookAnswer, WebhookMessage,
     decide::{Moment, Verdict, after, decide, rest},
+    event_id,
 };
 use crate::{context::Context, events};
 
@@ -143,7 +144,7 @@ impl Course {
     async fn attempt(&mut self, record: WebhookRecord, event: EventRecord) -> Result<Next> {
         let context = Arc::clone(&self.context);
         let turn = context.webhooks.attempts.acquire().await;
-        let (at, id) = (context.now(), format!("evt_{}", event.cursor));
+        let (at, id) = (context.now(), event_id(event.cursor));
         let answer = context.parts.webhooks.send(WebhookMessage { record: &record, id, at, event: &event }).await;
         drop(turn);
         let chance = context.parts.entropy.token().map_or(0.5, |random| f64::from(random[0]) / f64::from(u8::MAX));

@@ -29,6 +29,11 @@ pub struct WebhookMessage<'a> {
     pub event: &'a EventRecord,
 }
 
+/// What an event is called where it is delivered to.
+pub fn event_id(cursor: i64) -> String {
+    format!("evt_{cursor}")
+}
+
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WebhookAnswer {
