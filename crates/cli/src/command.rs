@@ -15,6 +15,7 @@ use crate::{
     sandbox::{self, CreateOptions, ExtendOptions, LsOptions, RmOptions, SandboxesOptions},
     session::With,
     top::{self, TopOptions},
+    webhook::{self, WebhookOptions},
 };
 
 /// What speaks to a server.
@@ -50,6 +51,8 @@ pub enum Command {
     Logs(With<LogsOptions>),
     /// Tell what happens, as it happens
     Events(With<EventsOptions>),
+    /// Have events delivered to addresses of your own
+    Webhook(With<WebhookOptions>),
     /// Show what sandboxes use, live
     Top(With<TopOptions>),
     /// List the engines, and why some cannot be used
@@ -125,6 +128,10 @@ impl Command {
             Self::Events(with) => {
                 let (session, options) = with.open()?;
                 log::events(&session, &options).await
+            }
+            Self::Webhook(with) => {
+                let (session, options) = with.open()?;
+                webhook::webhook(&session, options).await
             }
             Self::Top(with) => {
                 let (session, options) = with.open()?;

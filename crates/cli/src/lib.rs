@@ -31,6 +31,7 @@ mod show;
 mod size;
 mod terminal;
 mod top;
+mod webhook;
 
 use std::process::ExitCode;
 
