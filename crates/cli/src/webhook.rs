@@ -1,7 +1,5 @@
 //! `sentinal webhook`: where events are delivered to.
 
-use std::io::{self, IsTerminal as _};
-
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -10,7 +8,7 @@ use sentinal_model::WebhookId;
 use serde_json::json;
 
 use crate::{
-    client::{Answer, with_body},
+    client::Answer,
     failure::Failure,
     page,
     session::Session,
@@ -29,7 +27,7 @@ pub struct WebhookOptions {
 
 #[derive(Debug, Subcommand)]
 enum WebhookCommand {
-    /// Have events delivered to an address, and print what they are signed with: it is shown this once
+    /// Have events delivered to an address; print the webhook's id and the secret, which is shown this once
     Create {
         /// Where to: https://..., or what the operator has named
         url: String,
@@ -78,13 +76,11 @@ pub(crate) async fn webhook(session: &Session, options: WebhookOptions) -> Resul
     }
 }
 
-/// Prints the secret alone, so that a script can keep it.
+/// Prints the id and the secret on one line, so that a script can keep both.
 async fn create(session: &Session, body: &CreateWebhook) -> Result<u8> {
     let made: Answer<CreatedWebhook> = session.client.submit(Method::POST, &["webhook"], body).await?;
-    if !session.json && io::stdout().is_terminal() {
-        show::note(&clean(&format!("webhook {} is there; its secret is shown this once", made.body.webhook.id)));
-    }
-    session.answer(&made.json, &clean(&made.body.secret))?;
+    let CreatedWebhook { webhook, secret } = &made.body;
+    session.answer(&made.json, &clean(&format!("{} {secret}", webhook.id)))?;
     Ok(0)
 }
 
@@ -130,8 +126,8 @@ async fn remove(session: &Session, names: &[String]) -> Result<u8> {
 
 async fn test(session: &Session, name: &str) -> Result<u8> {
     let id = webhook_id(session, name).await?;
-    let request = session.client.request(Method::POST, &["webhook", &id, "test"]);
-    let answer: Answer<WebhookTest> = session.client.ask(with_body(request, &json!({}))?).await?;
+    let path = ["webhook", &id, "test"];
+    let answer: Answer<WebhookTest> = session.client.submit(Method::POST, &path, &json!({})).await?;
     session.answer(&answer.json, &show::fields(&answer.json, &["delivered", "status", "error", "duration_ms"]))?;
     Ok(u8::from(!answer.body.delivered))
 }
