@@ -30,7 +30,7 @@ impl Webhooks {
         });
         let secret = known.map_or_else(|| row.secret.clone(), |stored| stored.secret.clone());
         let (failures, retry_at, failing_since) = (0, None, None);
-        let row = WebhookRow { position, given_up, lost, created_at, secret, failures, retry_at, failing_since, ..row };
+        let row = WebhookRow { secret, position, failures, retry_at, failing_since, given_up, lost, created_at, ..row };
         self.rows.insert(row.id.clone(), row);
         Ok(())
     }

@@ -80,6 +80,20 @@ mod tests {
     }
 
     #[test]
+    fn what_requests_had_made_is_known_after_the_table_was_made_anew() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        CHANGES[..5].iter().for_each(|change| connection.execute_batch(change).unwrap());
+        connection.pragma_update(None, "user_version", 5).unwrap();
+        let row = "INSERT INTO idempotency (tenant_id, key, generation, request, execution_id, created_at) \
+             VALUES ('default', 'k', 3, x'07', 'exe_1', 42)";
+        connection.execute_batch(row).unwrap();
+        make(&mut connection).unwrap().unwrap();
+        let kept = "SELECT tenant_id || key || generation || hex(request) || execution_id || created_at FROM idempotency \
+             WHERE sandbox_id IS NULL AND webhook_id IS NULL";
+        assert_eq!(connection.query_one(kept, [], |row| row.get::<_, String>(0)).unwrap(), "defaultk307exe_142");
+    }
+
+    #[test]
     fn a_change_that_fails_is_none() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE event (id)").unwrap();

@@ -49,7 +49,14 @@ pub(crate) struct Received {
 /// Listens as long as the test's program lives. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Receiver {
-    paths: Arc<Mutex<HashMap<String, (Manner, Vec<Received>)>>>,
+    paths: Arc<Mutex<HashMap<String, Path>>>,
+}
+
+/// What a path answers, and what came there.
+#[derive(Debug, Default)]
+struct Path {
+    manner: Manner,
+    received: Vec<Received>,
 }
 
 impl Receiver {
@@ -69,12 +76,12 @@ impl Receiver {
     }
 
     pub(crate) fn behave(&self, path: &str, manner: Manner) {
-        self.paths().entry(path.to_owned()).or_default().0 = manner;
+        self.paths().entry(path.to_owned()).or_default().manner = manner;
     }
 
     /// What came on a path, in order.
     pub(crate) fn received(&self, path: &str) -> Vec<Received> {
-        self.paths().get(path).map(|(_, received)| received.clone()).unwrap_or_default()
+        self.paths().get(path).map(|path| path.received.clone()).unwrap_or_default()
     }
 
     /// Waits until as many have come on a path that are like that.
@@ -88,7 +95,7 @@ impl Receiver {
         soon("events that are delivered", DEADLINE, look).await
     }
 
-    fn paths(&self) -> MutexGuard<'_, HashMap<String, (Manner, Vec<Received>)>> {
+    fn paths(&self) -> MutexGuard<'_, HashMap<String, Path>> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -96,7 +103,7 @@ impl Receiver {
 async fn answer(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let manner = {
         let mut paths = receiver.paths();
-        let (manner, received) = paths.entry(uri.path().to_owned()).or_default();
+        let Path { manner, received } = paths.entry(uri.path().to_owned()).or_default();
         received.push(Received { headers, body });
         let now = *manner;
         if let Manner::Fails(left) = manner {
