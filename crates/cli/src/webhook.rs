@@ -30,7 +30,9 @@ enum WebhookCommand {
     /// Have events delivered to an address; print the webhook's id and the secret, which is shown this once
     Create {
         /// Where to: https://..., or what the operator has named
-        url: String,
+        // Not `url`: that is the server's.
+        #[arg(value_name = "URL")]
+        receiver: String,
         /// Only this type, such as sandbox.created; may be given more than once [default: all]
         #[arg(long = "event", short, value_name = "TYPE")]
         events: Vec<String>,
@@ -65,9 +67,9 @@ enum WebhookCommand {
 /// `sentinal webhook`.
 pub(crate) async fn webhook(session: &Session, options: WebhookOptions) -> Result<u8> {
     match options.command {
-        WebhookCommand::Create { url, events, description } => {
+        WebhookCommand::Create { receiver, events, description } => {
             let events = Some(events).filter(|events| !events.is_empty());
-            create(session, &CreateWebhook { url, events, description }).await
+            create(session, &CreateWebhook { url: receiver, events, description }).await
         }
         WebhookCommand::Ls { quiet } => list(session, quiet).await,
         WebhookCommand::Get { webhook } => get(session, &webhook).await,

@@ -7,3 +7,4 @@ mod output;
 mod status;
 mod terminal;
 mod transcript;
+mod webhook;
