@@ -41,11 +41,14 @@ enum Next {
 /// Delivers until the webhook is removed.
 pub(super) async fn deliver(context: Arc<Context>, id: WebhookId, tenant: TenantId, mut changed: watch::Receiver<()>) {
     let mut news = context.news.subscribe(tenant, None);
-    let mut course = Course { context, id, seen: 0, ahead: VecDeque::new(), skipped: 0, generation: None, lost: None };
+    let mut course =
+        Course { context, id, known: None, seen: 0, ahead: VecDeque::new(), skipped: 0, generation: None, lost: None };
     loop {
         // What comes after this is noticed, however long the step takes.
-        changed.mark_unchanged();
         news.mark_unchanged();
+        if changed.borrow_and_update().has_changed() {
+            course.known = None;
+        }
         let next = course.step().await.unwrap_or_else(|error| {
             tracing::warn!(webhook = %id, ?error, "the store does not say what is to be delivered; tried again");
             Next::Rest(STORE_REST)
@@ -53,15 +56,22 @@ pub(super) async fn deliver(context: Arc<Context>, id: WebhookId, tenant: Tenant
         match next {
             Next::Gone => return,
             Next::Step => {}
-            Next::Change => drop(changed.changed().await),
             Next::News => tokio::select! {
-                _ = changed.changed() => {}
+                _ = changed.changed() => course.known = None,
                 _ = news.changed() => sleep(GATHER).await,
             },
-            Next::Rest(rest) => tokio::select! {
-                _ = changed.changed() => {}
-                () = sleep(rest.min(SLEEP_MAX)) => {}
-            },
+            Next::Change => {
+                // That nobody can change it any more is a change, too: it is gone.
+                drop(changed.changed().await);
+                course.known = None;
+            }
+            Next::Rest(rest) => {
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    () = sleep(rest.min(SLEEP_MAX)) => {}
+                }
+                course.known = None;
+            }
         }
     }
 }
@@ -70,6 +80,8 @@ pub(super) async fn deliver(context: Arc<Context>, id: WebhookId, tenant: Tenant
 struct Course {
     context: Arc<Context>,
     id: WebhookId,
+    /// As it was read, until something may have changed it: news alone are no reason to read it again.
+    known: Option<WebhookRecord>,
     /// The last event of which it is known that nothing is to be done. Ahead of what is written down by events that are
     /// not wanted: they are looked at again by the next server, and cost no write.
     seen: i64,
@@ -85,7 +97,10 @@ struct Course {
 
 impl Course {
     async fn step(&mut self) -> Result<Next> {
-        let Some(record) = self.context.store().webhook(self.id).await? else { return Ok(Next::Gone) };
+        if self.known.is_none() {
+            self.known = self.context.store().webhook(self.id).await?;
+        }
+        let Some(record) = self.known.clone() else { return Ok(Next::Gone) };
         self.tell_of_lost(record.lost);
         self.seen = self.seen.max(record.progress.position);
         if self.generation.replace(record.generation) != Some(record.generation) {
@@ -135,6 +150,7 @@ impl Course {
     async fn skip(&mut self, record: &WebhookRecord) -> Result<Next> {
         if SKIPPED_MAX <= self.skipped {
             let progress = WebhookProgress { position: self.seen, ..record.progress };
+            self.known = None;
             self.context.write(vec![progressed(record, progress)]).await?;
             self.skipped = 0;
         }
@@ -143,6 +159,7 @@ impl Course {
 
     async fn attempt(&mut self, record: WebhookRecord, event: EventRecord) -> Result<Next> {
         let context = Arc::clone(&self.context);
+        self.known = None;
         let turn = context.webhooks.attempts.acquire().await;
         let (at, id) = (context.now(), event_id(event.cursor));
         let answer = context.parts.webhooks.send(WebhookMessage { record: &record, id, at, event: &event }).await;
@@ -151,6 +168,9 @@ impl Course {
         let first_wait = context.parts.settings.webhook_retry;
         let verdict = decide(&answer, &record.progress, Moment { now: context.now(), first_wait, chance });
         context.metrics().webhook_attempted(verdict.result(), answer.took);
+        if verdict == Verdict::GivenUp {
+            tracing::warn!(webhook = %self.id, event = event.cursor, "an event was given up");
+        }
         let delivery = Write::Delivery(Box::new(delivered(&record, &event, at, (&answer, &verdict))));
         let progress = after(record.progress, &verdict, event.cursor, context.now());
         if !verdict.is_over() {

@@ -134,7 +134,8 @@ impl WebhookRow {
     fn filter(&self) -> Option<EventFilter> {
         let Some(names) = &self.events else { return Some(EventFilter::All) };
         let names: Vec<String> = serde_json::from_str(names).ok()?;
-        names.iter().map(|name| EventName::from_stored(name)).collect::<Option<_>>().map(EventFilter::Named)
+        // What only a later version knows does not happen here.
+        Some(EventFilter::Named(names.iter().filter_map(|name| EventName::from_stored(name)).collect()))
     }
 }
 
