@@ -35,7 +35,10 @@ impl Post {
         let (receiver, address, silent) = (Receiver::default(), free_port()?, free_port()?);
         receiver.listen(address)?;
         let serve = commands::webhooks(&[format!("http://{address}"), format!("http://{silent}")]);
-        let server = Server::start(name, Options { serve, ..Options::default() }).await?;
+        // Nobody listens there: whoever used it would deliver nothing.
+        let proxy = |name: &str| (name.into(), "http://127.0.0.1:1".into());
+        let env = ["http_proxy", "HTTPS_PROXY", "all_proxy"].map(proxy).into();
+        let server = Server::start(name, Options { serve, env, ..Options::default() }).await?;
         Ok(server.map(|server| Self { server, receiver, address, silent }))
     }
 
@@ -351,6 +354,21 @@ async fn a_create_that_is_sent_again_creates_nothing() -> Fact {
     let path = format!("/webhook/{}", first["id"].as_str().unwrap_or_default());
     client.delete(&path).send().await?.expect(204)?;
     create().await?.refused(404, "not_found")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn there_are_no_more_webhooks_than_there_may_be() -> Fact {
+    let Some(post) = Post::start("webhook-many").await? else { return Ok(()) };
+    let mut last = None;
+    for _ in 0..sentinal_model::limits::WEBHOOKS_MAX {
+        last = Some(post.webhook("/many", Manner::Takes).await?);
+    }
+    let body = json!({"url": format!("http://{}/many", post.address)});
+    let one_more = || async { post.client()?.post("/webhook").json(&body).send().await };
+    one_more().await?.refused(429, "quota_exceeded")?;
+    last.context("a webhook")?.remove().await?;
+    one_more().await?.expect(201)?;
     Ok(())
 }
 
