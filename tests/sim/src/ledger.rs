@@ -82,9 +82,15 @@ impl Ledger {
     pub(crate) fn untold(&self, writes: &[Write]) {
         let executions = writes.iter().filter_map(|write| match write {
             Write::Execution(record) => Some(record.id),
-            Write::Sandbox(_) | Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {
-                None
-            }
+            Write::Sandbox(_)
+            | Write::Idempotency(_)
+            | Write::Key(_)
+            | Write::RevokeKey { .. }
+            | Write::Event(_)
+            | Write::Webhook(_)
+            | Write::WebhookProgress { .. }
+            | Write::Delivery(_)
+            | Write::RemoveWebhook(_) => None,
         });
         lock(&self.books).untold.extend(executions);
     }
