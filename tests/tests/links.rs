@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "ARCHITECTURE.md",
     "README.md",
     "SECURITY.md",
@@ -11,6 +11,7 @@ const PAGES: [&str; 8] = [
     "docs/images.md",
     "docs/cli.md",
     "docs/performance.md",
+    "docs/webhooks.md",
 ];
 
 /// The targets of a page's links, without those that leave the repository.

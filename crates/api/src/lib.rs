@@ -34,6 +34,7 @@ mod stdin;
 mod terminal;
 mod update;
 mod upload;
+mod webhook;
 
 pub use bytes::{Encoding, Inline};
 pub use context::{Context, NewContext};
@@ -55,8 +56,8 @@ pub use link::{Link, NewLink};
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
-    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep, Language, LogKind,
-    ProblemCode, SandboxOutcome, SandboxState, StreamName,
+    DeliveryResult, EngineChoice, EngineName, EventType, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep,
+    Language, LogKind, ProblemCode, SandboxOutcome, SandboxState, StreamName,
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;
@@ -68,3 +69,7 @@ pub use stdin::StdinGiven;
 pub use terminal::{Terminal, TerminalNotice, TerminalQuery, TerminalRequest};
 pub use update::UpdateSandbox;
 pub use upload::{Upload, UploadedFile};
+pub use webhook::{
+    CreateWebhook, CreatedWebhook, DeliveriesQuery, Delivery, UpdateWebhook, Webhook, WebhookTest, WebhooksQuery,
+    event_types,
+};

@@ -22,6 +22,11 @@ pub enum ActionName {
     ReadImage,
     ImportImage,
     RemoveImage,
+    CreateWebhook,
+    ReadWebhook,
+    UpdateWebhook,
+    TestWebhook,
+    RemoveWebhook,
 }
 
 /// An action as a type.
@@ -93,4 +98,14 @@ actions!(
     ImportImage,
     /// Removing images.
     RemoveImage,
+    /// Having events delivered to an address.
+    CreateWebhook,
+    /// Looking at webhooks and their deliveries.
+    ReadWebhook,
+    /// Changing a webhook's address, events, or whether it is enabled.
+    UpdateWebhook,
+    /// Having a test event delivered.
+    TestWebhook,
+    /// Removing webhooks.
+    RemoveWebhook,
 );

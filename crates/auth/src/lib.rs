@@ -15,9 +15,9 @@ mod keys;
 mod permit;
 
 pub use action::{
-    Action, ActionName, ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage,
-    PauseSandbox, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadMetrics, ReadSandbox, RemoveImage,
-    ResumeSandbox, UpdateSandbox, WriteFile,
+    Action, ActionName, ConnectPort, ControlExecution, CreateSandbox, CreateWebhook, DestroySandbox, Execute,
+    ImportImage, PauseSandbox, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadMetrics, ReadSandbox,
+    ReadWebhook, RemoveImage, RemoveWebhook, ResumeSandbox, TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
 };
 pub use admin::{AdminKey, AdminKeyError};
 pub use api_key::ApiKey;

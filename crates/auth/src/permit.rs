@@ -81,7 +81,12 @@ const fn allows(role: Role, action: ActionName) -> bool {
             | ActionName::ReadEngine
             | ActionName::ReadImage
             | ActionName::ImportImage
-            | ActionName::RemoveImage,
+            | ActionName::RemoveImage
+            | ActionName::CreateWebhook
+            | ActionName::ReadWebhook
+            | ActionName::UpdateWebhook
+            | ActionName::TestWebhook
+            | ActionName::RemoveWebhook,
         ) => true,
     }
 }
@@ -112,6 +117,11 @@ mod tests {
                 ActionName::ReadImage,
                 ActionName::ImportImage,
                 ActionName::RemoveImage,
+                ActionName::CreateWebhook,
+                ActionName::ReadWebhook,
+                ActionName::UpdateWebhook,
+                ActionName::TestWebhook,
+                ActionName::RemoveWebhook,
             ],
         }
     }
@@ -165,6 +175,11 @@ mod tests {
         check::<crate::ReadImage>();
         check::<crate::ImportImage>();
         check::<crate::RemoveImage>();
+        check::<crate::CreateWebhook>();
+        check::<crate::ReadWebhook>();
+        check::<crate::UpdateWebhook>();
+        check::<crate::TestWebhook>();
+        check::<crate::RemoveWebhook>();
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     sandbox::{self, CreateOptions, ExtendOptions, LsOptions, RmOptions, SandboxesOptions},
     session::With,
     top::{self, TopOptions},
+    webhook::{self, WebhookOptions},
 };
 
 /// What speaks to a server.
@@ -50,6 +51,8 @@ pub enum Command {
     Logs(With<LogsOptions>),
     /// Tell what happens, as it happens
     Events(With<EventsOptions>),
+    /// Have events delivered to addresses of your own
+    Webhook(With<WebhookOptions>),
     /// Show what sandboxes use, live
     Top(With<TopOptions>),
     /// List the engines, and why some cannot be used
@@ -66,14 +69,8 @@ impl Command {
 
     pub(crate) async fn run(self) -> Result<u8> {
         match self {
-            Self::Run(with) => {
-                let (session, options) = with.open()?;
-                run::run(&session, options).await
-            }
-            Self::Exec(with) => {
-                let (session, options) = with.open()?;
-                exec::exec(&session, options).await
-            }
+            Self::Run(with) => with.run(run::run).await,
+            Self::Exec(with) => with.run(exec::exec).await,
             Self::Attach(with) => {
                 let (session, options) = with.open()?;
                 exec::attach(&session, &options).await
@@ -114,10 +111,7 @@ impl Command {
                 let (session, options) = with.open()?;
                 sandbox::extend(&session, &options).await
             }
-            Self::Files(with) => {
-                let (session, options) = with.open()?;
-                files::files(&session, options).await
-            }
+            Self::Files(with) => with.run(files::files).await,
             Self::Logs(with) => {
                 let (session, options) = with.open()?;
                 log::logs(&session, &options).await
@@ -126,6 +120,7 @@ impl Command {
                 let (session, options) = with.open()?;
                 log::events(&session, &options).await
             }
+            Self::Webhook(with) => with.run(webhook::webhook).await,
             Self::Top(with) => {
                 let (session, options) = with.open()?;
                 top::top(&session, &options).await

@@ -37,6 +37,12 @@ impl<T: Args> With<T> {
         let client = Client::new(self.server.resolve()?)?;
         Ok((Session { client, json: self.json }, self.options))
     }
+
+    /// Opens it for a command.
+    pub(crate) async fn run(self, command: impl AsyncFnOnce(&Session, T) -> Result<u8>) -> Result<u8> {
+        let (session, options) = self.open()?;
+        command(&session, options).await
+    }
 }
 
 impl Session {

@@ -1,6 +1,6 @@
 //! What every part of the controller works with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::Agents;
 use sentinal_model::{Clock, Error, FreeSpace, Millis, Pool, Result};
@@ -21,6 +21,7 @@ use crate::{
     outputs::OutputFiles,
     pool::Pools,
     table::Table,
+    webhooks::{SendWebhooks, Webhooks},
 };
 
 /// What the operator decided.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub pools: Vec<Pool>,
     /// What is to be free where images are, before those go that nobody names or uses.
     pub images_free: FreeSpace,
+    /// How long an event that could not be delivered waits at first; each further wait is longer.
+    pub webhook_retry: Duration,
 }
 
 /// What a controller is made of.
@@ -47,6 +50,8 @@ pub struct Parts {
     pub outputs: Arc<dyn OutputFiles>,
     /// Who makes images out of what others have made.
     pub images: Arc<dyn MakeImages>,
+    /// Who sends events to the outside.
+    pub webhooks: Arc<dyn SendWebhooks>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where ids and tokens come from.
@@ -75,6 +80,8 @@ pub(crate) struct Context {
     pub(crate) requests: Requests,
     /// Who waits for events.
     pub(crate) news: News,
+    /// The tasks that deliver events.
+    pub(crate) webhooks: Webhooks,
     /// Ends every task, leaving sandboxes as they are.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,

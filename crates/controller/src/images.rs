@@ -24,7 +24,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{ImportImage, Permit, ReadImage, RemoveImage};
-use sentinal_model::{Code, Error, ImageJobId, ImageName, Result, limits};
+use sentinal_model::{Code, Error, EventName, ImageJobId, ImageName, Result, limits};
 use sentinal_node_protocol::{ImageDetails, ImageView, RemovedImages};
 use sentinal_store::{Page, Write};
 
@@ -73,7 +73,8 @@ impl Controller {
         let made = self.context.parts.images.import(archive).await?;
         let details = publish(&self.context, new, made).await?;
         tracing::info!(tenant = %permit.tenant(), image = %details.name, digest = details.digest, "image imported");
-        let event = events::image_made(&By::holder_of(permit), self.context.now(), ("Image Imported", &details));
+        let event =
+            events::image_made(&By::holder_of(permit), self.context.now(), (EventName::ImageImported, &details));
         self.happened(event).await?;
         Ok(details)
     }
@@ -161,7 +162,7 @@ async fn pulled(working: jobs::Working, pull: PullRequest) -> Result<String> {
     progress.send_modify(|progress| progress.stage = ImageStage::Publishing);
     let new = NewImage { name, source: pull.reference.clone() };
     let details = publish(&context, new, made).await?;
-    let event = events::image_made(&by, context.now(), ("Image Pulled", &details));
+    let event = events::image_made(&by, context.now(), (EventName::ImagePulled, &details));
     context.write(vec![Write::Event(event)]).await?;
     Ok(details.digest)
 }

@@ -11,6 +11,7 @@
 //! - `idempotency` has a request that is sent again make nothing more;
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
+//! - `webhooks` delivers events to addresses of their owners;
 //! - `news` tells those who wait for events that there are some;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
@@ -52,6 +53,7 @@ mod start;
 mod table;
 mod terminal;
 mod update;
+mod webhooks;
 
 pub use api::{
     Controller, Created, EventQuery, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, NewSandbox,
@@ -69,6 +71,8 @@ pub use outputs::{OutputFile, OutputFiles, OutputFolder};
 pub use sentinal_agent_client::{OpenContext, PortStream};
 pub use sentinal_node_protocol::{HostUsage, ImageConfig, ImageDetails, ImageView, RemovedImages};
 pub use sentinal_store::{
-    EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
+    DeliveryRecord, EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter,
+    SandboxRecord, WebhookRecord,
 };
 pub use terminal::Attached;
+pub use webhooks::{CreatedWebhook, NewWebhook, NoWebhooks, SendWebhooks, WebhookAnswer, WebhookMessage, event_id};

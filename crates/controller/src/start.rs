@@ -21,6 +21,7 @@ use crate::{
     pool::{self, Pools},
     retention,
     table::Table,
+    webhooks::{self, Webhooks},
 };
 
 impl Controller {
@@ -36,6 +37,7 @@ impl Controller {
             image_jobs,
             requests: Requests::default(),
             news: News::default(),
+            webhooks: Webhooks::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -53,6 +55,7 @@ impl Controller {
         context.spawn(retention::retain(Arc::clone(&context)));
         context.spawn(pool::keep(Arc::clone(&context)));
         context.spawn(images::relieve(Arc::clone(&context)));
+        webhooks::start(&context).await?;
         Ok(Self { context })
     }
 

@@ -4,19 +4,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use sentinal_auth::{
-    Caller, ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, Keys, PauseSandbox,
-    Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox,
-    UpdateSandbox, WriteFile,
+    Caller, ConnectPort, ControlExecution, CreateSandbox, CreateWebhook, DestroySandbox, Execute, ImportImage, Keys,
+    PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, ReadWebhook,
+    RemoveImage, RemoveWebhook, ResumeSandbox, TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
 };
 use sentinal_controller::{
-    Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild, NewExecution, NewImage, NewSandbox,
-    OpenContext, OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
+    Attached, Controller, Created, CreatedWebhook, DeliveryRecord, EngineStatus, EventQuery, EventRecord, Execution,
+    ExecutionRecord, FileBody, Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild,
+    NewExecution, NewImage, NewSandbox, NewWebhook, OpenContext, OutputEvent, OutputPart, Page, PortStream,
+    PullRequest, RemovedImages, SandboxFilter, SandboxRecord, WebhookAnswer, WebhookRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,
     FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, ImageJobId, ImageName,
-    NewContext, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize,
+    NewContext, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize, WebhookId, WebhookUpdate,
 };
 use tokio::sync::watch;
 
@@ -172,6 +173,23 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     async fn cancel_image_job(&self, permit: &Permit<ImportImage>, id: ImageJobId) -> Result<ImageJob>;
     async fn remove_image(&self, permit: &Permit<RemoveImage>, name: &ImageName) -> Result<RemovedImages>;
     async fn prune_images(&self, permit: &Permit<RemoveImage>) -> Result<RemovedImages>;
+    async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook>;
+    async fn webhooks(&self, permit: &Permit<ReadWebhook>, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>>;
+    async fn webhook(&self, permit: &Permit<ReadWebhook>, id: WebhookId) -> Result<WebhookRecord>;
+    async fn update_webhook(
+        &self,
+        permit: &Permit<UpdateWebhook>,
+        id: WebhookId,
+        update: WebhookUpdate,
+    ) -> Result<WebhookRecord>;
+    async fn remove_webhook(&self, permit: &Permit<RemoveWebhook>, id: WebhookId) -> Result<()>;
+    async fn test_webhook(&self, permit: &Permit<TestWebhook>, id: WebhookId) -> Result<WebhookAnswer>;
+    async fn deliveries(
+        &self,
+        permit: &Permit<ReadWebhook>,
+        id: WebhookId,
+        page: Page<i64>,
+    ) -> Result<Vec<DeliveryRecord>>;
     fn health(&self) -> Health;
 }
 
@@ -470,6 +488,44 @@ impl Ask for Controller {
 
     async fn prune_images(&self, permit: &Permit<RemoveImage>) -> Result<RemovedImages> {
         self.prune_images(permit).await
+    }
+
+    async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook> {
+        self.create_webhook(permit, new).await
+    }
+
+    async fn webhooks(&self, permit: &Permit<ReadWebhook>, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>> {
+        self.webhooks(permit, page).await
+    }
+
+    async fn webhook(&self, permit: &Permit<ReadWebhook>, id: WebhookId) -> Result<WebhookRecord> {
+        self.webhook(permit, id).await
+    }
+
+    async fn update_webhook(
+        &self,
+        permit: &Permit<UpdateWebhook>,
+        id: WebhookId,
+        update: WebhookUpdate,
+    ) -> Result<WebhookRecord> {
+        self.update_webhook(permit, id, update).await
+    }
+
+    async fn remove_webhook(&self, permit: &Permit<RemoveWebhook>, id: WebhookId) -> Result<()> {
+        self.remove_webhook(permit, id).await
+    }
+
+    async fn test_webhook(&self, permit: &Permit<TestWebhook>, id: WebhookId) -> Result<WebhookAnswer> {
+        self.test_webhook(permit, id).await
+    }
+
+    async fn deliveries(
+        &self,
+        permit: &Permit<ReadWebhook>,
+        id: WebhookId,
+        page: Page<i64>,
+    ) -> Result<Vec<DeliveryRecord>> {
+        self.deliveries(permit, id, page).await
     }
 
     fn health(&self) -> Health {

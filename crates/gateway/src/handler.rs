@@ -24,3 +24,4 @@ pub(crate) mod terminal;
 pub(crate) mod tunnel;
 pub(crate) mod upload;
 pub(crate) mod watch;
+pub(crate) mod webhook;

@@ -21,7 +21,7 @@ use crate::{
     answer::status_of,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image,
-        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch, webhook,
     },
 };
 
@@ -37,6 +37,7 @@ use crate::{
         terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
         image::list, image::read, image::remove, image::import, image::pull, image::jobs, image::job, image::cancel, image::prune,
         image_build::build, image_build::log,
+        webhook::create, webhook::list, webhook::read, webhook::update, webhook::remove, webhook::test, webhook::deliveries,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
@@ -47,6 +48,7 @@ use crate::{
         (name = "execution", description = "Programs and their results"),
         (name = "image", description = "What sandboxes are made of"),
         (name = "port", description = "What listens inside a sandbox"),
+        (name = "webhook", description = "Events, delivered"),
         (name = "log", description = "What happened"),
         (name = "server", description = "The server itself"),
     ),

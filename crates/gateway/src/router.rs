@@ -12,7 +12,7 @@ use crate::{
     answer::{Reply, finish},
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image,
-        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch, webhook,
     },
     openapi,
 };
@@ -60,6 +60,10 @@ pub fn router(app: App) -> Router {
         .route(at(Route::ImageJobs), get(image::jobs))
         .route(at(Route::ImageJob), get(image::job).delete(image::cancel))
         .route(at(Route::ImageJobLog), get(image_build::log))
+        .route(at(Route::Webhooks), post(webhook::create).get(webhook::list))
+        .route(at(Route::Webhook), get(webhook::read).patch(webhook::update).delete(webhook::remove))
+        .route(at(Route::WebhookTest), post(webhook::test))
+        .route(at(Route::WebhookDeliveries), get(webhook::deliveries))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Events), get(events::events))
         .route(at(Route::Health), get(health::health))

@@ -41,7 +41,7 @@ pub struct Workshop {
     work: PathBuf,
     layers: Arc<Layers>,
     program: Program,
-    registries: Arc<Registries>,
+    registries: Registries,
     turns: Arc<Semaphore>,
     /// Of builds, from the first byte of their context to their end.
     contexts: Arc<Semaphore>,
@@ -81,7 +81,7 @@ impl Workshop {
             work,
             layers: Arc::new(Layers::new(layers)),
             program,
-            registries: Arc::new(registries),
+            registries,
             turns: Arc::new(Semaphore::new(IMAGE_IMPORTS_MAX)),
             contexts: Arc::new(Semaphore::new(IMAGE_JOBS_RUNNING_MAX)),
         })
@@ -124,7 +124,7 @@ impl Workshop {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Made, ImportError> {
         self.check_room()?;
-        let registry = Registry::new(Arc::clone(&self.registries), reference.clone(), credentials)?;
+        let registry = Registry::new(&self.registries, reference.clone(), credentials)?;
         let image = registry.resolve().await?;
         let downloaded = self.layers.download(&registry, &image, progress).await?;
         let _turn = self.turn().await;

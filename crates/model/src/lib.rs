@@ -9,6 +9,7 @@ mod clock;
 mod context;
 mod engine;
 mod error;
+mod event;
 mod execution;
 mod file;
 mod free_space;
@@ -20,11 +21,13 @@ mod phase;
 mod pool;
 mod quantity;
 mod spec;
+mod webhook;
 
 pub use clock::{Clock, Millis, SystemClock};
 pub use context::{Language, NewContext};
 pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
 pub use error::{Code, Error, Result};
+pub use event::{EventFilter, EventName};
 pub use execution::{Command, Ended, ExecutionOutcome, Results, StdinPart, Stream, TerminalSize, Usage};
 pub use file::{
     ArchiveRead, ArchiveWrite, ArchiveWritten, ByteRange, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove,
@@ -33,9 +36,12 @@ pub use file::{
 };
 pub use free_space::FreeSpace;
 pub use guest_path::{GuestPath, InvalidGuestPath};
-pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId};
+pub use id::{
+    ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId, WebhookId,
+};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};
 pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};
+pub use webhook::{DeliveryResult, WebhookSecret, WebhookSpec, WebhookUpdate};

@@ -6,6 +6,7 @@ mod execution;
 mod gateway;
 mod image;
 mod pool;
+mod webhook;
 
 pub use pool::{Claim, PoolCounts};
 
@@ -31,6 +32,7 @@ struct Figures {
     execution: execution::Figures,
     image: image::Figures,
     pool: pool::Figures,
+    webhook: webhook::Figures,
 }
 
 impl Metrics {
@@ -47,6 +49,7 @@ impl Metrics {
             execution: execution::Figures::register(&mut registry),
             image: image::Figures::register(&mut registry),
             pool: pool::Figures::register(&mut registry),
+            webhook: webhook::Figures::register(&mut registry),
             registry,
         }))
     }
@@ -89,7 +92,7 @@ fn program_seconds() -> Histogram {
 mod tests {
     use std::time::Duration;
 
-    use sentinal_model::{EngineName, ExecutionOutcome, State};
+    use sentinal_model::{DeliveryResult, EngineName, ExecutionOutcome, State};
 
     use super::*;
     use crate::{Limit, Route};
@@ -128,6 +131,10 @@ mod tests {
         check(
             |m| m.pool_claimed(EngineName::Native, Duration::from_millis(2)),
             "sentinal_pool_claim_seconds_count{engine=\"native\"} 1",
+        );
+        check(
+            |m| m.webhook_attempted(DeliveryResult::GivenUp, Duration::ZERO),
+            "sentinal_webhook_attempts_total{result=\"given_up\"} 1",
         );
         check(
             |m| m.execution_ended(EngineName::Native, ExecutionOutcome::Exited(7), Duration::from_secs(1)),

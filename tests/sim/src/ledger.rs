@@ -63,7 +63,14 @@ impl Ledger {
             let checked = match write {
                 Write::Sandbox(record) => self.sandbox(record),
                 Write::Execution(record) => self.execution(record),
-                Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => Ok(()),
+                Write::Idempotency(_)
+                | Write::Key(_)
+                | Write::RevokeKey { .. }
+                | Write::Event(_)
+                | Write::Webhook(_)
+                | Write::WebhookProgress { .. }
+                | Write::Delivery(_)
+                | Write::RemoveWebhook(_) => Ok(()),
             };
             if let Err(why) = checked {
                 self.world.wrong(format_args!("{why}"));
@@ -75,9 +82,15 @@ impl Ledger {
     pub(crate) fn untold(&self, writes: &[Write]) {
         let executions = writes.iter().filter_map(|write| match write {
             Write::Execution(record) => Some(record.id),
-            Write::Sandbox(_) | Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {
-                None
-            }
+            Write::Sandbox(_)
+            | Write::Idempotency(_)
+            | Write::Key(_)
+            | Write::RevokeKey { .. }
+            | Write::Event(_)
+            | Write::Webhook(_)
+            | Write::WebhookProgress { .. }
+            | Write::Delivery(_)
+            | Write::RemoveWebhook(_) => None,
         });
         lock(&self.books).untold.extend(executions);
     }

@@ -21,3 +21,4 @@ mod port;
 mod stream;
 mod terminal;
 mod update;
+mod webhook;

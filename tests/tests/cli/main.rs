@@ -9,3 +9,4 @@ mod retry;
 mod status;
 mod terminal;
 mod transcript;
+mod webhook;

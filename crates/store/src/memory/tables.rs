@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sentinal_model::{ExecutionId, Generation, Millis, Result};
 
+use super::webhooks::Webhooks;
 use crate::{
     ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
     row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow},
@@ -19,6 +20,7 @@ pub(super) struct Tables {
     pub(super) keys: BTreeMap<String, KeyRow>,
     pub(super) revoked: BTreeSet<String>,
     pub(super) events: BTreeMap<i64, EventRow>,
+    pub(super) webhooks: Webhooks,
     last_cursor: i64,
 }
 
@@ -30,6 +32,7 @@ enum Before {
     Key(String),
     Revoked(String),
     Event(i64),
+    Webhooks(Webhooks),
 }
 
 impl Tables {
@@ -58,6 +61,22 @@ impl Tables {
             }
             Write::Event(event) => {
                 self.event(event, undo);
+                Ok(())
+            }
+            Write::Webhook(record) => {
+                let newest_event = self.last_cursor;
+                self.webhooks(undo).write(record, newest_event)
+            }
+            Write::WebhookProgress { id, generation, progress } => {
+                self.webhooks(undo).progress(*id, *generation, progress);
+                Ok(())
+            }
+            Write::Delivery(delivery) => {
+                self.webhooks(undo).deliver(delivery);
+                Ok(())
+            }
+            Write::RemoveWebhook(id) => {
+                self.webhooks(undo).remove(*id);
                 Ok(())
             }
         }
@@ -117,6 +136,12 @@ impl Tables {
         self.events.insert(self.last_cursor, EventRow::new(self.last_cursor, event));
     }
 
+    /// The webhooks, to be changed.
+    fn webhooks(&mut self, undo: &mut Vec<Before>) -> &mut Webhooks {
+        undo.push(Before::Webhooks(self.webhooks.clone()));
+        &mut self.webhooks
+    }
+
     fn put_back(&mut self, before: Before) {
         match before {
             Before::Sandbox(id, row) => put_back(&mut self.sandboxes, id, row),
@@ -125,6 +150,7 @@ impl Tables {
             Before::Key(id) => put_back(&mut self.keys, id, None),
             Before::Revoked(id) => drop(self.revoked.remove(&id)),
             Before::Event(cursor) => put_back(&mut self.events, cursor, None),
+            Before::Webhooks(webhooks) => self.webhooks = webhooks,
         }
     }
 
@@ -136,10 +162,12 @@ impl Tables {
         oldest.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
         let gone: BTreeSet<String> = oldest.into_iter().map(|(_, id)| id).collect();
         self.sandboxes.retain(|id, _| !gone.contains(id));
-        self.events.retain(|_, row| match &row.sandbox_id {
-            Some(id) => !gone.contains(id),
-            None => before.0 <= row.created_at,
-        });
+        let is_old = |row: &EventRow| match &row.sandbox_id {
+            Some(id) => gone.contains(id),
+            None => row.created_at < before.0,
+        };
+        let removed: Vec<EventRow> = self.events.extract_if(.., |_, row| is_old(row)).map(|(_, row)| row).collect();
+        self.webhooks.lose(&removed);
         self.idempotency.retain(|_, row| before.0 <= row.created_at);
         let executions = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id));
         executions.filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok()).collect()

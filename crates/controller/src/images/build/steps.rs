@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt as _, TryStreamExt as _};
 use sentinal_containerfile::{Action, Step};
 use sentinal_model::{
-    ArchiveWrite, Code, Command, Error, ExecutionOutcome, FileAt, FileKind, FileLook, GuestPath, NewFolder, Result,
-    limits,
+    ArchiveWrite, Code, Command, Error, EventName, ExecutionOutcome, FileAt, FileKind, FileLook, GuestPath, NewFolder,
+    Result, limits,
 };
 use sentinal_store::ExecutionState;
 use tokio::time::Instant;
@@ -148,7 +148,7 @@ impl Inside<'_> {
         progress.send_modify(|at| at.stage = ImageStage::Publishing);
         let source = format!("a build from {} ({})", self.build.base.name, self.build.base.digest);
         let details = publish(context, NewImage { name: name.clone(), source }, made).await?;
-        self.controller().happened(events::image_made(by, context.now(), ("Image Built", &details))).await?;
+        self.controller().happened(events::image_made(by, context.now(), (EventName::ImageBuilt, &details))).await?;
         log.line(&format!("{} {}", details.name, details.digest));
         Ok(details.digest)
     }
