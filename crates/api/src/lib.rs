@@ -19,6 +19,7 @@ mod file_query;
 mod health;
 mod image;
 mod json;
+mod key;
 mod link;
 mod list;
 mod log;
@@ -49,12 +50,13 @@ pub use image::{
     PullCredentials, PullImage, RemovedImages,
 };
 pub use json::parse_json;
+pub use key::{Key, KeysQuery, MadeKey, NewKey, OwnKey, ParsedKey};
 pub use link::{Link, NewLink};
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
     EngineChoice, EngineName, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep, Language, LogKind,
-    ProblemCode, SandboxOutcome, SandboxState, StreamName,
+    ProblemCode, Role, SandboxOutcome, SandboxState, StreamName,
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;

@@ -50,6 +50,8 @@ names! {
         HostRestarted = "host_restarted",
         AgentSilent = "agent_silent",
     }
+    /// What the holder of a key is, and so what it may do.
+    Role { Admin = "admin", Operator = "operator", Developer = "developer", Viewer = "viewer", Auditor = "auditor" }
     /// What of a paused sandbox is kept, and where.
     Keep { Memory = "memory", Disk = "disk" }
     /// Whether an execution runs.
@@ -115,6 +117,7 @@ mod tests {
         assert_eq!(ends, SandboxOutcome::ALL[..3]);
         assert!(failures.iter().all(|failure| SandboxOutcome::ALL.contains(failure)), "{failures:?}");
         check(FileType::ALL, model::FileKind::ALL.map(model::FileKind::as_str));
+        check(Role::ALL, model::Role::ALL.map(model::Role::as_str));
         check(StreamName::ALL, model::Stream::ALL.map(model::Stream::as_str));
         assert!(
             ExecutionOutcome::ALL

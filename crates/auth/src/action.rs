@@ -22,6 +22,12 @@ pub enum ActionName {
     ReadImage,
     ImportImage,
     RemoveImage,
+    ReadKey,
+    CreateKey,
+    RevokeKey,
+    ReadSelf,
+    ReadUsage,
+    ReadQuota,
 }
 
 /// An action as a type.
@@ -93,4 +99,16 @@ actions!(
     ImportImage,
     /// Removing images.
     RemoveImage,
+    /// Looking at keys, without their secrets.
+    ReadKey,
+    /// Making a key.
+    CreateKey,
+    /// Ending a key.
+    RevokeKey,
+    /// Asking who one is.
+    ReadSelf,
+    /// Looking at what was used.
+    ReadUsage,
+    /// Looking at what may be used, and is now.
+    ReadQuota,
 );

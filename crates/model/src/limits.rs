@@ -157,6 +157,15 @@ pub const DISK_AVAILABLE_PERCENT_MIN: u64 = 3;
 /// Sandboxes of one node, whatever their size; the operator may say fewer.
 pub const SANDBOXES_PER_NODE_MAX: usize = 2000;
 
+/// Keys of a tenant that can be used at the same time.
+pub const KEYS_MAX: usize = 1000;
+/// Longest name of a key.
+pub const KEY_NAME_BYTES_MAX: usize = 128;
+/// Longest time that can be asked for until a key expires.
+pub const KEY_TTL_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+/// How often it is written down which keys were used.
+pub const KEY_USE_EVERY: Duration = Duration::from_secs(60);
+
 /// Length of an idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// How long it may take until it is known what a request with an idempotency key has made, and how long another one with

@@ -69,6 +69,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every key that has not been revoked.
     async fn keys(&self) -> Result<Vec<KeyRecord>>;
 
+    /// A key by its id, revoked or not.
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>>;
+
+    /// Keys of a tenant, those that were revoked included, newest first: by when they were created, then by id.
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>>;
+
     /// Events of a tenant after a cursor, oldest first, of one sandbox if named.
     async fn events(
         &self,
@@ -89,6 +95,6 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Whether a write would be taken now; for health checks. It writes, so it costs what a write costs.
     async fn ping(&self) -> Result<()>;
 
-    /// When a key was last used; best effort, for operators.
+    /// When a key was last used; best effort.
     async fn touch_key(&self, id: KeyId, at: Millis) -> Result<()>;
 }

@@ -105,8 +105,23 @@ impl Store for MemoryStore {
     }
 
     async fn keys(&self) -> Result<Vec<KeyRecord>> {
+        records(self.tables().keys.values().filter(|row| row.revoked_at.is_none()))
+    }
+
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        let row = self.tables().keys.get(&id.to_string()).cloned();
+        Ok(row.map(KeyRecord::try_from).transpose()?)
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
         let tables = self.tables();
-        records(tables.keys.values().filter(|row| !tables.revoked.contains(&row.id)))
+        let mut newest_first: Vec<_> = tables.keys.values().filter(|row| row.tenant_id == tenant.as_str()).collect();
+        newest_first.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        let shown = match page.after.map(|id| id.to_string()) {
+            Some(after) => newest_first.iter().position(|row| row.id == after).map_or(newest_first.len(), |at| at + 1),
+            None => 0,
+        };
+        records(newest_first.into_iter().skip(shown).take(rows(page.rows_max)))
     }
 
     async fn events(
@@ -140,7 +155,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn touch_key(&self, _id: KeyId, _at: Millis) -> Result<()> {
+    async fn touch_key(&self, id: KeyId, at: Millis) -> Result<()> {
+        if let Some(row) = self.tables().keys.get_mut(&id.to_string()) {
+            row.last_used_at = Some(at.0);
+        }
         Ok(())
     }
 }

@@ -166,6 +166,10 @@ pub struct KeyRecord {
     pub created_at: Millis,
     /// When it stops being taken; `None` is never.
     pub expires_at: Option<Millis>,
+    /// When it was last used, as far as that was written down. Of a new one it is not stored.
+    pub last_used_at: Option<Millis>,
+    /// Since when it is not taken any more. Of a new one it is not stored.
+    pub revoked_at: Option<Millis>,
 }
 
 /// What a request has made that makes it at most once.

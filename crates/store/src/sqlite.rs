@@ -110,6 +110,14 @@ impl Store for SqliteStore {
         self.reads.keys().await
     }
 
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        self.reads.key(id).await
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        self.reads.keys_of(tenant, page).await
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,

@@ -17,7 +17,6 @@ pub(super) struct Tables {
     /// By tenant and key.
     pub(super) idempotency: BTreeMap<(String, String), IdempotencyRow>,
     pub(super) keys: BTreeMap<String, KeyRow>,
-    pub(super) revoked: BTreeSet<String>,
     pub(super) events: BTreeMap<i64, EventRow>,
     last_cursor: i64,
 }
@@ -49,10 +48,10 @@ impl Tables {
             Write::Execution(record) => self.execution(record, undo),
             Write::Idempotency(record) => self.idempotency(record, undo),
             Write::Key(record) => self.key(record, undo),
-            Write::RevokeKey { id, .. } => {
-                let id = id.to_string();
-                if self.keys.contains_key(&id) && self.revoked.insert(id.clone()) {
-                    undo.push(Before::Revoked(id));
+            Write::RevokeKey { id, at } => {
+                if let Some(row) = self.keys.get_mut(&id.to_string()).filter(|row| row.revoked_at.is_none()) {
+                    row.revoked_at = Some(at.0);
+                    undo.push(Before::Revoked(row.id.clone()));
                 }
                 Ok(())
             }
@@ -123,7 +122,11 @@ impl Tables {
             Before::Execution(id, row) => put_back(&mut self.executions, id, row),
             Before::Idempotency(key, row) => put_back(&mut self.idempotency, key, row),
             Before::Key(id) => put_back(&mut self.keys, id, None),
-            Before::Revoked(id) => drop(self.revoked.remove(&id)),
+            Before::Revoked(id) => {
+                if let Some(row) = self.keys.get_mut(&id) {
+                    row.revoked_at = None;
+                }
+            }
             Before::Event(cursor) => put_back(&mut self.events, cursor, None),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Params, Row};
-use sentinal_model::{Error, ExecutionId, IdempotencyKey, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
+use sentinal_model::{Error, ExecutionId, IdempotencyKey, KeyId, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{failure, open::Database};
@@ -117,6 +117,19 @@ impl Reads {
 
     pub(super) async fn keys(&self) -> Result<Vec<KeyRecord>> {
         self.all::<KeyRow, _>("SELECT * FROM api_key WHERE revoked_at IS NULL ORDER BY id", []).await
+    }
+
+    pub(super) async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        self.one::<KeyRow, _>("SELECT * FROM api_key WHERE id = ?1", [id.to_string()]).await
+    }
+
+    pub(super) async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        // A key's row stays for good: one that is not there was never the last of a page.
+        let page_of = "SELECT * FROM api_key WHERE tenant_id = ?1 AND (?2 = ?4 OR (created_at, id) < \
+             (SELECT created_at, id FROM api_key WHERE tenant_id = ?1 AND id = ?2)) \
+             ORDER BY created_at DESC, id DESC LIMIT ?3";
+        let terms = (tenant.to_string(), before(page.after), rows(page.rows_max), BEYOND_EVERY_ID);
+        self.all::<KeyRow, _>(page_of, terms).await
     }
 
     pub(super) async fn events(

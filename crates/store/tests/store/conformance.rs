@@ -54,6 +54,7 @@ conformance!(
     what_a_request_has_made_is_found_again,
     retention_forgets_requests,
     a_revoked_key_is_gone_for_good,
+    keys_are_listed_newest_first_in_pages,
     events_come_by_cursor,
     the_newest_event_of_a_tenant_is_found,
     retention_takes_what_ended_before,
@@ -358,6 +359,25 @@ async fn a_revoked_key_is_gone_for_good(store: &dyn Store) {
     check_conflict(store, vec![Write::Key(key(1))]).await;
 }
 
+async fn keys_are_listed_newest_first_in_pages(store: &dyn Store) {
+    let at = |number, at| sentinal_store::KeyRecord { created_at: Millis(at), ..key(number) };
+    let others = sentinal_store::KeyRecord { tenant: tenant("other"), ..key(9) };
+    let written = [at(3, 10), at(1, 20), at(2, 20), others];
+    store.write(written.iter().cloned().map(Write::Key).collect()).await.unwrap();
+    store.write(vec![Write::RevokeKey { id: key(1).id, at: Millis(30) }]).await.unwrap();
+    store.touch_key(key(2).id, Millis(40)).await.unwrap();
+    let revoked = sentinal_store::KeyRecord { revoked_at: Some(Millis(30)), ..at(1, 20) };
+    let used = sentinal_store::KeyRecord { last_used_at: Some(Millis(40)), ..at(2, 20) };
+    let tenant = tenant("default");
+    let page = |after: Option<u64>| Page { after: after.map(|number| key(number).id), rows_max: 2 };
+    assert_eq!(store.keys_of(&tenant, page(None)).await.unwrap(), [used, revoked.clone()]);
+    assert_eq!(store.keys_of(&tenant, page(Some(1))).await.unwrap(), [at(3, 10)]);
+    assert!(store.keys_of(&tenant, page(Some(3))).await.unwrap().is_empty());
+    assert!(store.keys_of(&tenant, page(Some(7))).await.unwrap().is_empty());
+    assert_eq!(store.key(key(1).id).await.unwrap(), Some(revoked));
+    assert_eq!(store.key(key(7).id).await.unwrap(), None);
+}
+
 async fn events_come_by_cursor(store: &dyn Store) {
     let mut others = event(None, 4);
     others.tenant = tenant("other");
@@ -437,4 +457,5 @@ async fn a_ping_and_a_touch_are_taken(store: &dyn Store) {
     store.ping().await.unwrap();
     store.touch_key(key(1).id, Millis(5)).await.unwrap();
     store.touch_key(KeyId::generate(), Millis(5)).await.unwrap();
+    assert_eq!(store.key(key(1).id).await.unwrap().unwrap().last_used_at, Some(Millis(5)));
 }

@@ -113,6 +113,8 @@ pub(crate) fn key(number: u64) -> KeyRecord {
         secret_hash: [9; 32],
         created_at: Millis(1000),
         expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
     }
 }
 
