@@ -44,6 +44,9 @@ impl Turn<'_> {
     /// outlives their own.
     pub fn draft(&self, permit: &Permit<CreateKey>, new: NewKey) -> Result<(ApiKey, KeyRecord)> {
         let now = self.keys.clock.now();
+        if !self.keys.is_taken(permit.key()) {
+            return Err(Error::new(Code::Unauthenticated, "the API key cannot be used any more"));
+        }
         check_role(permit.role(), new.role)?;
         check_name(&new.name)?;
         check_count(self.keys.live(permit.tenant(), now))?;

@@ -128,9 +128,7 @@ mod tests {
             A::ReadFile,
         ];
         let more: &[ActionName] = match role {
-            Role::Admin => {
-                &[A::ReadMetrics, A::ImportImage, A::RemoveImage, A::ReadKey, A::CreateKey, A::RevokeKey]
-            }
+            Role::Admin => &[A::ReadMetrics, A::ImportImage, A::RemoveImage, A::ReadKey, A::CreateKey, A::RevokeKey],
             Role::Operator => &[A::ReadMetrics, A::ImportImage, A::RemoveImage],
             Role::Developer => &[],
             Role::Viewer => return [&look[..], &[A::ReadMetrics]].concat(),

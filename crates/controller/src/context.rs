@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sentinal_agent_client::Agents;
+use sentinal_auth::Keys;
 use sentinal_model::{Clock, Error, Millis, Pool, Result};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
@@ -71,6 +72,8 @@ pub(crate) struct Context {
     pub(crate) image_jobs: Jobs,
     /// The idempotency keys of requests that are under way.
     pub(crate) requests: Requests,
+    /// The keys that are taken.
+    pub(crate) keys: Arc<Keys>,
     /// Who waits for events.
     pub(crate) news: News,
     /// Ends every task, leaving sandboxes as they are.

@@ -2,9 +2,9 @@
 
 use sentinal_agent_client::clean;
 use sentinal_model::{
-    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, Millis, SandboxId, TenantId,
+    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, KeyId, Millis, SandboxId, TenantId,
 };
-use sentinal_store::{ExecutionRecord, NewEvent, SandboxRecord};
+use sentinal_store::{ExecutionRecord, KeyRecord, NewEvent, SandboxRecord};
 
 /// The event at which an execution's output stands in the log.
 pub(crate) const EXECUTION_COMPLETED: &str = "Execution Completed";
@@ -96,19 +96,36 @@ pub(crate) fn file_removed(tenant: &TenantId, sandbox: SandboxId, at: Millis, pa
     audit(tenant.clone(), sandbox, at).named("File Removed", clean(path.as_str()))
 }
 
+/// A key was made, with another one.
+pub(crate) fn key_created(record: &KeyRecord, by: KeyId) -> NewEvent {
+    let expiry = if record.expires_at.is_some() { "expires" } else { "does not expire" };
+    let (id, role, name) = (record.id, &record.role, clean(&record.name));
+    of_key(record, record.created_at).named("Key Created", format!("{id} ({role}, {expiry}) by {by}: {name}"))
+}
+
+/// A key is not taken any more.
+pub(crate) fn key_revoked(record: &KeyRecord, by: KeyId, at: Millis) -> NewEvent {
+    let (id, role, name) = (record.id, &record.role, clean(&record.name));
+    of_key(record, at).named("Key Revoked", format!("{id} ({role}) by {by}: {name}"))
+}
+
+fn of_key(record: &KeyRecord, at: Millis) -> Unnamed {
+    audit(record.tenant.clone(), None, at)
+}
+
 fn of_execution(record: &ExecutionRecord, at: Millis) -> Unnamed {
     let mut event = audit(record.tenant.clone(), record.sandbox, at);
     event.0.execution = Some(record.id);
     event
 }
 
-fn audit(tenant: TenantId, sandbox: SandboxId, at: Millis) -> Unnamed {
+fn audit(tenant: TenantId, sandbox: impl Into<Option<SandboxId>>, at: Millis) -> Unnamed {
     Unnamed(NewEvent {
         tenant,
         at,
         name: String::new(),
         kind: "audit".to_owned(),
-        sandbox: Some(sandbox),
+        sandbox: sandbox.into(),
         execution: None,
         message: String::new(),
     })

@@ -9,6 +9,7 @@
 //! - `pause` stops sandboxes where they are and lets them go on;
 //! - `pool` keeps sandboxes booted for whoever asks for their like;
 //! - `idempotency` has a request that is sent again make nothing more;
+//! - `keys` makes and revokes what callers show;
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `news` tells those who wait for events that there are some;
@@ -32,6 +33,7 @@ mod executions;
 mod files;
 mod idempotency;
 mod images;
+mod keys;
 mod lease;
 mod live;
 mod logs;
@@ -69,6 +71,6 @@ pub use outputs::{OutputFile, OutputFiles, OutputFolder};
 pub use sentinal_agent_client::{OpenContext, PortStream};
 pub use sentinal_node_protocol::{HostUsage, ImageConfig, ImageDetails, ImageView, RemovedImages};
 pub use sentinal_store::{
-    EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
+    EventRecord, ExecutionRecord, ExecutionState, KeyRecord, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
 };
 pub use terminal::Attached;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use sentinal_auth::Keys;
 use sentinal_model::{Result, SandboxId};
 use sentinal_store::{ExecutionRecord, SandboxRecord};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -14,7 +15,7 @@ use crate::{
     entry::Entry,
     executions,
     idempotency::Requests,
-    images, lease,
+    images, keys, lease,
     live::LiveExecutions,
     news::News,
     observe::{NodeState, observe},
@@ -27,8 +28,10 @@ impl Controller {
     /// Takes up what the store has and begins to drive it. Answers before the node has: what needs it waits.
     pub async fn start(parts: Parts) -> Result<Self> {
         let image_jobs = images::remembered(parts.images.as_ref(), parts.clock.now()).await?;
+        let keys = Arc::new(Keys::load(parts.store.as_ref(), Arc::clone(&parts.clock)).await?);
         let context = Arc::new(Context {
             parts,
+            keys,
             table: Table::default(),
             live: LiveExecutions::default(),
             node_state: NodeState::default(),
@@ -49,6 +52,7 @@ impl Controller {
         }
         context.spawn(observe(Arc::clone(&context)));
         context.spawn(lease::keep(Arc::clone(&context)));
+        context.spawn(keys::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
         context.spawn(pool::keep(Arc::clone(&context)));
         Ok(Self { context })
@@ -59,6 +63,7 @@ impl Controller {
         self.context.shutdown.cancel();
         self.context.tasks.close();
         self.context.tasks.wait().await;
+        keys::write_uses(&self.context).await;
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod files;
 pub(crate) mod folder;
 pub(crate) mod health;
 pub(crate) mod image;
+pub(crate) mod key;
 pub(crate) mod link;
 pub(crate) mod logs;
 pub(crate) mod metrics;

@@ -20,8 +20,8 @@ use utoipa::{
 use crate::{
     answer::status_of,
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, link,
-        logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
+        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
 };
 
@@ -36,6 +36,7 @@ use crate::{
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin, context::create, context::list, context::remove,
         terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
         image::list, image::read, image::remove, image::import, image::pull, image::jobs, image::job, image::cancel, image::prune,
+        key::create, key::list, key::own, key::read, key::revoke,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
@@ -46,6 +47,7 @@ use crate::{
         (name = "execution", description = "Programs and their results"),
         (name = "image", description = "What sandboxes are made of"),
         (name = "port", description = "What listens inside a sandbox"),
+        (name = "key", description = "Who may do what"),
         (name = "log", description = "What happened"),
         (name = "server", description = "The server itself"),
     ),

@@ -1,8 +1,10 @@
 //! Records of the controller in the words of the API.
 
 mod image;
+mod key;
 
 pub(crate) use image::{image, image_details, image_job, removed_images};
+pub(crate) use key::key;
 use sentinal_api as v1;
 use sentinal_controller::{
     EngineStatus, EventRecord, ExecutionRecord, ExecutionState, HostUsage, LogEntry, SandboxRecord,

@@ -11,8 +11,8 @@ use crate::{
     App,
     answer::{Reply, finish},
     handler::{
-        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, link,
-        logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
+        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
     },
     openapi,
 };
@@ -58,6 +58,9 @@ pub fn router(app: App) -> Router {
         .route(at(Route::ImagePrune), post(image::prune))
         .route(at(Route::ImageJobs), get(image::jobs))
         .route(at(Route::ImageJob), get(image::job).delete(image::cancel))
+        .route(at(Route::Keys), post(key::create).get(key::list))
+        .route(at(Route::OwnKey), get(key::own))
+        .route(at(Route::Key), get(key::read).delete(key::revoke))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Events), get(events::events))
         .route(at(Route::Health), get(health::health))

@@ -36,6 +36,6 @@ pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, N
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};
-pub use role::Role;
 pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
+pub use role::Role;
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};

@@ -180,7 +180,6 @@ async fn serve(
     let store: Arc<dyn Store> = Arc::new(open_store(&database).await?);
     let admin_key = layout.data.join("admin.key");
     Keys::ensure_admin_key(store.as_ref(), clock.as_ref(), &admin_key).await?;
-    let keys = Keys::load(store.as_ref(), Arc::clone(&clock)).await?;
     let images = Images::open(&images_folder(&layout), &options.registries)?;
     let parts = Parts {
         store: Arc::clone(&store),
@@ -198,7 +197,7 @@ async fn serve(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     announce(listener.local_addr()?, &admin_key);
     let stop = CancellationToken::new();
-    let app = App::new(controller.clone(), keys, metrics);
+    let app = App::new(controller.clone(), controller.keys(), metrics);
     let serving = sentinal_gateway::serve(listener, app, stop.clone());
     let mut serving = std::pin::pin!(serving);
     let mut signals = Signals::new()?;

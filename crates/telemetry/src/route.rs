@@ -100,6 +100,12 @@ routes!(
     ImageJobs = "/api/v1/image/job",
     /// One pull.
     ImageJob = "/api/v1/image/job/{id}",
+    /// All keys.
+    Keys = "/api/v1/key",
+    /// The key that a caller shows.
+    OwnKey = "/api/v1/key/self",
+    /// One key.
+    Key = "/api/v1/key/{id}",
     /// What happened.
     Logs = "/api/v1/logs",
     /// What happened, for programs.

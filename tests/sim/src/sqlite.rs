@@ -116,6 +116,15 @@ impl Store for Sqlite {
         self.call(|store| async move { store.keys().await })
     }
 
+    async fn key(&self, id: KeyId) -> Answer<Option<KeyRecord>> {
+        self.call(move |store| async move { store.key(id).await })
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Answer<Vec<KeyRecord>> {
+        let tenant = tenant.clone();
+        self.call(move |store| async move { store.keys_of(&tenant, page).await })
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,

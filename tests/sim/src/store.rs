@@ -144,6 +144,14 @@ impl Store for SimStore {
         self.inner.keys().await
     }
 
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        self.inner.key(id).await
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        self.inner.keys_of(tenant, page).await
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,

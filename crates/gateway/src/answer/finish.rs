@@ -14,7 +14,10 @@ use sentinal_telemetry::{Limit, Route};
 use tracing::Instrument as _;
 
 use super::{Rejection, failure::write_problem, linger};
-use crate::{App, request::check_acceptable};
+use crate::{
+    App,
+    request::{Holder, check_acceptable},
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -27,6 +30,8 @@ pub(crate) async fn finish(State(app): State<App>, mut request: Request, next: N
     let started = Instant::now();
     let request_id = format!("req_{}", uuid::Uuid::now_v7().simple());
     request.extensions_mut().insert(RequestId(request_id.clone()));
+    let holder = Holder::default();
+    request.extensions_mut().insert(holder.clone());
     let route =
         request.extensions().get::<MatchedPath>().map_or(Route::Unknown, |path| Route::from_template(path.as_str()));
     let method = request.method().clone();
@@ -36,6 +41,7 @@ pub(crate) async fn finish(State(app): State<App>, mut request: Request, next: N
         span.in_scope(|| record(&app, route, &error));
         write_problem(&mut response, &error, &request_id);
     }
+    let mut response = holder.bound(&app, response);
     add_headers(response.headers_mut(), &request_id);
     app.metrics.request(route, method.as_str(), response.status().as_u16(), started.elapsed());
     response

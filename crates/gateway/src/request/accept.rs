@@ -53,6 +53,9 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::ExecutionSignal
         | Route::ExecutionResize
         | Route::Link
+        | Route::Keys
+        | Route::OwnKey
+        | Route::Key
         | Route::Contexts
         | Route::Context
         | Route::ExecutionStdin => &[Format::Json],

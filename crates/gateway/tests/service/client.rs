@@ -39,7 +39,7 @@ pub(crate) async fn gateway() -> Gateway {
     store.write(vec![Write::Key(record)]).await.unwrap();
     let keys = Keys::load(&store, Arc::new(SystemClock)).await.unwrap();
     let fake = Fake::default();
-    let app = App::new(fake.clone(), keys, Metrics::new());
+    let app = App::new(fake.clone(), Arc::new(keys), Metrics::new());
     Gateway { fake, router: router(app.clone()), app, key: key.expose() }
 }
 

@@ -13,21 +13,21 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    ConnectPort, ControlExecution, CreateSandbox, DestroySandbox, Execute, ImportImage, PauseSandbox, Permit,
-    ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, RemoveImage, ResumeSandbox, UpdateSandbox,
-    WriteFile,
+    ApiKey, ConnectPort, ControlExecution, CreateKey, CreateSandbox, DestroySandbox, Execute, ImportImage, NewKey,
+    PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadSandbox, ReadSelf,
+    RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
-    Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox,
-    OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest, RemovedImages,
-    SandboxFilter, SandboxRecord,
+    Health, HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord, LogEntry, LogQuery, NewExecution, NewImage,
+    NewSandbox, OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest,
+    RemovedImages, SandboxFilter, SandboxRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, Code, ContextId, End, Ended, EngineName, Error, Event, ExecutionId,
     ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite,
-    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, Millis,
+    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, KeyId, Millis,
     NewContext, NewFolder, NodeId, Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec, StdinPart,
     Stream, TenantId, TerminalSize, Usage, WritePlace,
 };
@@ -612,6 +612,28 @@ impl Ask for Fake {
 
     async fn prune_images(&self, _: &Permit<RemoveImage>) -> Result<RemovedImages> {
         Ok(RemovedImages::default())
+    }
+
+    async fn create_key(&self, permit: &Permit<CreateKey>, new: NewKey) -> Result<(ApiKey, KeyRecord)> {
+        let key = ApiKey::generate()?;
+        let record = key.record(permit.tenant().clone(), new.role, &new.name, NOW);
+        Ok((key, KeyRecord { expires_at: new.expires_at, ..record }))
+    }
+
+    async fn key(&self, _: &Permit<ReadKey>, id: KeyId) -> Result<KeyRecord> {
+        Err(Error::not_found(format!("{id} does not exist")))
+    }
+
+    async fn own_key(&self, permit: &Permit<ReadSelf>) -> Result<KeyRecord> {
+        Err(Error::not_found(format!("{} does not exist", permit.key())))
+    }
+
+    async fn list_keys(&self, _: &Permit<ReadKey>, _: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        Ok(Vec::new())
+    }
+
+    async fn revoke_key(&self, _: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord> {
+        Err(Error::not_found(format!("{id} does not exist")))
     }
 
     fn health(&self) -> Health {
