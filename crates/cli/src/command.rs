@@ -10,6 +10,7 @@ use crate::{
     exec::{self, AttachOptions, ExecOptions},
     files::{self, FilesOptions},
     forward::{self, ForwardOptions},
+    key::{self, KeyOptions},
     log::{self, EventsOptions, LogsOptions},
     run::{self, RunOptions},
     sandbox::{self, CreateOptions, ExtendOptions, LsOptions, RmOptions, SandboxesOptions},
@@ -54,6 +55,8 @@ pub enum Command {
     Top(With<TopOptions>),
     /// List the engines, and why some cannot be used
     Engines(With<EnginesOptions>),
+    /// Make, list and revoke API keys
+    Key(With<KeyOptions>),
     /// Keep several servers by name
     Context(ContextOptions),
 }
@@ -131,6 +134,10 @@ impl Command {
                 top::top(&session, &options).await
             }
             Self::Engines(with) => engine::engines(&with.open()?.0).await,
+            Self::Key(with) => {
+                let (session, options) = with.open()?;
+                key::key(&session, options).await
+            }
             Self::Context(options) => context::run(options),
         }
     }

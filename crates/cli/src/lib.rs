@@ -17,6 +17,7 @@ mod execute;
 mod failure;
 mod files;
 mod forward;
+mod key;
 mod log;
 mod name;
 mod page;

@@ -3,6 +3,7 @@
 mod caller;
 mod carry;
 mod interrupt;
+mod key;
 mod output;
 mod status;
 mod terminal;
