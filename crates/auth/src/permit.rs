@@ -42,6 +42,11 @@ impl<A: Action> Permit<A> {
         self.caller.key()
     }
 
+    /// Who has shown it.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// What its holder is.
     pub const fn role(&self) -> Role {
         self.caller.role()

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use sentinal_auth::Caller;
 use sentinal_model::{
-    Code, EngineName, Error, Event, Generation, Made, Phase, Placement, Result, SandboxId, Spec, TenantId,
+    Code, EngineName, Error, Event, Generation, KeyId, Made, Phase, Placement, Result, SandboxId, Spec, TenantId,
 };
 use sentinal_scheduler as scheduler;
 use sentinal_store::{Build, SandboxRecord, Write};
@@ -43,19 +44,20 @@ pub(crate) enum Kind {
 /// Gives a caller a sandbox, durably: one that waits in a pool, or else a new one that is being driven from then on.
 pub(crate) async fn begin(
     context: &Arc<Context>,
-    tenant: &TenantId,
+    caller: &Caller,
     (spec, kind): (Spec, Kind),
     mark: Option<Mark>,
 ) -> Result<Arc<Entry>> {
     let asked = Instant::now();
     context.pools.asked();
-    let own = Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None };
+    let own =
+        Own { tenant: caller.tenant().clone(), key: Some(caller.key()), one_shot: kind == Kind::OneShot, pooled: None };
     for _ in 0..CLAIMS_MAX {
         let (entry, source) = placed_now(context, (&spec, &own), Pooled::Taken).await?;
         let Source::Pool(reason) = source else { return acknowledged(context, entry, mark).await };
         let at = context.now();
-        let (tenant, spec, mark) = (own.tenant.clone(), spec.clone(), mark.clone());
-        let owner = Owner { tenant, spec, one_shot: own.one_shot, reason, at, mark };
+        let (tenant, key, spec, mark) = (own.tenant.clone(), own.key, spec.clone(), mark.clone());
+        let owner = Owner { tenant, key, spec, one_shot: own.one_shot, reason, at, mark };
         if let Some(entry) = claimed(context, entry, owner, asked).await? {
             return Ok(entry);
         }
@@ -297,6 +299,7 @@ async fn is_stored(context: &Context, entry: &Entry) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Own {
     pub(crate) tenant: TenantId,
+    pub(crate) key: Option<KeyId>,
     pub(crate) one_shot: bool,
     pub(crate) pooled: Option<Build>,
 }
@@ -325,6 +328,7 @@ fn new_record(
         token,
         one_shot: own.one_shot,
         pooled: own.pooled,
+        key: own.key,
         created_at,
         finished_at: None,
     })

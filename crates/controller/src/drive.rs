@@ -353,15 +353,19 @@ async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, record: &SandboxRecord
 async fn halt(context: &Arc<Context>, entry: &Arc<Entry>) {
     let record = entry.record();
     let asked = Instant::now();
-    if let Err(error) = context.node().halt(record.id, record.generation).await {
-        tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
-        sleep(RETRY_AFTER).await;
-        return;
-    }
+    let used = match context.node().halt(record.id, record.generation).await {
+        Ok(used) => used,
+        Err(error) => {
+            tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
+            sleep(RETRY_AFTER).await;
+            return;
+        }
+    };
     context.parts.agents.forget(record.id);
     // Every execution has its end in the store before the sandbox has.
     context.live.none_left_of(record.id).await;
-    match entry.advance(context, Event::Halted, Change::default()).await {
+    let change = Change { cpu_us: Some(used.cpu_us), ..Change::default() };
+    match entry.advance(context, Event::Halted, change).await {
         Ok(finished) => {
             if let (Some(engine), Phase::Finished(end)) = (record.engine, &finished.phase) {
                 context.metrics().engine_halted(engine, asked.elapsed());

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
-use sentinal_model::{Code, Command, Error, ExecutionId, Made, Result, SandboxId, Spec, Stream, TenantId, limits};
+use sentinal_auth::{Caller, CreateSandbox, Execute, Permit, ReadExecution};
+use sentinal_model::{Code, Command, Error, ExecutionId, Made, Result, SandboxId, Spec, Stream, limits};
 use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
 use tokio::sync::oneshot;
 
@@ -26,12 +26,12 @@ use crate::{
 impl Controller {
     /// Starts a program in a sandbox; answers when the execution is durable and the program was started.
     pub async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
-        let (own, tenant) = (self.clone(), permit.tenant().clone());
+        let (own, caller) = (self.clone(), permit.caller().clone());
         let NewExecution { command, wait, once } = new;
         let make = |mark| async move {
-            let entry = own.entry(&tenant, id).await?;
+            let entry = own.entry(caller.tenant(), id).await?;
             up(&entry, wait).await?;
-            start(&own.context, &entry, (tenant, command), mark).await
+            start(&own.context, &entry, (caller, command), mark).await
         };
         self.started(idempotency::once(&self.context, permit.tenant(), once, make).await?).await
     }
@@ -44,14 +44,14 @@ impl Controller {
         spec: Spec,
         new: NewExecution,
     ) -> Result<Execution> {
-        let (context, tenant) = (Arc::clone(&self.context), permit.tenant().clone());
+        let (context, caller) = (Arc::clone(&self.context), permit.caller().clone());
         let NewExecution { command, wait, once } = new;
         let make = |mark| async move {
             // It is the execution that is made once; a sandbox without one ends.
-            let entry = begin(&context, &tenant, (spec, Kind::OneShot), None).await?;
+            let entry = begin(&context, &caller, (spec, Kind::OneShot), None).await?;
             let abandon = Abandon(Arc::clone(&entry));
             up(&entry, wait).await?;
-            let execution = start(&context, &entry, (tenant, command), mark).await?;
+            let execution = start(&context, &entry, (caller, command), mark).await?;
             // From here on the end of the execution is the end of the sandbox.
             let (own, id) = (Arc::clone(&context), execution.sandbox);
             context.spawn(async move {
@@ -129,7 +129,7 @@ async fn up(entry: &Entry, wait: Duration) -> Result<()> {
 async fn start(
     context: &Arc<Context>,
     entry: &Arc<Entry>,
-    (tenant, command): (TenantId, Command),
+    (caller, command): (Caller, Command),
     mark: Option<Mark>,
 ) -> Result<Execution> {
     let recorded = Command { stdin: Vec::new(), ..command.clone() };
@@ -139,7 +139,8 @@ async fn start(
     let record = ExecutionRecord {
         id: context.parts.entropy.execution(),
         sandbox: id,
-        tenant,
+        tenant: caller.tenant().clone(),
+        key: Some(caller.key()),
         command: recorded,
         is_whole: command.stdin.is_empty(),
         state: ExecutionState::Running,

@@ -10,6 +10,7 @@
 //! - `pool` keeps sandboxes booted for whoever asks for their like;
 //! - `idempotency` has a request that is sent again make nothing more;
 //! - `keys` makes and revokes what callers show;
+//! - `usage` adds up what was used;
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `news` tells those who wait for events that there are some;
@@ -54,6 +55,7 @@ mod start;
 mod table;
 mod terminal;
 mod update;
+mod usage;
 
 pub use api::{
     Controller, Created, EventQuery, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, NewSandbox,
@@ -72,5 +74,6 @@ pub use sentinal_agent_client::{OpenContext, PortStream};
 pub use sentinal_node_protocol::{HostUsage, ImageConfig, ImageDetails, ImageView, RemovedImages};
 pub use sentinal_store::{
     EventRecord, ExecutionRecord, ExecutionState, KeyRecord, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
+    UsageQuery, UsageRecord,
 };
 pub use terminal::Attached;

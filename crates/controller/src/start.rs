@@ -22,6 +22,7 @@ use crate::{
     pool::{self, Pools},
     retention,
     table::Table,
+    usage,
 };
 
 impl Controller {
@@ -53,6 +54,7 @@ impl Controller {
         context.spawn(observe(Arc::clone(&context)));
         context.spawn(lease::keep(Arc::clone(&context)));
         context.spawn(keys::keep(Arc::clone(&context)));
+        context.spawn(usage::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
         context.spawn(pool::keep(Arc::clone(&context)));
         Ok(Self { context })

@@ -20,6 +20,7 @@ mod pool;
 mod quantity;
 mod role;
 mod spec;
+mod usage;
 
 pub use clock::{Clock, Millis, SystemClock};
 pub use context::{Language, NewContext};
@@ -39,3 +40,4 @@ pub use pool::{InvalidPool, Pool};
 pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
 pub use role::Role;
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};
+pub use usage::{UsageBy, UsageSum};

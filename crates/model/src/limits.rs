@@ -44,6 +44,10 @@ pub const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
 /// How long the records and output of finished sandboxes and executions stay readable.
 pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// How long it is kept what was used in each hour.
+pub const USAGE_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
+/// How often what sandboxes use is added up.
+pub const USAGE_EVERY: Duration = Duration::from_secs(60);
 /// How much later than a ttl or an idle timeout `node` acts by itself, so that the controller comes first when it
 /// is alive.
 pub const NODE_TTL_GRACE: Duration = Duration::from_secs(2);

@@ -28,9 +28,12 @@ pub(crate) fn batch(writes: &[Write]) -> Result<()> {
         Write::Key(record) if record.tenant == TenantId::nobody() => {
             Err(Error::internal(&InvalidBatch::NobodysKey { id: record.id }))
         }
-        Write::Execution(_) | Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {
-            Ok(())
-        }
+        Write::Execution(_)
+        | Write::Idempotency(_)
+        | Write::Key(_)
+        | Write::RevokeKey { .. }
+        | Write::Usage { .. }
+        | Write::Event(_) => Ok(()),
     })
 }
 

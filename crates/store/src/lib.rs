@@ -10,6 +10,7 @@ mod check;
 mod limits;
 #[cfg(feature = "memory")]
 mod memory;
+mod meter;
 mod record;
 mod row;
 mod sqlite;
@@ -18,7 +19,7 @@ mod sqlite;
 pub use memory::MemoryStore;
 pub use record::{
     Build, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord, NewEvent, Output, OutputPlace,
-    Page, SandboxFilter, SandboxRecord, Write,
+    Page, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord, Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -75,6 +76,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Keys of a tenant, those that were revoked included, newest first: by when they were created, then by id.
     async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>>;
 
+    /// What a tenant has used, added up as asked, in order.
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>>;
+
     /// Events of a tenant after a cursor, oldest first, of one sandbox if named.
     async fn events(
         &self,
@@ -88,7 +92,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>>;
 
     /// Removes finished sandboxes, their executions and events that ended before `before`, at most
-    /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then; answers the executions whose output
+    /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then, and what was used long before; answers the executions whose output
     /// files may go. Takes several transactions: what it did before a failure is answered, not the failure.
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>>;
 

@@ -4,6 +4,7 @@
 //! conformance suite. Nothing in it waits, so a simulation that is seeded stays so.
 
 mod tables;
+mod usage;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +13,8 @@ use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, Sandbox
 
 use self::tables::Tables;
 use crate::{
-    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write,
-    check, row::CorruptRow,
+    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, UsageQuery,
+    UsageRecord, Write, check, row::CorruptRow,
 };
 
 /// A store in memory. It survives a simulated crash for as long as somebody holds it.
@@ -122,6 +123,10 @@ impl Store for MemoryStore {
             None => 0,
         };
         records(newest_first.into_iter().skip(shown).take(rows(page.rows_max)))
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.tables().usage(tenant, query)
     }
 
     async fn events(

@@ -6,12 +6,14 @@ mod execution;
 mod idempotency;
 mod key;
 mod sandbox;
+mod usage;
 
 pub(crate) use event::EventRow;
 pub(crate) use execution::ExecutionRow;
 pub(crate) use idempotency::IdempotencyRow;
 pub(crate) use key::KeyRow;
 pub(crate) use sandbox::SandboxRow;
+pub(crate) use usage::{UsageKey, UsageRow};
 
 /// A row that cannot be read: damaged, or written by something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

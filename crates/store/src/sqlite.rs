@@ -16,6 +16,7 @@ mod failure;
 mod open;
 mod read;
 mod remove;
+mod usage;
 mod writer;
 
 pub use open::OpenError;
@@ -31,7 +32,8 @@ use self::{
     writer::{Job, Writer},
 };
 use crate::{
-    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, Write, check,
+    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, UsageQuery,
+    UsageRecord, Write, check,
 };
 
 /// A store in one SQLite file. Dropping it lets the writer finish what was handed to it.
@@ -116,6 +118,10 @@ impl Store for SqliteStore {
 
     async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
         self.reads.keys_of(tenant, page).await
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.reads.usage(tenant, query).await
     }
 
     async fn events(

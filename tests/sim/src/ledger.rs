@@ -63,7 +63,11 @@ impl Ledger {
             let checked = match write {
                 Write::Sandbox(record) => self.sandbox(record),
                 Write::Execution(record) => self.execution(record),
-                Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => Ok(()),
+                Write::Idempotency(_)
+                | Write::Key(_)
+                | Write::RevokeKey { .. }
+                | Write::Usage { .. }
+                | Write::Event(_) => Ok(()),
             };
             if let Err(why) = checked {
                 self.world.wrong(format_args!("{why}"));

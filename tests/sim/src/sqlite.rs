@@ -125,6 +125,11 @@ impl Store for Sqlite {
         self.call(move |store| async move { store.keys_of(&tenant, page).await })
     }
 
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Answer<Vec<UsageRecord>> {
+        let tenant = tenant.clone();
+        self.call(move |store| async move { store.usage(&tenant, query).await })
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,

@@ -152,6 +152,10 @@ impl Store for SimStore {
         self.inner.keys_of(tenant, page).await
     }
 
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.inner.usage(tenant, query).await
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,
@@ -193,7 +197,11 @@ impl SimStore {
                     self.world.tell(format_args!("store: {} {} {:?}", record.id, record.generation, record.phase));
                 }
                 Write::Execution(record) => self.world.tell(format_args!("store: {} {}", record.id, state(record))),
-                Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {}
+                Write::Idempotency(_)
+                | Write::Key(_)
+                | Write::RevokeKey { .. }
+                | Write::Usage { .. }
+                | Write::Event(_) => {}
             }
         }
     }

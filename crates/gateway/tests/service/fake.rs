@@ -79,6 +79,7 @@ impl Fake {
             token: [0; 32],
             one_shot: false,
             pooled: None,
+            key: None,
             created_at: NOW,
             expires_at: NOW.after(spec.ttl),
             paused_at: None,
@@ -114,6 +115,7 @@ impl Fake {
             is_whole: new.command.stdin.is_empty(),
             command: new.command,
             state: ExecutionState::Running,
+            key: None,
             created_at: NOW,
         };
         let id = record.id;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sentinal_model::{ExecutionId, Generation, Millis, Result};
+use sentinal_model::{ExecutionId, Generation, Millis, Result, UsageSum};
 
 use crate::{
     ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
-    row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow},
+    meter::Meter,
+    row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow, UsageKey},
 };
 
 /// Every table by its primary key.
@@ -18,17 +19,21 @@ pub(super) struct Tables {
     pub(super) idempotency: BTreeMap<(String, String), IdempotencyRow>,
     pub(super) keys: BTreeMap<String, KeyRow>,
     pub(super) events: BTreeMap<i64, EventRow>,
+    pub(super) usage: BTreeMap<UsageKey, UsageSum>,
+    pub(super) meters: BTreeMap<String, Meter>,
     last_cursor: i64,
 }
 
 /// What a row was before a batch, to put it back.
-enum Before {
+pub(super) enum Before {
     Sandbox(String, Option<SandboxRow>),
     Execution(String, Option<ExecutionRow>),
     Idempotency((String, String), Option<IdempotencyRow>),
     Key(String),
     Revoked(String),
     Event(i64),
+    Usage(UsageKey, Option<UsageSum>),
+    Meter(String, Option<Meter>),
 }
 
 impl Tables {
@@ -55,6 +60,11 @@ impl Tables {
                 }
                 Ok(())
             }
+            Write::Usage { sandbox, at, cpu_us } => {
+                let to = Meter { at: at.0, cpu_us: i64::try_from(*cpu_us).unwrap_or(i64::MAX) };
+                self.metered(&sandbox.to_string(), to, undo);
+                Ok(())
+            }
             Write::Event(event) => {
                 self.event(event, undo);
                 Ok(())
@@ -70,7 +80,8 @@ impl Tables {
             let generation = Generation(u64::try_from(stored.generation).unwrap_or(0));
             return Err(check::stale_sandbox(record.id, record.generation, generation, &stored.phase));
         }
-        undo.push(Before::Sandbox(row.id.clone(), self.sandboxes.insert(row.id.clone(), row)));
+        undo.push(Before::Sandbox(row.id.clone(), self.sandboxes.insert(row.id.clone(), row.clone())));
+        self.sandbox_used(&row, undo);
         Ok(())
     }
 
@@ -82,7 +93,8 @@ impl Tables {
         if !self.sandboxes.contains_key(&row.sandbox_id) {
             return Err(check::orphan_execution(record.id, record.sandbox));
         }
-        undo.push(Before::Execution(row.id.clone(), self.executions.insert(row.id.clone(), row)));
+        undo.push(Before::Execution(row.id.clone(), self.executions.insert(row.id.clone(), row.clone())));
+        self.execution_used(&row, undo);
         Ok(())
     }
 
@@ -128,6 +140,8 @@ impl Tables {
                 }
             }
             Before::Event(cursor) => put_back(&mut self.events, cursor, None),
+            Before::Usage(key, used) => put_back(&mut self.usage, key, used),
+            Before::Meter(id, meter) => put_back(&mut self.meters, id, meter),
         }
     }
 
@@ -144,6 +158,8 @@ impl Tables {
             None => before.0 <= row.created_at,
         });
         self.idempotency.retain(|_, row| before.0 <= row.created_at);
+        self.meters.retain(|id, _| !gone.contains(id));
+        self.forget_usage(before);
         let executions = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id));
         executions.filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok()).collect()
     }

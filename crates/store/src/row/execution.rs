@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rusqlite::Row;
-use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, Results, TenantId, TerminalSize, Usage};
+use sentinal_model::{Command, Ended, ExecutionOutcome, Millis, Results, TenantId, TerminalSize, Usage, UsageSum};
 use serde::{Deserialize, Serialize};
 
-use super::{CorruptRow, Reader, micros, stored};
+use super::{CorruptRow, Reader, UsageKey, micros, stored};
 use crate::{ExecutionRecord, ExecutionState, Output, OutputPlace};
 
 /// A row of the table `execution`. All that only an end brings is there if and only if the state is `finished`.
@@ -32,6 +32,7 @@ pub(crate) struct ExecutionRow {
     pub(crate) stderr_stored: Option<i64>,
     pub(crate) stderr: Option<Vec<u8>>,
     pub(crate) results: Option<String>,
+    pub(crate) key_id: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) finished_at: Option<i64>,
@@ -62,6 +63,7 @@ impl TryFrom<&Row<'_>> for ExecutionRow {
             stderr_stored: row.get("stderr_stored")?,
             stderr: row.get("stderr")?,
             results: row.get("results")?,
+            key_id: row.get("key_id")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
             finished_at: row.get("finished_at")?,
@@ -106,6 +108,7 @@ impl From<&ExecutionRecord> for ExecutionRow {
             tenant_id: record.tenant.to_string(),
             command: command_column(record),
             state: Self::RUNNING.to_owned(),
+            key_id: record.key.map(|key| key.to_string()),
             created_at: record.created_at.0,
             expires_at: record.created_at.after(record.command.timeout).0,
             ..Self::default()
@@ -148,6 +151,19 @@ impl ExecutionRow {
     #[cfg(feature = "memory")]
     pub(crate) fn is_finished(&self) -> bool {
         self.state == Self::FINISHED
+    }
+
+    /// Where it counts in that hour, on this engine.
+    pub(crate) fn usage_key(&self, hour: i64, engine: String) -> UsageKey {
+        let (tenant_id, key_id) = (self.tenant_id.clone(), self.key_id.clone().unwrap_or_default());
+        UsageKey { tenant_id, hour, engine, key_id }
+    }
+
+    /// What counts of it, and when; `None` until it has ended.
+    pub(crate) fn used(&self) -> Option<(i64, UsageSum)> {
+        let outcome = ExecutionOutcome::from_stored(self.outcome.as_deref()?, Some(0), Some(0))?;
+        let bytes = [self.stdout_total, self.stderr_total].map(|total| total.unwrap_or(0).cast_unsigned());
+        Some((self.finished_at?, UsageSum::execution(outcome, bytes[0].saturating_add(bytes[1]))))
     }
 
     /// As lists show it.
@@ -231,6 +247,7 @@ impl TryFrom<ExecutionRow> for ExecutionRecord {
             tenant: TenantId::from_stored(&row.tenant_id),
             is_whole: row.command_json(&reader)?.is_whole,
             command: row.command(&reader)?,
+            key: reader.parsed("key_id", row.key_id.as_deref().map(str::parse).transpose())?,
             created_at: Millis(row.created_at),
             state: row.into_state(&reader)?,
         })

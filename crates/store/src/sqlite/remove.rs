@@ -3,7 +3,7 @@
 //! A sandbox's row goes last, so a removal that is cut short is found and finished by the next one.
 
 use rusqlite::{Connection, params};
-use sentinal_model::{ExecutionId, Millis, Result};
+use sentinal_model::{ExecutionId, Millis, Result, limits::USAGE_RETENTION};
 
 use super::{
     apply::Refused,
@@ -26,13 +26,16 @@ enum What {
     Sandboxes,
     EventsWithoutSandbox,
     Idempotency,
+    Usage,
 }
 
 /// Removes what ended before `before`; answers the executions that had output files. After a failure it answers
 /// what it did until then: those files have no row any more.
 pub(super) async fn finished(writer: &Writer, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
     let mut with_files = Vec::new();
-    for what in [What::Executions, What::Events, What::Sandboxes, What::EventsWithoutSandbox, What::Idempotency] {
+    let all =
+        [What::Executions, What::Events, What::Sandboxes, What::EventsWithoutSandbox, What::Idempotency, What::Usage];
+    for what in all {
         let removal = Removal { what, before, sandboxes_max: i64::from(rows_max) };
         match exhaust(writer, removal, &mut with_files).await {
             Ok(()) => {}
@@ -85,6 +88,9 @@ const EVENTS_WITHOUT_SANDBOX: &str = "DELETE FROM event WHERE cursor IN \
 const IDEMPOTENCY: &str = "DELETE FROM idempotency WHERE (tenant_id, key) IN \
      (SELECT tenant_id, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 
+const USAGE: &str = "DELETE FROM usage WHERE (tenant_id, hour, engine, key_id) IN \
+     (SELECT tenant_id, hour, engine, key_id FROM usage WHERE hour < ?1 ORDER BY hour LIMIT ?2)";
+
 /// Removes the rows of one step.
 pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::Result<Done, Refused> {
     let (before, sandboxes_max) = (removal.before.0, removal.sandboxes_max);
@@ -96,8 +102,14 @@ pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::R
             connection.prepare_cached(EVENTS_WITHOUT_SANDBOX)?.execute(params![before, REMOVED_ROWS_MAX])?
         }
         What::Idempotency => connection.prepare_cached(IDEMPOTENCY)?.execute(params![before, REMOVED_ROWS_MAX])?,
+        What::Usage => connection.prepare_cached(USAGE)?.execute(params![usage_before(before), REMOVED_ROWS_MAX])?,
     };
     Ok(Done { rows_removed: removed, with_files: Vec::new() })
+}
+
+/// What was used is kept for longer than what used it.
+pub(crate) fn usage_before(before: i64) -> i64 {
+    before.saturating_sub(i64::try_from(USAGE_RETENTION.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn executions(connection: &Connection, removal: &Removal) -> rusqlite::Result<Done> {

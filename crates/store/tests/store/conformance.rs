@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId};
+use sentinal_model::{
+    Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId, UsageBy, UsageSum,
+};
 use sentinal_store::{
-    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, SandboxFilter, SqliteStore, Store, Write,
+    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, SandboxFilter, SqliteStore, Store, UsageQuery, Write,
 };
 
 use crate::records::{
@@ -55,6 +57,9 @@ conformance!(
     retention_forgets_requests,
     a_revoked_key_is_gone_for_good,
     keys_are_listed_newest_first_in_pages,
+    what_was_used_is_added_up_once,
+    what_was_used_is_added_up_by_what_is_asked_for,
+    what_was_used_outlives_what_used_it,
     events_come_by_cursor,
     the_newest_event_of_a_tenant_is_found,
     retention_takes_what_ended_before,
@@ -376,6 +381,90 @@ async fn keys_are_listed_newest_first_in_pages(store: &dyn Store) {
     assert!(store.keys_of(&tenant, page(Some(7))).await.unwrap().is_empty());
     assert_eq!(store.key(key(1).id).await.unwrap(), Some(revoked));
     assert_eq!(store.key(key(7).id).await.unwrap(), None);
+}
+
+const HOUR: i64 = 3_600_000;
+
+fn usage_by(by: UsageBy) -> UsageQuery {
+    UsageQuery { since: Millis(0), until: Millis(i64::MAX), by }
+}
+
+async fn total(store: &dyn Store) -> UsageSum {
+    let all = store.usage(&tenant("default"), usage_by(UsageBy::Hour)).await.unwrap();
+    all.into_iter().fold(UsageSum::default(), |sum, record| sum.plus(record.used))
+}
+
+fn used(number: u64, at: i64, cpu_us: u64) -> Write {
+    Write::Usage { sandbox: sandbox_id(number), at: Millis(at), cpu_us }
+}
+
+async fn what_was_used_is_added_up_once(store: &dyn Store) {
+    let memory_mib = running(1).spec.memory.bytes() >> 20;
+    let check = async |sandboxes: u64, sandbox_ms: u64, cpu_us: u64| {
+        let (memory_mib_ms, sum) = (memory_mib * sandbox_ms, total(store).await);
+        assert_eq!(sum, UsageSum { sandboxes, sandbox_ms, cpu_us, memory_mib_ms, ..UsageSum::default() });
+    };
+    // What is pooled is nobody's use.
+    store.write(vec![write(&pooled(1)), used(1, 500, 70)]).await.unwrap();
+    check(0, 0, 0).await;
+    let claimed = sentinal_store::SandboxRecord { generation: pooled(1).generation.next(), ..running(1) };
+    for _ in 0..2 {
+        store.write(vec![write(&claimed)]).await.unwrap();
+        check(1, 0, 0).await;
+    }
+    for _ in 0..2 {
+        store.write(vec![used(1, 3000, 50)]).await.unwrap();
+        check(1, 2000, 50).await;
+    }
+    store.write(vec![used(1, 2000, 40)]).await.unwrap();
+    check_conflict(store, vec![used(1, 9000, 900), write(&sandbox(1))]).await;
+    check(1, 2000, 50).await;
+    let end = sentinal_store::SandboxRecord { generation: claimed.generation.next(), ..finished(1, 5000) };
+    for _ in 0..2 {
+        store.write(vec![used(1, 5000, 80), write(&end)]).await.unwrap();
+        check(1, 4000, 80).await;
+    }
+    store.write(vec![used(1, 8000, 90), used(2, 8000, 90)]).await.unwrap();
+    check(1, 4000, 80).await;
+}
+
+async fn what_was_used_is_added_up_by_what_is_asked_for(store: &dyn Store) {
+    let late = sentinal_store::SandboxRecord { created_at: Millis(30 * HOUR), key: None, ..running(2) };
+    let (started, other) = (execution(1, &running(1)), execution(2, &late));
+    store.write(vec![write(&running(1)), write(&late), write_execution(&started)]).await.unwrap();
+    let first = ended(&started, 3, OutputPlace::Row(b"hello\n".to_vec()));
+    for _ in 0..2 {
+        store.write(vec![write_execution(&first)]).await.unwrap();
+    }
+    store.write(vec![write_execution(&ended(&other, 0, OutputPlace::Row(b"hi\n".to_vec())))]).await.unwrap();
+    store.write(vec![used(1, HOUR + 1000, 5), used(2, 30 * HOUR + 1000, 7)]).await.unwrap();
+    let by = async |by| store.usage(&tenant("default"), usage_by(by)).await.unwrap();
+    let hours = by(UsageBy::Hour).await;
+    let times: Vec<_> = hours.iter().map(|record| (record.hour.0 / HOUR, record.used.sandbox_ms)).collect();
+    assert_eq!(times, [(0, 3_599_000), (1, 1000), (30, 1000)]);
+    let days = by(UsageBy::Day).await;
+    let times: Vec<_> = days.iter().map(|record| (record.hour.0 / HOUR, record.used.sandboxes)).collect();
+    assert_eq!(times, [(0, 1), (24, 1)]);
+    let engines = by(UsageBy::Engine).await;
+    assert_eq!((engines.len(), engines[0].engine), (1, running(1).engine));
+    assert_eq!((engines[0].used.executions[0], engines[0].used.cpu_us), (2, 12));
+    let keys: Vec<_> = by(UsageBy::Key).await.iter().map(|record| (record.key, record.used.sandbox_ms)).collect();
+    let (none, one) = ((None, 1000), (running(1).key, 3_600_000));
+    assert!(keys.contains(&none) && keys.contains(&one), "{keys:?}");
+    let some = UsageQuery { since: Millis(HOUR), until: Millis(30 * HOUR), by: UsageBy::Hour };
+    assert_eq!(store.usage(&tenant("default"), some).await.unwrap(), hours[1..2]);
+    assert!(store.usage(&tenant("other"), usage_by(UsageBy::Hour)).await.unwrap().is_empty());
+}
+
+async fn what_was_used_outlives_what_used_it(store: &dyn Store) {
+    store.write(vec![write(&running(1)), used(1, 3000, 50), write(&finished(1, 5000))]).await.unwrap();
+    let before = total(store).await;
+    assert_eq!(before.sandbox_ms, 4000);
+    store.remove_finished(Millis(HOUR), 10).await.unwrap();
+    assert_eq!((store.sandbox(sandbox_id(1)).await.unwrap(), total(store).await), (None, before));
+    let kept_ms = i64::try_from(sentinal_model::limits::USAGE_RETENTION.as_millis()).unwrap();
+    store.remove_finished(Millis(kept_ms + HOUR), 10).await.unwrap();
+    assert_eq!(total(store).await, UsageSum::default());
 }
 
 async fn events_come_by_cursor(store: &dyn Store) {
