@@ -27,6 +27,7 @@ mod names;
 mod pause;
 mod problem;
 mod query;
+mod quota;
 mod sandbox;
 mod signal;
 mod stats;
@@ -34,6 +35,7 @@ mod stdin;
 mod terminal;
 mod update;
 mod upload;
+mod usage;
 
 pub use bytes::{Encoding, Inline};
 pub use context::{Context, NewContext};
@@ -56,11 +58,12 @@ pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
     EngineChoice, EngineName, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep, Language, LogKind,
-    ProblemCode, Role, SandboxOutcome, SandboxState, StreamName,
+    ProblemCode, QuotaName, Role, SandboxOutcome, SandboxState, StreamName, UsageBy,
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;
 pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query, SandboxesQuery, WaitQuery};
+pub use quota::{Quota, QuotaReport};
 pub use sandbox::Sandbox;
 pub use signal::{SendSignal, SignalName};
 pub use stats::SandboxStats;
@@ -68,3 +71,4 @@ pub use stdin::StdinGiven;
 pub use terminal::{Terminal, TerminalNotice, TerminalQuery, TerminalRequest};
 pub use update::UpdateSandbox;
 pub use upload::{Upload, UploadedFile};
+pub use usage::{ExecutionCounts, UsageAsked, UsageFigures, UsageItem, UsageReport};

@@ -52,6 +52,17 @@ names! {
     }
     /// What the holder of a key is, and so what it may do.
     Role { Admin = "admin", Operator = "operator", Developer = "developer", Viewer = "viewer", Auditor = "auditor" }
+    /// What a quota is of.
+    QuotaName {
+        Sandboxes = "sandboxes",
+        Cpu = "cpu",
+        Memory = "memory",
+        Disk = "disk",
+        Executions = "executions",
+        Output = "output",
+    }
+    /// What usage is added up by.
+    UsageBy { Hour = "hour", Day = "day", Key = "key", Engine = "engine" }
     /// What of a paused sandbox is kept, and where.
     Keep { Memory = "memory", Disk = "disk" }
     /// Whether an execution runs.
@@ -117,6 +128,8 @@ mod tests {
         assert_eq!(ends, SandboxOutcome::ALL[..3]);
         assert!(failures.iter().all(|failure| SandboxOutcome::ALL.contains(failure)), "{failures:?}");
         check(FileType::ALL, model::FileKind::ALL.map(model::FileKind::as_str));
+        check(QuotaName::ALL, model::QuotaName::ALL.map(model::QuotaName::as_str));
+        check(UsageBy::ALL, model::UsageBy::ALL.map(model::UsageBy::as_str));
         check(Role::ALL, model::Role::ALL.map(model::Role::as_str));
         check(StreamName::ALL, model::Stream::ALL.map(model::Stream::as_str));
         assert!(

@@ -16,6 +16,7 @@ use crate::{
     sandbox::{self, CreateOptions, ExtendOptions, LsOptions, RmOptions, SandboxesOptions},
     session::With,
     top::{self, TopOptions},
+    usage::{self, QuotaOptions, UsageOptions},
 };
 
 /// What speaks to a server.
@@ -55,6 +56,10 @@ pub enum Command {
     Top(With<TopOptions>),
     /// List the engines, and why some cannot be used
     Engines(With<EnginesOptions>),
+    /// Show what was used
+    Usage(With<UsageOptions>),
+    /// Show how much there may be at once, and is now
+    Quota(With<QuotaOptions>),
     /// Make, list and revoke API keys
     Key(With<KeyOptions>),
     /// Keep several servers by name
@@ -134,6 +139,11 @@ impl Command {
                 top::top(&session, &options).await
             }
             Self::Engines(with) => engine::engines(&with.open()?.0).await,
+            Self::Usage(with) => {
+                let (session, options) = with.open()?;
+                usage::usage(&session, &options).await
+            }
+            Self::Quota(with) => usage::quota(&with.open()?.0).await,
             Self::Key(with) => {
                 let (session, options) = with.open()?;
                 key::key(&session, options).await

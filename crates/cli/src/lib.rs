@@ -32,6 +32,7 @@ mod show;
 mod size;
 mod terminal;
 mod top;
+mod usage;
 
 use std::process::ExitCode;
 

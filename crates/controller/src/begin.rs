@@ -24,6 +24,7 @@ use crate::{
     observe::{Measured, describe},
     place::{self, Offer},
     pool::{self, Owner},
+    quota,
 };
 
 /// How many pooled sandboxes a create tries before it boots one of its own.
@@ -79,8 +80,10 @@ pub(crate) async fn begin_pooled(
 /// Places a sandbox by what the node has said, or else by what it says now.
 async fn placed_now(context: &Context, new: (&Spec, &Own), pooled: Pooled) -> Result<(Arc<Entry>, Source)> {
     let known = context.node_state.view().ok();
-    if let Some(Ok(placed)) = known.map(|measured| placed(context, &measured, new, pooled)) {
-        return Ok(placed);
+    match known.map(|measured| placed(context, &measured, new, pooled)) {
+        Some(Ok(placed)) => return Ok(placed),
+        Some(Err(error)) if error.code() == Code::QuotaExceeded => return Err(error),
+        Some(Err(_)) | None => {}
     }
     // What is known may be old: ask before refusing.
     let measured = describe(context).await?;
@@ -112,6 +115,10 @@ fn placed(
     let (asked, token) = (Instant::now(), context.parts.entropy.token()?);
     let is_callers = own.pooled.is_none();
     let chosen = context.table.place_with(|entries| {
+        if is_callers {
+            let used = quota::of_sandboxes(entries, &own.tenant);
+            context.parts.settings.quotas.check(&used, &quota::of_spec(spec))?;
+        }
         let waiting = match pooled {
             Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
             Pooled::Left => BTreeMap::new(),
@@ -126,6 +133,7 @@ fn placed(
         };
         let taken = waiting.get(&placement.engine).filter(|entry| source == scheduler::Source::Pool && entry.take());
         if let Some(entry) = taken {
+            entry.is_claimed_by(Some(own.tenant.clone()));
             return Ok((Arc::clone(entry), Source::Pool(placement.reason)));
         }
         let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
@@ -192,6 +200,10 @@ async fn claimed(
         if !matches!(claim, Ok(Claimed::Up)) {
             // Whoever it is recorded for, nobody is going to get it.
             taken.abandon();
+        }
+        if claim.is_ok() {
+            // Its record says whose it is.
+            taken.is_claimed_by(None);
         }
         claim
     });

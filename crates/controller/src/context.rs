@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
-use sentinal_model::{Clock, Error, Millis, Pool, Result};
+use sentinal_model::{Clock, Error, Millis, Pool, Quotas, Result};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
 use sentinal_store::{Store, Write};
@@ -21,6 +21,7 @@ use crate::{
     observe::NodeState,
     outputs::OutputFiles,
     pool::Pools,
+    quota::StoredOutput,
     table::Table,
 };
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub policy: Policy,
     /// What is kept booted for whoever asks; each of a shape of its own.
     pub pools: Vec<Pool>,
+    /// How much a tenant may have at once.
+    pub quotas: Quotas,
 }
 
 /// What a controller is made of.
@@ -74,6 +77,8 @@ pub(crate) struct Context {
     pub(crate) requests: Requests,
     /// The keys that are taken.
     pub(crate) keys: Arc<Keys>,
+    /// How much output is stored.
+    pub(crate) stored: StoredOutput,
     /// Who waits for events.
     pub(crate) news: News,
     /// Ends every task, leaving sandboxes as they are.

@@ -342,7 +342,7 @@ async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, record: &SandboxRecord
     let (end, message) = why;
     // Nobody's log tells of what was never somebody's.
     let event = record.pooled.is_none().then(|| events::sandbox_destroyed(record, end, context.now()));
-    let change = Change { message, event, since: Some(record.generation) };
+    let change = Change { message, event, since: Some(record.generation), ..Change::default() };
     if let Err(error) = entry.advance(context, Event::Stop(end), change).await {
         tracing::warn!(sandbox = %entry.record().id, ?error, "end of sandbox not written down yet");
         sleep(RETRY_AFTER).await;

@@ -19,6 +19,7 @@ use crate::{
     lease,
     live::Live,
     outputs::OutputFile,
+    quota,
     sandboxes::{not_running, running, unknown},
     spool::Spool,
 };
@@ -132,6 +133,7 @@ async fn start(
     (caller, command): (Caller, Command),
     mark: Option<Mark>,
 ) -> Result<Execution> {
+    quota::check_execution(context, caller.tenant())?;
     let recorded = Command { stdin: Vec::new(), ..command.clone() };
     let id = entry.record().id;
     let used = Use::begin(entry, command.timeout + collect::TIMEOUT_GRACE).ok_or_else(|| unknown(id))?;
@@ -149,7 +151,7 @@ async fn start(
     let execution = Execution { id: record.id, sandbox: record.sandbox, is_replay: false };
     let spool = |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream });
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
-    context.live.insert(&live)?;
+    context.live.admit(&live, &context.parts.settings.quotas)?;
     let (started, told) = oneshot::channel();
     let job = Job {
         live,

@@ -10,6 +10,7 @@
 //! - `pool` keeps sandboxes booted for whoever asks for their like;
 //! - `idempotency` has a request that is sent again make nothing more;
 //! - `keys` makes and revokes what callers show;
+//! - `quota` counts what a tenant has at once;
 //! - `usage` adds up what was used;
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
@@ -48,6 +49,7 @@ mod pause;
 mod place;
 mod pool;
 mod port;
+mod quota;
 mod retention;
 mod sandboxes;
 mod spool;
@@ -70,6 +72,7 @@ pub use images::{
 };
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
+pub use quota::Quota;
 pub use sentinal_agent_client::{OpenContext, PortStream};
 pub use sentinal_node_protocol::{HostUsage, ImageConfig, ImageDetails, ImageView, RemovedImages};
 pub use sentinal_store::{

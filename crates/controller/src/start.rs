@@ -20,6 +20,7 @@ use crate::{
     news::News,
     observe::{NodeState, observe},
     pool::{self, Pools},
+    quota::StoredOutput,
     retention,
     table::Table,
     usage,
@@ -31,6 +32,7 @@ impl Controller {
         let image_jobs = images::remembered(parts.images.as_ref(), parts.clock.now()).await?;
         let keys = Arc::new(Keys::load(parts.store.as_ref(), Arc::clone(&parts.clock)).await?);
         let context = Arc::new(Context {
+            stored: StoredOutput::of(parts.store.stored_output().await?),
             parts,
             keys,
             table: Table::default(),

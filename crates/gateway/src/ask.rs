@@ -7,13 +7,14 @@ use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 use sentinal_auth::{
     ApiKey, Caller, ConnectPort, ControlExecution, CreateKey, CreateSandbox, DestroySandbox, Execute, ImportImage,
-    Keys, NewKey, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadSandbox,
-    ReadSelf, RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
+    Keys, NewKey, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadQuota,
+    ReadSandbox, ReadSelf, ReadUsage, RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
     Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
     HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox,
-    OpenContext, OutputEvent, OutputPart, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord,
+    OpenContext, OutputEvent, OutputPart, Page, PortStream, PullRequest, Quota, RemovedImages, SandboxFilter,
+    SandboxRecord, UsageQuery, UsageRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,
@@ -180,6 +181,8 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     async fn own_key(&self, permit: &Permit<ReadSelf>) -> Result<KeyRecord>;
     async fn list_keys(&self, permit: &Permit<ReadKey>, page: Page<KeyId>) -> Result<Vec<KeyRecord>>;
     async fn revoke_key(&self, permit: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord>;
+    async fn usage(&self, permit: &Permit<ReadUsage>, query: UsageQuery) -> Result<Vec<UsageRecord>>;
+    fn quotas(&self, permit: &Permit<ReadQuota>) -> Vec<Quota>;
     fn health(&self) -> Health;
 }
 
@@ -479,6 +482,14 @@ impl Ask for Controller {
 
     async fn revoke_key(&self, permit: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord> {
         self.revoke_key(permit, id).await
+    }
+
+    async fn usage(&self, permit: &Permit<ReadUsage>, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.usage(permit, query).await
+    }
+
+    fn quotas(&self, permit: &Permit<ReadQuota>) -> Vec<Quota> {
+        self.quotas(permit)
     }
 
     fn health(&self) -> Health {

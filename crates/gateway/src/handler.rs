@@ -23,4 +23,5 @@ mod source;
 pub(crate) mod terminal;
 pub(crate) mod tunnel;
 pub(crate) mod upload;
+pub(crate) mod usage;
 pub(crate) mod watch;

@@ -21,7 +21,7 @@ use crate::{
     answer::status_of,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
-        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch,
     },
 };
 
@@ -37,6 +37,7 @@ use crate::{
         terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
         image::list, image::read, image::remove, image::import, image::pull, image::jobs, image::job, image::cancel, image::prune,
         key::create, key::list, key::own, key::read, key::revoke,
+        usage::usage, usage::quota,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve,
     ),
@@ -48,6 +49,7 @@ use crate::{
         (name = "image", description = "What sandboxes are made of"),
         (name = "port", description = "What listens inside a sandbox"),
         (name = "key", description = "Who may do what"),
+        (name = "usage", description = "What was used, and what may be"),
         (name = "log", description = "What happened"),
         (name = "server", description = "The server itself"),
     ),

@@ -2,6 +2,7 @@
 
 mod image;
 mod key;
+mod usage;
 
 pub(crate) use image::{image, image_details, image_job, removed_images};
 pub(crate) use key::key;
@@ -10,6 +11,7 @@ use sentinal_controller::{
     EngineStatus, EventRecord, ExecutionRecord, ExecutionState, HostUsage, LogEntry, SandboxRecord,
 };
 use sentinal_model::{EngineChoice, Isolation, Phase};
+pub(crate) use usage::{quota, usage};
 
 /// A sandbox as callers see it.
 pub(crate) fn sandbox(record: SandboxRecord) -> v1::Sandbox {

@@ -12,7 +12,7 @@ use crate::{
     answer::{Reply, finish},
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
-        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch,
+        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch,
     },
     openapi,
 };
@@ -61,6 +61,8 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Keys), post(key::create).get(key::list))
         .route(at(Route::OwnKey), get(key::own))
         .route(at(Route::Key), get(key::read).delete(key::revoke))
+        .route(at(Route::Usage), get(usage::usage))
+        .route(at(Route::Quota), get(usage::quota))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Events), get(events::events))
         .route(at(Route::Health), get(health::health))

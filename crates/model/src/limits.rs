@@ -161,6 +161,10 @@ pub const DISK_AVAILABLE_PERCENT_MIN: u64 = 3;
 /// Sandboxes of one node, whatever their size; the operator may say fewer.
 pub const SANDBOXES_PER_NODE_MAX: usize = 2000;
 
+/// Executions of a tenant that may run at once, unless the operator says otherwise.
+pub const EXECUTIONS_QUOTA: u64 = 10_000;
+/// Output of a tenant that may be stored at once, unless the operator says otherwise.
+pub const OUTPUT_QUOTA_BYTES: u64 = 64 * GIB;
 /// Keys of a tenant that can be used at the same time.
 pub const KEYS_MAX: usize = 1000;
 /// Longest name of a key.

@@ -15,7 +15,7 @@ use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
 use sentinal_controller::{Controller, OutputFolder, Parts, Settings, SystemEntropy};
 use sentinal_gateway::App;
-use sentinal_model::{Clock, Isolation, Pool, SystemClock, limits};
+use sentinal_model::{Clock, Isolation, Pool, Quotas, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
 use sentinal_scheduler::{Overcommit, Policy};
 use sentinal_store::{OpenError, SqliteStore, Store};
@@ -190,7 +190,7 @@ async fn serve(
         clock,
         entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
-        settings: Settings { policy: policy(options), pools: options.pools.clone() },
+        settings: Settings { policy: policy(options), pools: options.pools.clone(), quotas: quotas(options) },
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;
@@ -224,6 +224,11 @@ fn policy(options: &ServeOptions) -> Policy {
         sandboxes: options.sandboxes_max.min(limits::SANDBOXES_PER_NODE_MAX),
     };
     Policy { minimum_isolation: options.isolation.minimum(), overcommit }
+}
+
+/// What the operator has said of quotas, the last word of each, over what they are.
+fn quotas(options: &ServeOptions) -> Quotas {
+    options.quotas.iter().fold(Quotas::default(), |quotas, choice| quotas.with(*choice))
 }
 
 /// Opens the store, once a server that is just ending has let go of it.

@@ -19,7 +19,7 @@ mod sqlite;
 pub use memory::MemoryStore;
 pub use record::{
     Build, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord, NewEvent, Output, OutputPlace,
-    Page, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord, Write,
+    Page, Removed, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord, Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -94,7 +94,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Removes finished sandboxes, their executions and events that ended before `before`, at most
     /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then, and what was used long before; answers the executions whose output
     /// files may go. Takes several transactions: what it did before a failure is answered, not the failure.
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>>;
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed>;
+
+    /// How much output of executions that have ended is stored, in bytes by tenant.
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>>;
 
     /// Whether a write would be taken now; for health checks. It writes, so it costs what a write costs.
     async fn ping(&self) -> Result<()>;

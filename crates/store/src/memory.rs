@@ -13,8 +13,8 @@ use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, Sandbox
 
 use self::tables::Tables;
 use crate::{
-    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, UsageQuery,
-    UsageRecord, Write, check, row::CorruptRow,
+    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter, SandboxRecord, Store,
+    UsageQuery, UsageRecord, Write, check, row::CorruptRow,
 };
 
 /// A store in memory. It survives a simulated crash for as long as somebody holds it.
@@ -152,8 +152,12 @@ impl Store for MemoryStore {
         Ok(newest.cloned().map(EventRecord::try_from).transpose()?)
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {
         Ok(self.tables().remove_finished(before, rows_max))
+    }
+
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        Ok(self.tables().stored_output())
     }
 
     async fn ping(&self) -> Result<()> {

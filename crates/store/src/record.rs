@@ -203,6 +203,15 @@ pub struct UsageQuery {
     pub by: UsageBy,
 }
 
+/// What was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// Executions that may have output files, which may go now.
+    pub with_files: Vec<ExecutionId>,
+    /// How much stored output all of them had, in bytes by tenant.
+    pub output_bytes: Vec<(TenantId, u64)>,
+}
+
 /// What a request has made that makes it at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {

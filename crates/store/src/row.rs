@@ -9,7 +9,7 @@ mod sandbox;
 mod usage;
 
 pub(crate) use event::EventRow;
-pub(crate) use execution::ExecutionRow;
+pub(crate) use execution::{ExecutionRow, OutputRow};
 pub(crate) use idempotency::IdempotencyRow;
 pub(crate) use key::KeyRow;
 pub(crate) use sandbox::SandboxRow;

@@ -32,8 +32,8 @@ use self::{
     writer::{Job, Writer},
 };
 use crate::{
-    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, Store, UsageQuery,
-    UsageRecord, Write, check,
+    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter, SandboxRecord, Store,
+    UsageQuery, UsageRecord, Write, check,
 };
 
 /// A store in one SQLite file. Dropping it lets the writer finish what was handed to it.
@@ -138,8 +138,12 @@ impl Store for SqliteStore {
         self.reads.last_event(tenant).await
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {
         remove::finished(&self.writer, before, rows_max).await
+    }
+
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        self.reads.stored_output().await
     }
 
     async fn ping(&self) -> Result<()> {

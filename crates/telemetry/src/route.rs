@@ -106,6 +106,10 @@ routes!(
     OwnKey = "/api/v1/key/self",
     /// One key.
     Key = "/api/v1/key/{id}",
+    /// What was used.
+    Usage = "/api/v1/usage",
+    /// What may be used, and is now.
+    Quota = "/api/v1/quota",
     /// What happened.
     Logs = "/api/v1/logs",
     /// What happened, for programs.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use sentinal_agent_client::Agents;
 use sentinal_controller::{Controller, NoImages, Parts, Settings};
-use sentinal_model::{Clock, NodeId, Pool, SandboxId};
+use sentinal_model::{Clock, NodeId, Pool, Quotas, SandboxId};
 use sentinal_node::{LocalNode, NodeConfig, NodeParts, Owner};
 use sentinal_node_protocol::HostBootId;
 use sentinal_scheduler::Policy;
@@ -157,7 +157,7 @@ impl Site {
             clock: world,
             entropy: Arc::<Dice>::clone(&self.dice),
             metrics: self.metrics.clone(),
-            settings: Settings { policy: Policy::default(), pools: self.pools() },
+            settings: Settings { policy: Policy::default(), pools: self.pools(), quotas: Quotas::default() },
         }
     }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
 use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result as Answer, SandboxId, TenantId};
-use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, SandboxFilter, SqliteStore, Store, Write};
+use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, SqliteStore, Store, Write};
 
 /// Calls that wait: a simulation has one thread.
 const CALLS_MAX: usize = 1;
@@ -146,8 +146,12 @@ impl Store for Sqlite {
         self.call(move |store| async move { store.last_event(&tenant).await })
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Answer<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Answer<Removed> {
         self.call(move |store| async move { store.remove_finished(before, rows_max).await })
+    }
+
+    async fn stored_output(&self) -> Answer<Vec<(TenantId, u64)>> {
+        self.call(|store| async move { store.stored_output().await })
     }
 
     async fn ping(&self) -> Answer<()> {

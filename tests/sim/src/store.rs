@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
 use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
-use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, SandboxFilter, Store, Write};
+use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, Store, Write};
 
 use crate::{ledger::Ledger, life::Life, sabotage::Sabotage, world::World};
 
@@ -172,12 +172,16 @@ impl Store for SimStore {
         self.inner.last_event(tenant).await
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {
         self.read("removes old records").await?;
         let removed = self.inner.remove_finished(before, rows_max).await?;
         self.ledger.remove_finished(before);
         self.world.step(&self.life, "has removed old records").await;
         Ok(removed)
+    }
+
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        self.inner.stored_output().await
     }
 
     async fn ping(&self) -> Result<()> {

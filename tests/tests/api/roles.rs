@@ -70,6 +70,8 @@ const TABLE: &[(&str, Ask)] = &[
     ("aodvu", Plain("GET", "/api/v1/key/self")),
     ("au", Plain("GET", "/api/v1/key/{id}")),
     ("a", Plain("DELETE", "/api/v1/key/{id}")),
+    ("aodvu", Plain("GET", "/api/v1/usage")),
+    ("aodvu", Plain("GET", "/api/v1/quota")),
     ("aodvu", Plain("GET", "/api/v1/logs")),
     ("aodvu", Plain("GET", "/api/v1/events")),
     ("aov", Plain("GET", "/metrics")),

@@ -53,6 +53,8 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::ExecutionSignal
         | Route::ExecutionResize
         | Route::Link
+        | Route::Usage
+        | Route::Quota
         | Route::Keys
         | Route::OwnKey
         | Route::Key

@@ -14,14 +14,14 @@ use futures::{
 };
 use sentinal_auth::{
     ApiKey, ConnectPort, ControlExecution, CreateKey, CreateSandbox, DestroySandbox, Execute, ImportImage, NewKey,
-    PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadSandbox, ReadSelf,
-    RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
+    PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadQuota, ReadSandbox,
+    ReadSelf, ReadUsage, RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
 };
 use sentinal_controller::{
     Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
     Health, HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord, LogEntry, LogQuery, NewExecution, NewImage,
-    NewSandbox, OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest,
-    RemovedImages, SandboxFilter, SandboxRecord,
+    NewSandbox, OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest, Quota,
+    RemovedImages, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
@@ -636,6 +636,14 @@ impl Ask for Fake {
 
     async fn revoke_key(&self, _: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord> {
         Err(Error::not_found(format!("{id} does not exist")))
+    }
+
+    async fn usage(&self, _: &Permit<ReadUsage>, _: UsageQuery) -> Result<Vec<UsageRecord>> {
+        Ok(Vec::new())
+    }
+
+    fn quotas(&self, _: &Permit<ReadQuota>) -> Vec<Quota> {
+        Vec::new()
     }
 
     fn health(&self) -> Health {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sentinal_model::{ExecutionId, Generation, Millis, Result, UsageSum};
+use sentinal_model::{Generation, Millis, Result, TenantId, UsageSum};
 
 use crate::{
-    ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
+    ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, Removed, SandboxRecord, Write, check,
     meter::Meter,
     row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow, UsageKey},
 };
@@ -146,7 +146,7 @@ impl Tables {
     }
 
     /// As [`crate::Store::remove_finished`].
-    pub(super) fn remove_finished(&mut self, before: Millis, rows_max: u32) -> Vec<ExecutionId> {
+    pub(super) fn remove_finished(&mut self, before: Millis, rows_max: u32) -> Removed {
         let ended = |row: &SandboxRow| row.finished_at.filter(|at| *at < before.0).map(|at| (at, row.id.clone()));
         let mut oldest: Vec<_> = self.sandboxes.values().filter_map(ended).collect();
         oldest.sort_unstable();
@@ -160,9 +160,24 @@ impl Tables {
         self.idempotency.retain(|_, row| before.0 <= row.created_at);
         self.meters.retain(|id, _| !gone.contains(id));
         self.forget_usage(before);
-        let executions = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id));
-        executions.filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok()).collect()
+        let executions: Vec<_> = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id)).collect();
+        let output_bytes = output_bytes(executions.iter().map(|(_, row)| row));
+        let with_files = executions.iter().filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok());
+        Removed { with_files: with_files.collect(), output_bytes }
     }
+
+    /// As [`crate::Store::stored_output`].
+    pub(super) fn stored_output(&self) -> Vec<(TenantId, u64)> {
+        output_bytes(self.executions.values().filter(|row| row.is_finished()))
+    }
+}
+
+fn output_bytes<'a>(rows: impl Iterator<Item = &'a ExecutionRow>) -> Vec<(TenantId, u64)> {
+    let mut sums = BTreeMap::<TenantId, u64>::new();
+    for row in rows {
+        *sums.entry(TenantId::from_stored(&row.tenant_id)).or_default() += row.stored_bytes();
+    }
+    sums.into_iter().collect()
 }
 
 fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<V>) {

@@ -166,6 +166,12 @@ impl ExecutionRow {
         Some((self.finished_at?, UsageSum::execution(outcome, bytes[0].saturating_add(bytes[1]))))
     }
 
+    /// How much of its output is stored.
+    #[cfg(feature = "memory")]
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        [self.stdout_stored, self.stderr_stored].map(|stored| stored.unwrap_or(0).cast_unsigned()).iter().sum()
+    }
+
     /// As lists show it.
     #[cfg(feature = "memory")]
     pub(crate) fn listed(&self) -> Self {
@@ -281,14 +287,14 @@ impl ExecutionRow {
                 results: self.read_results(reader)?,
                 ended: self.ended(reader)?,
                 finished_at: Millis(reader.some("finished_at", self.finished_at)?),
-                stdout: OutputRow {
+                stdout: StreamRow {
                     place: self.stdout_place,
                     total: self.stdout_total,
                     stored: self.stdout_stored,
                     bytes: self.stdout,
                 }
                 .into_output(reader, "stdout")?,
-                stderr: OutputRow {
+                stderr: StreamRow {
                     place: self.stderr_place,
                     total: self.stderr_total,
                     stored: self.stderr_stored,
@@ -321,14 +327,14 @@ fn amount(reader: &Reader<'_>, column: &'static str, value: Option<i64>) -> Resu
 }
 
 /// The columns of one stream.
-struct OutputRow {
+struct StreamRow {
     place: Option<String>,
     total: Option<i64>,
     stored: Option<i64>,
     bytes: Option<Vec<u8>>,
 }
 
-impl OutputRow {
+impl StreamRow {
     fn into_output(self, reader: &Reader<'_>, stream: &'static str) -> Result<Output, CorruptRow> {
         let place = match self.place.as_deref() {
             Some(ExecutionRow::ROW) => OutputPlace::Row(reader.some(stream, self.bytes)?),
@@ -340,5 +346,30 @@ impl OutputRow {
             bytes_stored: amount(reader, stream, self.stored)?,
             place,
         })
+    }
+}
+
+/// How much output of a tenant is stored.
+#[derive(Debug)]
+pub(crate) struct OutputRow {
+    tenant_id: String,
+    bytes: i64,
+}
+
+impl TryFrom<&Row<'_>> for OutputRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { tenant_id: row.get("tenant_id")?, bytes: row.get("bytes")? })
+    }
+}
+
+impl TryFrom<OutputRow> for (TenantId, u64) {
+    type Error = CorruptRow;
+
+    fn try_from(row: OutputRow) -> Result<Self, CorruptRow> {
+        let reader = Reader { table: "execution", id: &row.tenant_id };
+        let bytes = reader.parsed("stdout_stored", u64::try_from(row.bytes))?;
+        Ok((TenantId::from_stored(&row.tenant_id), bytes))
     }
 }

@@ -12,7 +12,7 @@ use super::{failure, open::Database};
 use crate::{
     EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, UsageQuery,
     UsageRecord, limits,
-    row::{CorruptRow, EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow, UsageRow},
+    row::{CorruptRow, EventRow, ExecutionRow, IdempotencyRow, KeyRow, OutputRow, SandboxRow, UsageRow},
 };
 
 /// Greater than every id: where a list that begins with the newest begins.
@@ -153,6 +153,12 @@ impl Reads {
              ORDER BY created_at DESC, id DESC LIMIT ?3";
         let terms = (tenant.to_string(), before(page.after), rows(page.rows_max), BEYOND_EVERY_ID);
         self.all::<KeyRow, _>(page_of, terms).await
+    }
+
+    pub(super) async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        let sums = "SELECT tenant_id, SUM(COALESCE(stdout_stored, 0) + COALESCE(stderr_stored, 0)) AS bytes \
+             FROM execution WHERE state = 'finished' GROUP BY tenant_id";
+        self.all::<OutputRow, _>(sums, []).await
     }
 
     pub(super) async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {

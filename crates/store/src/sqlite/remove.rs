@@ -3,13 +3,13 @@
 //! A sandbox's row goes last, so a removal that is cut short is found and finished by the next one.
 
 use rusqlite::{Connection, params};
-use sentinal_model::{ExecutionId, Millis, Result, limits::USAGE_RETENTION};
+use sentinal_model::{ExecutionId, Millis, Result, TenantId, limits::USAGE_RETENTION};
 
 use super::{
     apply::Refused,
     writer::{Done, Job, Writer},
 };
-use crate::{limits::REMOVED_ROWS_MAX, row::ExecutionRow};
+use crate::{Removed, limits::REMOVED_ROWS_MAX, row::ExecutionRow};
 
 /// One step of a removal, small enough for one transaction.
 #[derive(Debug, Clone, Copy)]
@@ -31,30 +31,33 @@ enum What {
 
 /// Removes what ended before `before`; answers the executions that had output files. After a failure it answers
 /// what it did until then: those files have no row any more.
-pub(super) async fn finished(writer: &Writer, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
-    let mut with_files = Vec::new();
+pub(super) async fn finished(writer: &Writer, before: Millis, rows_max: u32) -> Result<Removed> {
+    let mut all_done = Done::default();
     let all =
         [What::Executions, What::Events, What::Sandboxes, What::EventsWithoutSandbox, What::Idempotency, What::Usage];
     for what in all {
         let removal = Removal { what, before, sandboxes_max: i64::from(rows_max) };
-        match exhaust(writer, removal, &mut with_files).await {
+        match exhaust(writer, removal, &mut all_done).await {
             Ok(()) => {}
-            Err(error) if with_files.is_empty() => return Err(error),
+            Err(error) if all_done.rows_removed == 0 => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "removal of finished sandboxes cut short");
                 break;
             }
         }
     }
-    Ok(with_files)
+    let by_tenant = |(tenant, bytes): (String, u64)| (TenantId::from_stored(&tenant), bytes);
+    let output_bytes = all_done.output_bytes.into_iter().map(by_tenant).collect();
+    Ok(Removed { with_files: all_done.with_files, output_bytes })
 }
 
 /// Repeats a step until it finds nothing more; sandboxes themselves go in one.
-async fn exhaust(writer: &Writer, removal: Removal, with_files: &mut Vec<ExecutionId>) -> Result<()> {
+async fn exhaust(writer: &Writer, removal: Removal, all_done: &mut Done) -> Result<()> {
     loop {
         let done = writer.run(Job::Remove(removal)).await?;
-        with_files.extend(done.with_files);
-        if matches!(removal.what, What::Sandboxes) || done.rows_removed == 0 {
+        let rows_removed = done.rows_removed;
+        all_done.add(done);
+        if matches!(removal.what, What::Sandboxes) || rows_removed == 0 {
             return Ok(());
         }
     }
@@ -69,7 +72,7 @@ macro_rules! the_oldest {
 const EXECUTIONS: &str = concat!(
     "DELETE FROM execution WHERE id IN (SELECT id FROM execution WHERE sandbox_id IN ",
     the_oldest!(),
-    " LIMIT ?3) RETURNING id, stdout_place, stderr_place"
+    " LIMIT ?3) RETURNING id, stdout_place, stderr_place, tenant_id, COALESCE(stdout_stored, 0) + COALESCE(stderr_stored, 0)"
 );
 const EVENTS: &str = concat!(
     "DELETE FROM event WHERE cursor IN (SELECT cursor FROM event WHERE sandbox_id IN ",
@@ -104,7 +107,7 @@ pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::R
         What::Idempotency => connection.prepare_cached(IDEMPOTENCY)?.execute(params![before, REMOVED_ROWS_MAX])?,
         What::Usage => connection.prepare_cached(USAGE)?.execute(params![usage_before(before), REMOVED_ROWS_MAX])?,
     };
-    Ok(Done { rows_removed: removed, with_files: Vec::new() })
+    Ok(Done { rows_removed: removed, ..Done::default() })
 }
 
 /// What was used is kept for longer than what used it.
@@ -119,6 +122,8 @@ fn executions(connection: &Connection, removal: &Removal) -> rusqlite::Result<Do
     while let Some(row) = removed.next()? {
         done.rows_removed += 1;
         let (id, places): (String, [Option<String>; 2]) = (row.get(0)?, [row.get(1)?, row.get(2)?]);
+        let (tenant, bytes): (String, i64) = (row.get(3)?, row.get(4)?);
+        *done.output_bytes.entry(tenant).or_default() += u64::try_from(bytes).unwrap_or(0);
         if places.iter().flatten().any(|place| place == ExecutionRow::FILE) {
             // An id that does not parse has no file of that name either.
             done.with_files.extend(id.parse::<ExecutionId>().ok());

@@ -6,7 +6,7 @@ use sentinal_model::{
     Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId, UsageBy, UsageSum,
 };
 use sentinal_store::{
-    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, SandboxFilter, SqliteStore, Store, UsageQuery, Write,
+    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, Removed, SandboxFilter, SqliteStore, Store, UsageQuery, Write,
 };
 
 use crate::records::{
@@ -63,6 +63,7 @@ conformance!(
     events_come_by_cursor,
     the_newest_event_of_a_tenant_is_found,
     retention_takes_what_ended_before,
+    stored_output_is_known_until_it_goes,
     retention_takes_the_oldest_first,
     retention_takes_more_than_one_transaction_holds,
     a_ping_and_a_touch_are_taken,
@@ -505,13 +506,13 @@ async fn retention_takes_what_ended_before(store: &dyn Store) {
     batch.extend(events.map(|(id, at)| Write::Event(event(id, at))));
     store.write(batch).await.unwrap();
 
-    assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap(), [of_old[1].id]);
+    assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap().with_files, [of_old[1].id]);
     assert_eq!(store.sandboxes(&old.tenant, &ALL, FROM_THE_NEWEST).await.unwrap(), [alive, young.clone()]);
     let page = Page { after: None, rows_max: 10 };
     assert_eq!(store.executions(&old.tenant, None, page).await.unwrap(), [of_young]);
     let left = store.events(&old.tenant, None, 0, 10).await.unwrap();
     assert_eq!(left.iter().map(|row| row.event.at.0).collect::<Vec<_>>(), [10, 6000]);
-    assert!(store.remove_finished(Millis(6000), 100).await.unwrap().is_empty());
+    assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap(), Removed::default());
 
     // The cursor of a removed event does not come back.
     let last = left.last().unwrap().cursor;
@@ -519,6 +520,26 @@ async fn retention_takes_what_ended_before(store: &dyn Store) {
     store.write(vec![Write::Event(event(None, 9999))]).await.unwrap();
     let newest = store.events(&old.tenant, None, 0, 10).await.unwrap().pop().unwrap();
     assert!(last < newest.cursor);
+}
+
+async fn stored_output_is_known_until_it_goes(store: &dyn Store) {
+    assert!(store.stored_output().await.unwrap().is_empty());
+    let (old, young) = (finished(1, 5000), finished(2, 6000));
+    let of_old = ended(&execution(1, &old), 0, OutputPlace::File);
+    let of_young = ended(&execution(2, &young), 0, OutputPlace::Row(b"hello".to_vec()));
+    let mut batch = vec![write(&old), write(&young)];
+    batch.extend([&of_old, &of_young, &execution(3, &young)].map(write_execution));
+    store.write(batch).await.unwrap();
+    let bytes = |record: &sentinal_store::ExecutionRecord| match &record.state {
+        sentinal_store::ExecutionState::Finished { stdout, stderr, .. } => stdout.bytes_stored + stderr.bytes_stored,
+        sentinal_store::ExecutionState::Running => 0,
+    };
+    let (old_bytes, young_bytes) = (bytes(&of_old), bytes(&of_young));
+    assert!(0 < old_bytes && 0 < young_bytes);
+    assert_eq!(store.stored_output().await.unwrap(), [(tenant("default"), old_bytes + young_bytes)]);
+    let removed = store.remove_finished(Millis(6000), 100).await.unwrap();
+    assert_eq!(removed.output_bytes, [(tenant("default"), old_bytes)]);
+    assert_eq!(store.stored_output().await.unwrap(), [(tenant("default"), young_bytes)]);
 }
 
 async fn retention_takes_the_oldest_first(store: &dyn Store) {
@@ -534,7 +555,7 @@ async fn retention_takes_more_than_one_transaction_holds(store: &dyn Store) {
     let executions: Vec<_> = (1..=700).map(|number| ended(&execution(number, &old), 0, OutputPlace::File)).collect();
     store.write(executions.iter().map(write_execution).collect()).await.unwrap();
     store.write((0..700).map(|at| Write::Event(event(Some(old.id), at))).collect()).await.unwrap();
-    let mut removed = store.remove_finished(Millis(6000), 1).await.unwrap();
+    let mut removed = store.remove_finished(Millis(6000), 1).await.unwrap().with_files;
     removed.sort_unstable();
     assert_eq!(removed, executions.iter().map(|record| record.id).collect::<Vec<_>>());
     assert_eq!(store.sandbox(old.id).await.unwrap(), None);
