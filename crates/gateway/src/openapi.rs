@@ -19,6 +19,7 @@ use utoipa::{
 
 use crate::{
     answer::status_of,
+    docs,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
         link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch,
@@ -39,7 +40,7 @@ use crate::{
         key::create, key::list, key::own, key::read, key::revoke,
         usage::usage, usage::quota,
         logs::logs, events::events, engine::list,
-        health::health, health::livez, health::readyz, metrics::metrics, serve,
+        health::health, health::livez, health::readyz, metrics::metrics, serve, docs::serve,
     ),
     components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem, sentinal_api::FileEventData, sentinal_api::TerminalRequest)),
     tags(

@@ -16,7 +16,7 @@ mod visitor;
 pub(crate) use accept::{Format, check_acceptable, format_wanted, last_event_id, media_type};
 pub(crate) use body::{check_encoding, chunks, length_hint, limited};
 pub(crate) use caller::{Allowed, Authenticated, KEY_PROTOCOL};
-pub(crate) use holder::{Holder, no_longer_taken};
+pub(crate) use holder::{Holder, guarded, no_longer_taken};
 pub(crate) use id::{Id, ImageNamed, OfContext};
 pub(crate) use json::{OrNothing, Valid};
 pub(crate) use once::{Keyed, refuse_key, replayed};

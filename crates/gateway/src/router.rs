@@ -10,6 +10,7 @@ use sentinal_telemetry::Route;
 use crate::{
     App,
     answer::{Reply, finish},
+    docs,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
         link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch,
@@ -70,6 +71,7 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Readyz), get(health::readyz))
         .route(at(Route::Metrics), get(metrics::metrics))
         .route(at(Route::Openapi), get(openapi::serve))
+        .route(at(Route::Docs), get(docs::serve))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(app.clone(), finish))
@@ -77,7 +79,7 @@ pub fn router(app: App) -> Router {
 }
 
 async fn no_such_path() -> Reply<()> {
-    Err(Error::not_found("there is nothing at this path; /openapi.json lists all paths").into())
+    Err(Error::not_found("there is nothing at this path; /docs shows all paths, /openapi.json lists them").into())
 }
 
 async fn no_such_method() -> Reply<()> {

@@ -19,7 +19,7 @@ use tokio::{
     time::{MissedTickBehavior, interval_at, timeout},
 };
 
-use crate::{App, request::Upgrade};
+use crate::{App, request::{Holder, Upgrade}};
 
 /// The subprotocol of all WebSockets here, for clients that must name one.
 pub(crate) const SUBPROTOCOL: &str = "sentinal.v1";
@@ -40,14 +40,14 @@ pub(crate) struct Room {
     upgrade: WebSocketUpgrade,
     app: App,
     permit: OwnedSemaphorePermit,
-    /// The key that it was asked for with cannot be used any more.
-    ended: BoxFuture<'static, ()>,
+    /// With whose key it was asked for.
+    holder: Holder,
 }
 
 impl Room {
     /// One of a bounded number.
     pub(crate) fn find(app: &App, Upgrade(upgrade, holder): Upgrade) -> Result<Self> {
-        Ok(Self { upgrade, app: app.clone(), permit: permit(app)?, ended: holder.ended(app) })
+        Ok(Self { upgrade, app: app.clone(), permit: permit(app)?, holder })
     }
 
     /// Promises it: sends what comes from `outgoing`, and gives what its client sends to the receiver that `serve`
@@ -60,7 +60,7 @@ impl Room {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { upgrade, app, permit, ended } = self;
+        let Self { upgrade, app, permit, holder } = self;
         let (incoming, received) = mpsc::channel(RECEIVED_MAX);
         let serving = serve(received);
         let token = app.streams.token();
@@ -72,7 +72,11 @@ impl Room {
             .max_write_buffer_size(2 * limits::WEBSOCKET_MESSAGE_BYTES_MAX)
             .on_upgrade(move |socket| async move {
                 let (sink, stream) = socket.split();
-                let talk = Talk { app, sink, outgoing, ended }.run(read(stream, incoming));
+                let ended = holder.ended(&app);
+                // What a client sends whose key has ended is not taken, whether or not it reads why.
+                let own = app.clone();
+                let is_taken = move || holder.is_taken(&own);
+                let talk = Talk { app, sink, outgoing, ended }.run(read(stream, incoming, is_taken));
                 // What is served ends with what its client sends; the talk decides when that is.
                 tokio::select! {
                     () = talk => {}
@@ -152,7 +156,11 @@ impl Talk {
 }
 
 /// Until the client leaves, says nothing for too long, or breaks the protocol.
-async fn read(mut stream: SplitStream<WebSocket>, incoming: mpsc::Sender<Received>) {
+async fn read(
+    mut stream: SplitStream<WebSocket>,
+    incoming: mpsc::Sender<Received>,
+    is_taken: impl Fn() -> bool,
+) {
     while let Ok(Some(Ok(message))) = timeout(limits::WEBSOCKET_SILENCE_MAX, stream.next()).await {
         let received = match message {
             Message::Binary(bytes) => Received::Bytes(bytes),
@@ -160,6 +168,9 @@ async fn read(mut stream: SplitStream<WebSocket>, incoming: mpsc::Sender<Receive
             Message::Ping(_) | Message::Pong(_) => continue,
             Message::Close(_) => return,
         };
+        if !is_taken() {
+            continue;
+        }
         // Nobody may want any more of it; what the client is sent goes on.
         let _ = incoming.send(received).await;
     }

@@ -124,6 +124,8 @@ routes!(
     Metrics = "/metrics",
     /// The description of all this.
     Openapi = "/openapi.json",
+    /// The same as a page to read.
+    Docs = "/docs",
 );
 
 impl Route {

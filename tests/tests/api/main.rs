@@ -7,6 +7,7 @@ mod bad_requests;
 mod bad_uploads;
 mod context;
 mod control;
+mod docs;
 mod endings;
 mod events;
 mod execute;

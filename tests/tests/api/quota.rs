@@ -64,7 +64,11 @@ async fn fifty_at_once_never_get_more_than_there_may_be() -> Fact {
         let (made, refused): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == 201);
         ensure!(made.len() == MAX, "{} were made in round {round}", made.len());
         refused.iter().try_for_each(|answer| names(answer, "sandboxes"))?;
-        ensure!((used(&client, "sandboxes").await? - 4.0).abs() < f64::EPSILON, "{}", quota(&client, "sandboxes").await?);
+        ensure!(
+            (used(&client, "sandboxes").await? - 4.0).abs() < f64::EPSILON,
+            "{}",
+            quota(&client, "sandboxes").await?
+        );
         for answer in &made {
             let sandbox: Value = answer.json()?;
             client.destroy(sandbox["id"].as_str().unwrap_or_default()).await?.expect(200)?;
@@ -174,7 +178,8 @@ async fn every_quota_is_shown_with_its_unit() -> Fact {
     let Some(guest) = guest(json!({"cpu": 0.5})).await? else { return Ok(()) };
     let report: Value = guest.client().get("/quota").send().await?.expect(200)?.json()?;
     let items = report["items"].as_array().context("items")?;
-    let shown: Vec<_> = items.iter().filter_map(|quota| Some((quota["name"].as_str()?, quota["unit"].as_str()?))).collect();
+    let shown: Vec<_> =
+        items.iter().filter_map(|quota| Some((quota["name"].as_str()?, quota["unit"].as_str()?))).collect();
     let expected = [
         ("sandboxes", "count"),
         ("cpu", "cores"),

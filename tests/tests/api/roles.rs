@@ -79,6 +79,7 @@ const TABLE: &[(&str, Ask)] = &[
     ("-", Plain("GET", "/livez")),
     ("-", Plain("GET", "/readyz")),
     ("-", Plain("GET", "/openapi.json")),
+    ("-", Plain("GET", "/docs")),
 ];
 
 const ROLES: [(char, &str); 5] =

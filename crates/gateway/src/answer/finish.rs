@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::{Rejection, failure::write_problem, linger};
 use crate::{
     App,
-    request::{Holder, check_acceptable},
+    request::{Holder, check_acceptable, guarded},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,6 +36,7 @@ pub(crate) async fn finish(State(app): State<App>, mut request: Request, next: N
         request.extensions().get::<MatchedPath>().map_or(Route::Unknown, |path| Route::from_template(path.as_str()));
     let method = request.method().clone();
     let span = tracing::info_span!("gateway.request", %request_id, route = route.template(), %method);
+    let request = guarded(&app, &holder, request);
     let mut response = answer(route, request, next).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<Error>() {
         span.in_scope(|| record(&app, route, &error));
@@ -97,6 +98,7 @@ fn limit_of(code: Code, route: Route) -> Option<Limit> {
         (Code::TooLarge, Route::Upload | Route::Files | Route::FileArchive) => Some(Limit::UploadBytes),
         (Code::TooLarge, _) => Some(Limit::JsonBody),
         (Code::RequestTimeout, _) => Some(Limit::BodyIdle),
+        (Code::QuotaExceeded, _) => Some(Limit::Quota),
         _ => None,
     }
 }

@@ -41,7 +41,10 @@ mod tests {
     #[test]
     fn whatever_is_in_a_text_is_text() {
         assert_eq!(sentence("a `<b>` & \"c\""), "a <code>&lt;b&gt;</code> &amp; &quot;c&quot;");
-        assert_eq!(paragraphs("one\n\n<script>alert('x')</script>"), "<p>one</p><p>&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;</p>");
+        assert_eq!(
+            paragraphs("one\n\n<script>alert('x')</script>"),
+            "<p>one</p><p>&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;</p>"
+        );
         assert_eq!(anchor("List_Sandbox\"><"), "List-Sandbox---");
     }
 }

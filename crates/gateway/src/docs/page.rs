@@ -45,7 +45,7 @@ struct Group<'a> {
 /// In the order of the document's tags.
 fn groups(document: &Value) -> Vec<Group<'_>> {
     let tags = document["tags"].as_array().into_iter().flatten();
-    let of = |tag| operations(document).filter(move |operation| operation.about["tags"][0] == *tag).collect();
+    let of = |tag: &Value| operations(document).filter(|operation| operation.about["tags"][0] == *tag).collect();
     tags.filter_map(|tag| {
         let (name, about) = (tag["name"].as_str()?, tag["description"].as_str().unwrap_or_default());
         Some(Group { name, about, operations: of(&tag["name"]) })

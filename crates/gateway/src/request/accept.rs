@@ -77,6 +77,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Readyz
         | Route::Metrics
         | Route::Openapi
+        | Route::Docs
         | Route::Unknown => return Ok(()),
     };
     if formats.iter().any(|format| takes(headers, format.media_type())) {

@@ -6,13 +6,16 @@ use std::{
     task::Poll,
 };
 
-use axum::{body::Body, response::Response};
-use futures::{Stream as _, future::BoxFuture, stream};
+use axum::{body::Body, extract::Request, response::Response};
+use futures::{Stream as _, StreamExt as _, future::BoxFuture, stream};
 use http::Extensions;
 use http_body::Body as _;
 use sentinal_model::{Code, Error, KeyId};
 
 use crate::App;
+
+/// A body of so many bytes is on its way already.
+const SMALL_BYTES: u64 = 64 * 1024;
 
 /// Whose request it is, as soon as that is known.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,11 @@ impl Holder {
     pub(crate) fn is(&self, key: KeyId) {
         // Only the first to say so has looked at what was shown.
         let _ = self.0.set(key);
+    }
+
+    /// Whether the key, if there was one, can still be used.
+    pub(crate) fn is_taken(&self, app: &App) -> bool {
+        self.0.get().is_none_or(|key| app.keys.is_taken(*key))
     }
 
     /// Resolves when the key cannot be used any more; never if there was none.
@@ -46,6 +54,18 @@ impl Holder {
         let ended = self.ended(app);
         response.map(|body| until(body, ended))
     }
+}
+
+/// Takes no more of a request's body when the key ends. What is small is read in a moment.
+pub(crate) fn guarded(app: &App, holder: &Holder, request: Request) -> Request {
+    if request.body().size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES) {
+        return request;
+    }
+    let (app, holder) = (app.clone(), holder.clone());
+    request.map(|body| {
+        let taken = move |bytes| if holder.is_taken(&app) { bytes } else { Err(axum::Error::new(no_longer_taken())) };
+        Body::from_stream(body.into_data_stream().map(taken))
+    })
 }
 
 fn until(body: Body, mut ended: BoxFuture<'static, ()>) -> Body {

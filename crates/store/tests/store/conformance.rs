@@ -6,7 +6,8 @@ use sentinal_model::{
     Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId, UsageBy, UsageSum,
 };
 use sentinal_store::{
-    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, Removed, SandboxFilter, SqliteStore, Store, UsageQuery, Write,
+    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, Removed, SandboxFilter, SqliteStore, Store,
+    UsageQuery, Write,
 };
 
 use crate::records::{
