@@ -121,22 +121,14 @@ fn expiry(wanted: Option<Millis>, own: Option<Millis>, now: Millis) -> Result<Op
 mod tests {
     use std::sync::Arc;
 
-    use sentinal_model::{Clock, KeyId, TenantId};
+    use sentinal_model::{KeyId, TenantId};
     use sentinal_store::{MemoryStore, Store as _, Write};
 
     use super::*;
-    use crate::{Caller, Policy};
-
-    #[derive(Debug)]
-    struct At(i64);
-
-    impl Clock for At {
-        fn now(&self) -> Millis {
-            Millis(self.0)
-        }
-    }
-
-    const NOW: i64 = 1000;
+    use crate::{
+        Caller, Policy,
+        testing::{At, NOW},
+    };
 
     fn record(role: Role, expires_at: Option<i64>) -> KeyRecord {
         let record = ApiKey::generate().unwrap().record(TenantId::default_tenant(), role, "one", Millis(1));

@@ -193,17 +193,7 @@ mod tests {
     use sentinal_store::{MemoryStore, Write};
 
     use super::*;
-
-    #[derive(Debug)]
-    struct At(i64);
-
-    impl Clock for At {
-        fn now(&self) -> Millis {
-            Millis(self.0)
-        }
-    }
-
-    const NOW: i64 = 1000;
+    use crate::testing::{At, NOW};
 
     fn record(key: &ApiKey) -> KeyRecord {
         key.record(TenantId::from_stored("blue"), Role::Admin, "laptop", Millis(1))

@@ -14,6 +14,8 @@ mod caller;
 mod change;
 mod keys;
 mod permit;
+#[cfg(test)]
+mod testing;
 
 pub use action::{
     Action, ActionName, ConnectPort, ControlExecution, CreateKey, CreateSandbox, DestroySandbox, Execute, ImportImage,

@@ -19,7 +19,10 @@ use tokio::{
     time::{MissedTickBehavior, interval_at, timeout},
 };
 
-use crate::{App, request::{Holder, Upgrade}};
+use crate::{
+    App,
+    request::{Holder, Upgrade},
+};
 
 /// The subprotocol of all WebSockets here, for clients that must name one.
 pub(crate) const SUBPROTOCOL: &str = "sentinal.v1";
@@ -156,11 +159,7 @@ impl Talk {
 }
 
 /// Until the client leaves, says nothing for too long, or breaks the protocol.
-async fn read(
-    mut stream: SplitStream<WebSocket>,
-    incoming: mpsc::Sender<Received>,
-    is_taken: impl Fn() -> bool,
-) {
+async fn read(mut stream: SplitStream<WebSocket>, incoming: mpsc::Sender<Received>, is_taken: impl Fn() -> bool) {
     while let Ok(Some(Ok(message))) = timeout(limits::WEBSOCKET_SILENCE_MAX, stream.next()).await {
         let received = match message {
             Message::Binary(bytes) => Received::Bytes(bytes),

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use sentinal_tests::{Client, Fact, Guest, NewExecution, Options, Role, Server, guest, shared};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -199,6 +201,42 @@ async fn what_is_open_with_a_key_ends_with_it_and_what_it_has_started_goes_on() 
     ensure!(visit().await? == 401, "the link of a key that was revoked still works");
     ensure!(admin.execution(&begun.id).await?.state == "running", "the execution has ended");
     ensure!(String::from_utf8_lossy(&seen).starts_with('a'), "{seen:?}");
+    guest.gone().await
+}
+
+#[tokio::test]
+async fn what_is_sent_with_a_key_that_was_revoked_is_not_taken() -> Fact {
+    let Some(guest) = guest(json!({})).await? else { return Ok(()) };
+    let Some(server) = shared().await? else { return Ok(()) };
+    let admin = guest.client();
+    let key = made(admin, &json!({"name": "leaked", "role": "developer"})).await?;
+    let client = holder(server, &key);
+    let cat = NewExecution::shell("cat > /tmp/stdin").within(guest.id()).with("stdin_open", true);
+    let cat = client.execute_in_background(cat).await?;
+    let mut terminal = client.socket(&format!("/sandbox/{}/terminal", guest.id())).await?;
+    terminal.send("echo ready; touch /tmp/before\n").await?;
+    terminal.until("ready").await?;
+
+    // One request that goes on for longer than its key.
+    let pieces = stream::iter([(0, "before"), (2000, "after")]).then(|(after_ms, text)| async move {
+        sleep(Duration::from_millis(after_ms)).await;
+        Ok(Bytes::from_static(text.as_bytes()))
+    });
+    let typed = client.post(&format!("/execution/{}/stdin", cat.id)).stream("application/octet-stream", pieces.boxed());
+    let revoked = async {
+        sleep(Duration::from_millis(700)).await;
+        admin.delete(&path(&key)).send().await?.expect(200)?;
+        // It may be closed by now, or not yet.
+        let _ = terminal.send("touch /tmp/after\n").await;
+        anyhow::Ok(())
+    };
+    let (answer, revoked) = tokio::join!(typed.send(), revoked);
+    revoked?;
+    ensure!(answer.as_ref().is_ok_and(|answer| answer.status != 200) || answer.is_err(), "{answer:?}");
+    let left = guest.shell("ls /tmp/before /tmp/after; cat /tmp/stdin").await?;
+    let left = left.stdout.unwrap_or_default();
+    ensure!(left.contains("/tmp/before") && !left.contains("/tmp/after"), "{left}");
+    ensure!(left.ends_with("before"), "{left}");
     guest.gone().await
 }
 
