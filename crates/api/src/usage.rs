@@ -138,7 +138,7 @@ impl UsageAsked {
         let until = self.until.unwrap_or(now);
         let back = if self.by == UsageBy::Hour { HOURS_BACK } else { DAYS_BACK };
         let back_ms = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
-        let since = self.since.unwrap_or(Millis(until.0.saturating_sub(back_ms)));
+        let since = self.since.unwrap_or_else(|| Millis(until.0.saturating_sub(back_ms)));
         if until <= since {
             return Err(Error::invalid(format!(
                 "since: {} is not before until, {}",

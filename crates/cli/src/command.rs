@@ -82,67 +82,28 @@ impl Command {
                 let (session, options) = with.open()?;
                 exec::exec(&session, options).await
             }
-            Self::Attach(with) => {
-                let (session, options) = with.open()?;
-                exec::attach(&session, &options).await
-            }
+            Self::Attach(with) => with.run(exec::attach).await,
             Self::PortForward(with) => {
                 let (session, options) = with.open()?;
                 forward::forward(session, options).await
             }
-            Self::Cp(with) => {
-                let (session, options) = with.open()?;
-                copy::copy(&session, &options).await
-            }
-            Self::Create(with) => {
-                let (session, options) = with.open()?;
-                sandbox::create(&session, &options).await
-            }
-            Self::Ls(with) => {
-                let (session, options) = with.open()?;
-                sandbox::ls(&session, &options).await
-            }
-            Self::Get(with) => {
-                let (session, options) = with.open()?;
-                sandbox::get(&session, &options).await
-            }
-            Self::Rm(with) => {
-                let (session, options) = with.open()?;
-                sandbox::rm(&session, &options).await
-            }
-            Self::Pause(with) => {
-                let (session, options) = with.open()?;
-                sandbox::pause(&session, &options).await
-            }
-            Self::Resume(with) => {
-                let (session, options) = with.open()?;
-                sandbox::resume(&session, &options).await
-            }
-            Self::Extend(with) => {
-                let (session, options) = with.open()?;
-                sandbox::extend(&session, &options).await
-            }
+            Self::Cp(with) => with.run(copy::copy).await,
+            Self::Create(with) => with.run(sandbox::create).await,
+            Self::Ls(with) => with.run(sandbox::ls).await,
+            Self::Get(with) => with.run(sandbox::get).await,
+            Self::Rm(with) => with.run(sandbox::rm).await,
+            Self::Pause(with) => with.run(sandbox::pause).await,
+            Self::Resume(with) => with.run(sandbox::resume).await,
+            Self::Extend(with) => with.run(sandbox::extend).await,
             Self::Files(with) => {
                 let (session, options) = with.open()?;
                 files::files(&session, options).await
             }
-            Self::Logs(with) => {
-                let (session, options) = with.open()?;
-                log::logs(&session, &options).await
-            }
-            Self::Events(with) => {
-                let (session, options) = with.open()?;
-                log::events(&session, &options).await
-            }
-            Self::Top(with) => {
-                let (session, options) = with.open()?;
-                top::top(&session, &options).await
-            }
+            Self::Logs(with) => with.run(log::logs).await,
+            Self::Events(with) => with.run(log::events).await,
+            Self::Top(with) => with.run(top::top).await,
             Self::Engines(with) => engine::engines(&with.open()?.0).await,
-            Self::Usage(with) => {
-                let (session, options) = with.open()?;
-                usage::usage(&session, &options).await
-            }
+            Self::Usage(with) => with.run(usage::usage).await,
             Self::Quota(with) => usage::quota(&with.open()?.0).await,
             Self::Key(with) => {
                 let (session, options) = with.open()?;

@@ -31,6 +31,12 @@ impl<T: Args> With<T> {
         let client = Client::new(self.server.resolve()?)?;
         Ok((Session { client, json: self.json }, self.options))
     }
+
+    /// Does with the server what the options say.
+    pub(crate) async fn run(self, command: impl AsyncFnOnce(&Session, &T) -> Result<u8>) -> Result<u8> {
+        let (session, options) = self.open()?;
+        command(&session, &options).await
+    }
 }
 
 impl Session {

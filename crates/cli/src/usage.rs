@@ -74,7 +74,7 @@ fn usage_table(by: By, report: &UsageReport) -> Table {
         let group = item.group.clone().unwrap_or_else(|| "-".to_owned());
         let group = match by {
             By::Day => group.get(..10).unwrap_or(&group).to_owned(),
-            By::Hour => group.get(..16).map_or(group.clone(), |minute| format!("{minute}Z")),
+            By::Hour => group.get(..16).map_or_else(|| group.clone(), |minute| format!("{minute}Z")),
             By::Key | By::Engine => group,
         };
         table.row(cells(group, &item.used));

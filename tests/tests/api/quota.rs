@@ -122,8 +122,8 @@ async fn pooled_sandboxes_count_when_they_are_somebodys() -> Fact {
     let Some(server) = limited("quota-pool", &["sandboxes=1"]).await? else { return Ok(()) };
     let engines: Value = server.client()?.get("/engine").send().await?.expect(200)?.json()?;
     let usable = engines["items"].as_array().into_iter().flatten();
-    let usable = usable.filter(|engine| engine["available"] == true && engine["allowed"] == true);
-    let Some(engine) = usable.filter_map(|engine| engine["name"].as_str()).next() else { return Ok(()) };
+    let mut usable = usable.filter(|engine| engine["available"] == true && engine["allowed"] == true);
+    let Some(engine) = usable.find_map(|engine| engine["name"].as_str()) else { return Ok(()) };
     server.kill(Role::Serve).await?;
     server.serve_with(vec!["--pool".into(), format!("engine={engine},size=2,memory=64Mi,cpu=0.5,disk=16Mi").into()]);
     server.launch(Role::Serve)?;

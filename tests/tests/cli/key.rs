@@ -1,4 +1,4 @@
-//! Keys from the command line.
+//! Keys, usage and quotas from the command line.
 
 use anyhow::{Context as _, ensure};
 use sentinal_tests::{Fact, shared};
@@ -41,5 +41,23 @@ async fn a_key_is_made_used_and_revoked() -> Fact {
     ensure!(!String::from_utf8_lossy(&left.stdout).contains(&id), "{left:?}");
     let all = ended(caller.command(&["key", "ls", "-a"])).await?;
     ensure!(String::from_utf8_lossy(&all.stdout).contains("revoked"), "{all:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn usage_and_quotas_are_shown_as_tables_and_as_json() -> Fact {
+    let Some(server) = shared().await? else { return Ok(()) };
+    let caller = Caller::of(server).await?;
+    ensure!(caller.gets(&["run", "--", "echo", "counted"]).await? == "counted", "it has to run");
+    let table = caller.gets(&["usage"]).await?;
+    let lines: Vec<&str> = table.lines().collect();
+    ensure!(lines.first().is_some_and(|head| head.starts_with("DAY ")), "{table}");
+    ensure!(lines.last().is_some_and(|total| total.starts_with("total ")), "{table}");
+    let by_key: Value = serde_json::from_str(&caller.gets(&["usage", "--by", "key", "--json"]).await?)?;
+    ensure!(by_key["by"] == "key" && by_key["total"]["executions"]["exited"].as_u64() >= Some(1), "{by_key}");
+    let wrong = caller.says(&["usage", "--since", "yesterday"]).await?;
+    ensure!(wrong.status == 1 && wrong.stderr.contains("since"), "{wrong:?}");
+    let quotas = caller.gets(&["quota"]).await?;
+    ensure!(quotas.lines().any(|line| line.starts_with("output") && line.ends_with("64GiB")), "{quotas}");
     Ok(())
 }

@@ -4,18 +4,15 @@ use serde_json::Value;
 
 use super::example::example;
 
+const KEY: &str = " -H \"Authorization: Bearer $SENTINAL_API_KEY\"";
+
 /// Of one operation.
 pub(super) fn line(document: &Value, (method, path): (&str, &str), operation: &Value) -> String {
-    let mut parts = vec!["curl".to_owned()];
-    if method != "get" {
-        parts.push(format!("-X {}", method.to_uppercase()));
-    }
-    if operation["security"].is_null() {
-        parts.push("-H \"Authorization: Bearer $SENTINAL_API_KEY\"".to_owned());
-    }
-    parts.push(format!("\"$SENTINAL_URL{}{}\"", filled(path), query(operation)));
-    parts.extend(body(document, &operation["requestBody"]["content"]));
-    parts.join(" \\\n  ")
+    let verb = if method == "get" { String::new() } else { format!(" -X {}", method.to_uppercase()) };
+    let key = if operation["security"].is_null() { KEY } else { "" };
+    let address = format!("curl{verb}{key} \"$SENTINAL_URL{}{}\"", filled(path), query(operation));
+    let body = body(document, &operation["requestBody"]["content"]);
+    std::iter::once(address).chain(body).collect::<Vec<_>>().join(" \\\n  ")
 }
 
 /// The path with variables of the shell where something stands for another thing.
@@ -28,13 +25,13 @@ fn name_of(part: &str) -> Option<String> {
     Some(format!("${}", name.trim_start_matches('*').to_uppercase()))
 }
 
-/// What has to stand behind the question mark.
+/// What has to stand behind the question mark: words to replace, and no variables, for a shell has a `PATH` of its own.
 fn query(operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let needed = parameters.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
     let pairs = needed.filter_map(|parameter| {
         let name = parameter["name"].as_str()?;
-        Some(format!("{name}=${}", name.to_uppercase()))
+        Some(format!("{name}={}", name.to_uppercase()))
     });
     let pairs = pairs.collect::<Vec<_>>().join("&");
     if pairs.is_empty() { pairs } else { format!("?{pairs}") }
@@ -76,11 +73,11 @@ mod tests {
         let operation = json!({
             "parameters": [{"name": "path", "in": "query", "required": true}, {"name": "limit", "in": "query"}],
             "requestBody": {"content": {"application/json": {"example": {"name": "it's", "none": null}}}}});
-        let expected = "curl \\\n  -X POST \\\n  -H \"Authorization: Bearer $SENTINAL_API_KEY\" \\\n  \
-             \"$SENTINAL_URL/api/v1/sandbox/$ID/files?path=$PATH\" \\\n  \
+        let expected = "curl -X POST -H \"Authorization: Bearer $SENTINAL_API_KEY\" \
+             \"$SENTINAL_URL/api/v1/sandbox/$ID/files?path=PATH\" \\\n  \
              -H 'Content-Type: application/json' -d '{\"name\":\"it'\\''s\"}'";
         assert_eq!(line(&json!({}), ("post", "/api/v1/sandbox/{id}/files"), &operation), expected);
         let open = json!({"security": [{}]});
-        assert_eq!(line(&json!({}), ("get", "/health"), &open), "curl \\\n  \"$SENTINAL_URL/health\"");
+        assert_eq!(line(&json!({}), ("get", "/health"), &open), "curl \"$SENTINAL_URL/health\"");
     }
 }

@@ -50,7 +50,7 @@ fn by_type(document: &Value, schema: &Value, depth: usize) -> Value {
             properties.map(|(name, part)| (name.clone(), made(document, part, depth + 1))).collect::<Map<_, _>>().into()
         }
         "array" => json!([made(document, &schema["items"], depth + 1)]),
-        "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(0)),
+        "integer" | "number" => schema.get("minimum").cloned().unwrap_or_else(|| json!(0)),
         "boolean" => json!(false),
         "string" if schema["format"] == "date-time" => json!("2026-01-31T12:00:00.000Z"),
         "string" => json!("..."),

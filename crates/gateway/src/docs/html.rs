@@ -26,7 +26,8 @@ pub(super) fn sentence(source: &str) -> String {
 /// Paragraphs of such sentences.
 pub(super) fn paragraphs(source: &str) -> String {
     let blocks = source.split("\n\n").map(str::trim).filter(|block| !block.is_empty());
-    blocks.map(|block| format!("<p>{}</p>", sentence(block))).collect()
+    let shown: Vec<String> = blocks.map(|block| format!("<p>{}</p>", sentence(block))).collect();
+    shown.concat()
 }
 
 /// A name as a part of an address within the page.

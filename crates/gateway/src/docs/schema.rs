@@ -24,7 +24,7 @@ pub(super) fn type_of(schema: &Value) -> String {
             joined(named.map(|name| one(name, schema)), " or ")
         }
         Value::String(name) => one(name, schema),
-        _ => "anything".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "anything".to_owned(),
     }
 }
 
@@ -57,7 +57,9 @@ fn plain(value: &Value) -> String {
 /// The bounds of a value.
 fn bounds(schema: &Value) -> String {
     let bound = |name: &str, word: &str| schema.get(name).map(|value| format!("{word} {}", plain(value)));
-    let all = [bound("minimum", "from"), bound("maximum", "to"), bound("default", "unless told")];
+    // That a number is not below nothing needs no words.
+    let least = if schema["minimum"] == 0 { None } else { bound("minimum", "from") };
+    let all = [least, bound("maximum", "to"), bound("default", "unless told")];
     joined(all.into_iter().flatten().map(|bound| text(&bound)), " ")
 }
 
