@@ -2,6 +2,7 @@
 
 mod execution;
 mod sandbox;
+mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +39,7 @@ struct Books {
     untold: BTreeSet<ExecutionId>,
     /// Removed at the end of the retention time.
     removed: BTreeSet<SandboxId>,
+    counted: usage::Counted,
 }
 
 /// A record and since when it is known, on the clock that does not jump.
@@ -60,6 +62,7 @@ impl Ledger {
     /// The store has taken a batch.
     pub(crate) fn commit(&self, writes: &[Write]) {
         for write in writes {
+            lock(&self.books).counted.count(write);
             let checked = match write {
                 Write::Sandbox(record) => self.sandbox(record),
                 Write::Execution(record) => self.execution(record),
@@ -79,9 +82,12 @@ impl Ledger {
     pub(crate) fn untold(&self, writes: &[Write]) {
         let executions = writes.iter().filter_map(|write| match write {
             Write::Execution(record) => Some(record.id),
-            Write::Sandbox(_) | Write::Idempotency(_) | Write::Key(_) | Write::RevokeKey { .. } | Write::Event(_) => {
-                None
-            }
+            Write::Sandbox(_)
+            | Write::Idempotency(_)
+            | Write::Key(_)
+            | Write::RevokeKey { .. }
+            | Write::Usage { .. }
+            | Write::Event(_) => None,
         });
         lock(&self.books).untold.extend(executions);
     }

@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
 use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result as Answer, SandboxId, TenantId};
-use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, SqliteStore, Store, Write};
+use sentinal_store::{
+    EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, SqliteStore, Store, UsageQuery, UsageRecord,
+    Write,
+};
 
 /// Calls that wait: a simulation has one thread.
 const CALLS_MAX: usize = 1;

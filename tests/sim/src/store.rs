@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
 use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
-use sentinal_store::{EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, Store, Write};
+use sentinal_store::{
+    EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, Store, UsageQuery, UsageRecord, Write,
+};
 
 use crate::{ledger::Ledger, life::Life, sabotage::Sabotage, world::World};
 
