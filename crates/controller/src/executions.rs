@@ -48,6 +48,7 @@ impl Controller {
         let (context, caller) = (Arc::clone(&self.context), permit.caller().clone());
         let NewExecution { command, wait, once } = new;
         let make = |mark| async move {
+            quota::check_execution(&context, caller.tenant())?;
             // It is the execution that is made once; a sandbox without one ends.
             let entry = begin(&context, &caller, (spec, Kind::OneShot), None).await?;
             let abandon = Abandon(Arc::clone(&entry));

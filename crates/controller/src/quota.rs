@@ -31,9 +31,7 @@ impl Controller {
     pub fn quotas(&self, permit: &Permit<ReadQuota>) -> Vec<Quota> {
         let (context, tenant) = (&self.context, permit.tenant());
         let limits = &context.parts.settings.quotas;
-        let used = of_sandboxes(&context.table.all(), tenant)
-            .with(QuotaName::Executions, context.live.of_tenant(tenant))
-            .with(QuotaName::Output, context.stored.of_tenant(tenant).saturating_add(context.live.stored_by(tenant)));
+        let used = of_sandboxes(&context.table.all(), tenant).plus(of_executions(context, tenant));
         let quota = |name| Quota { name, limit: limits.limit(name), used: used.of(name) };
         QuotaName::ALL.map(quota).into()
     }
@@ -54,12 +52,17 @@ pub(crate) fn of_sandboxes(entries: &[Arc<Entry>], tenant: &TenantId) -> Amounts
     taken.fold(Amounts::default(), Amounts::plus)
 }
 
-/// Refuses one more execution, and one that would write more than may be stored. What those that run go on to write is
-/// bounded by what one may store.
+/// Refuses one more execution, before anything is done for it: how many run is decided once more where it is entered. What
+/// those that run go on to write is bounded by what one may store.
 pub(crate) fn check_execution(context: &Context, tenant: &TenantId) -> Result<()> {
+    let one = Amounts::default().with(QuotaName::Executions, 1).with(QuotaName::Output, 1);
+    context.parts.settings.quotas.check(&of_executions(context, tenant), &one)
+}
+
+/// What the executions of a tenant take.
+fn of_executions(context: &Context, tenant: &TenantId) -> Amounts {
     let stored = context.stored.of_tenant(tenant).saturating_add(context.live.stored_by(tenant));
-    let used = Amounts::default().with(QuotaName::Output, stored);
-    context.parts.settings.quotas.check(&used, &Amounts::default().with(QuotaName::Output, 1))
+    Amounts::default().with(QuotaName::Executions, context.live.of_tenant(tenant)).with(QuotaName::Output, stored)
 }
 
 /// The output of executions that have ended, in bytes by tenant, for as long as it is kept.

@@ -178,7 +178,7 @@ fn is_after(id: &str, after: Option<&str>) -> bool {
 }
 
 fn rows(rows_max: u32) -> usize {
-    usize::try_from(rows_max.min(PAGE_ROWS_MAX)).unwrap_or(usize::MAX)
+    usize::try_from(rows_max.min(PAGE_ROWS_MAX + 1)).unwrap_or(usize::MAX)
 }
 
 fn records<'a, Row, Record>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<Record>>

@@ -252,7 +252,7 @@ fn before<Id: ToString>(after: Option<Id>) -> String {
     after.map_or_else(|| BEYOND_EVERY_ID.to_owned(), |id| id.to_string())
 }
 
-/// How many rows a page may have.
+/// How many rows a page may have, and one that says that there is another page.
 fn rows(rows_max: u32) -> i64 {
-    i64::from(rows_max.min(PAGE_ROWS_MAX))
+    i64::from(rows_max.min(PAGE_ROWS_MAX + 1))
 }

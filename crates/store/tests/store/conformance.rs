@@ -58,6 +58,7 @@ conformance!(
     retention_forgets_requests,
     a_revoked_key_is_gone_for_good,
     keys_are_listed_newest_first_in_pages,
+    the_largest_page_says_that_there_is_another,
     what_was_used_is_added_up_once,
     what_was_used_is_added_up_by_what_is_asked_for,
     what_was_used_outlives_what_used_it,
@@ -383,6 +384,15 @@ async fn keys_are_listed_newest_first_in_pages(store: &dyn Store) {
     assert!(store.keys_of(&tenant, page(Some(7))).await.unwrap().is_empty());
     assert_eq!(store.key(key(1).id).await.unwrap(), Some(revoked));
     assert_eq!(store.key(key(7).id).await.unwrap(), None);
+}
+
+async fn the_largest_page_says_that_there_is_another(store: &dyn Store) {
+    let max = sentinal_model::limits::PAGE_ROWS_MAX;
+    store.write((0..u64::from(max) + 2).map(|number| Write::Key(key(number))).collect()).await.unwrap();
+    for (rows_max, found) in [(max, 1000), (max + 1, 1001), (u32::MAX, 1001)] {
+        let page = store.keys_of(&tenant("default"), Page { after: None, rows_max }).await.unwrap();
+        assert_eq!(page.len(), found, "{rows_max}");
+    }
 }
 
 const HOUR: i64 = 3_600_000;
