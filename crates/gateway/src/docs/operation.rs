@@ -80,7 +80,7 @@ impl Operation<'_> {
         let shown = good.map(|(status, answer)| {
             let about = sentence(answer["description"].as_str().unwrap_or_default());
             let content = answer["content"].as_object().into_iter().flatten();
-            let kinds = content.map(|(kind, media)| media_answer(document, kind, &media["schema"]));
+            let kinds = content.map(|(kind, media)| media_answer(document, kind, media));
             let status = if status == "default" { "Any" } else { status };
             format!("<p><strong>{}</strong> {about}</p>{}", text(status), kinds.collect::<String>())
         });
@@ -88,14 +88,21 @@ impl Operation<'_> {
     }
 }
 
-fn media_answer(document: &Value, kind: &str, schema: &Value) -> String {
+fn media_answer(document: &Value, kind: &str, media: &Value) -> String {
+    let schema = &media["schema"];
     let named = format!("<p><code>{}</code>: {}</p>", text(kind), type_of(schema));
-    if kind != "application/json" || schema["$ref"].is_null() {
-        return named;
-    }
-    let shown = serde_json::to_string_pretty(&example(document, schema)).unwrap_or_default();
+    let shown = match &media["example"] {
+        Value::Null if kind != "application/json" || schema["$ref"].is_null() => return named,
+        Value::Null => pretty(&example(document, schema)),
+        Value::String(events) => events.clone(),
+        recorded => pretty(recorded),
+    };
     let example = format!("<pre tabindex=\"0\"><code>{}</code></pre>", text(&shown));
     format!("{named}<details><summary>Example</summary>{example}</details>")
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 fn titled(title: &str, content: &str) -> String {
