@@ -18,9 +18,15 @@ impl Tables {
             return;
         }
         if !self.meters.contains_key(&row.id) {
-            self.meters.insert(row.id.clone(), Meter { at: row.created_at, cpu_us: 0 });
+            self.meters.insert(row.id.clone(), Meter { at: row.finished_at.unwrap_or(row.created_at), cpu_us: 0 });
             undo.push(Before::Meter(row.id.clone(), None));
-            self.add(row.usage_key(hour_of(row.created_at)), UsageSum { sandboxes: 1, ..UsageSum::default() }, undo);
+            if row.finished_at.is_none() {
+                self.add(
+                    row.usage_key(hour_of(row.created_at)),
+                    UsageSum { sandboxes: 1, ..UsageSum::default() },
+                    undo,
+                );
+            }
         }
         if let Some(at) = row.finished_at {
             self.advance(row, Meter { at, cpu_us: 0 }, undo);

@@ -39,8 +39,10 @@ pub(super) fn sandbox(connection: &Connection, row: &SandboxRow) -> rusqlite::Re
     if row.tenant_id.is_empty() {
         return Ok(());
     }
-    let begin = "UPDATE sandbox SET metered_at = created_at WHERE id = ?1 AND metered_at IS NULL";
-    if connection.prepare_cached(begin)?.execute([&row.id])? == 1 {
+    let begin =
+        "UPDATE sandbox SET metered_at = COALESCE(finished_at, created_at) WHERE id = ?1 AND metered_at IS NULL";
+    // One that comes with its end was there before, and was removed at the end of the retention time: it is counted.
+    if connection.prepare_cached(begin)?.execute([&row.id])? == 1 && row.finished_at.is_none() {
         add(connection, &row.usage_key(hour_of(row.created_at)), UsageSum { sandboxes: 1, ..UsageSum::default() })?;
     }
     match row.finished_at {

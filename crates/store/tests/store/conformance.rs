@@ -473,6 +473,10 @@ async fn what_was_used_outlives_what_used_it(store: &dyn Store) {
     let before = total(store).await;
     assert_eq!(before.sandbox_ms, 4000);
     store.remove_finished(Millis(HOUR), 10).await.unwrap();
+    // Whoever was not told that its end was written down writes it again.
+    store.write(vec![used(1, 5000, 50), write(&finished(1, 5000))]).await.unwrap();
+    assert_eq!(total(store).await, before);
+    store.remove_finished(Millis(HOUR), 10).await.unwrap();
     assert_eq!((store.sandbox(sandbox_id(1)).await.unwrap(), total(store).await), (None, before));
     let kept_ms = i64::try_from(sentinal_model::limits::USAGE_RETENTION.as_millis()).unwrap();
     store.remove_finished(Millis(kept_ms + HOUR), 10).await.unwrap();
