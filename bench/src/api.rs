@@ -38,6 +38,11 @@ impl Kind {
         Self { engine: other.engine, ..self }
     }
 
+    /// Whether it shares the host's kernel.
+    pub(crate) const fn is_native(self) -> bool {
+        matches!(self.engine.as_bytes(), b"native")
+    }
+
     /// The server's option for a pool of this kind.
     pub(crate) fn pool(self, size: usize) -> String {
         format!("--pool=engine={},memory={},size={size}", self.engine, self.memory)
@@ -74,6 +79,41 @@ impl Api {
         body["command"] = json!(command);
         body["args"] = json!(args);
         self.run(&body).await
+    }
+
+    /// Opens a context for Python; answers its id.
+    pub(crate) async fn open_context(&mut self, sandbox: &str) -> Result<String> {
+        let context = self.post(&format!("/api/v1/sandbox/{sandbox}/context"), &json!({"language": "python"})).await?;
+        Ok(context["id"].as_str().context("a context has an id")?.to_owned())
+    }
+
+    /// Runs code in a context to its successful end.
+    pub(crate) async fn run_in(&mut self, sandbox: &str, context: &str, code: &str) -> Result<()> {
+        let body = json!({ "sandbox_id": sandbox, "context_id": context, "code": code });
+        self.run(&body).await.map(drop)
+    }
+
+    /// Writes a file.
+    pub(crate) async fn write(&mut self, sandbox: &str, path: &str, content: Bytes) -> Result<()> {
+        let path = format!("/api/v1/sandbox/{sandbox}/files?path={path}");
+        self.0.send_as("application/octet-stream", Method::PUT, &path, content).await.map(drop)
+    }
+
+    /// Reads a file; answers how much it is.
+    pub(crate) async fn read(&mut self, sandbox: &str, path: &str) -> Result<usize> {
+        Ok(self.0.get(&format!("/api/v1/sandbox/{sandbox}/files?path={path}")).await?.len())
+    }
+
+    /// Lists a folder; answers how many entries came.
+    pub(crate) async fn list(&mut self, sandbox: &str, path: &str, limit: usize) -> Result<usize> {
+        let path = format!("/api/v1/sandbox/{sandbox}/files/list?path={path}&limit={limit}");
+        let page: Value = serde_json::from_slice(&self.0.get(&path).await?)?;
+        Ok(page["items"].as_array().context("a page has items")?.len())
+    }
+
+    /// The connection it is.
+    pub(crate) const fn connection(&mut self) -> &mut Connection {
+        &mut self.0
     }
 
     /// Destroys a sandbox.

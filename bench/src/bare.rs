@@ -2,7 +2,7 @@
 //! without a server.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -91,6 +91,13 @@ impl Bare {
         Ok(start.elapsed())
     }
 
+    /// The same with something to read and somewhere to write to.
+    pub(crate) fn exec_between(&self, name: &str, program: &[&str], files: [File; 2]) -> Result<Duration> {
+        let mut command = self.runsc(&["exec", "--user", "1000:1000", name]);
+        command.args(program);
+        between(command, files)
+    }
+
     /// Ends a sandbox.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         succeed(self.runsc(&["delete", "--force", name]))?;
@@ -148,6 +155,14 @@ impl Drop for Bare {
             let _ = self.remove(&bundle.file_name().to_string_lossy());
         }
     }
+}
+
+/// Reads from the first and writes to the second; answers how long it took.
+pub(crate) fn between(mut command: Command, [from, to]: [File; 2]) -> Result<Duration> {
+    let start = Instant::now();
+    let status = command.stdin(from).stdout(to).stderr(Stdio::null()).status().context("start a peer")?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(start.elapsed())
 }
 
 /// Without pipes: whatever stays behind would hold them open.

@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, client::conn::http1::SendRequest};
+use hyper::{Method, Request, body::Incoming, client::conn::http1::SendRequest, http::request::Builder};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
@@ -27,19 +27,45 @@ impl Connection {
 
     /// Sends a request and reads the whole answer. Any status but success is an error that quotes it.
     pub(crate) async fn send(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Bytes> {
-        // The server closes what is idle for a while.
-        if self.sender.is_closed() {
-            self.sender = connect(self.address).await?;
-        }
-        let request = Request::builder()
-            .method(&method)
-            .uri(path)
-            .header("host", self.address.to_string())
-            .header("authorization", &self.authorization)
-            .header("content-type", "application/json")
-            .body(Full::new(body.into()))?;
-        let answer = timeout(DEADLINE, self.answer(request)).await.context("no answer in time");
+        self.send_as("application/json", method, path, body).await
+    }
+
+    /// The same with a body of another kind.
+    pub(crate) async fn send_as(
+        &mut self,
+        content_type: &str,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Bytes> {
+        let sending = async {
+            let answer = self.start(self.request(&method, path).header("content-type", content_type), body).await?;
+            Ok(answer.collect().await?.to_bytes())
+        };
+        let answer = timeout(DEADLINE, sending).await.context("no answer in time");
         answer.flatten().with_context(|| format!("{method} {path}"))
+    }
+
+    /// Sends a request whose answer is events, and hands that over as it comes.
+    pub(crate) async fn events(&mut self, path: &str, body: impl Into<Bytes>) -> Result<Incoming> {
+        let request = self.request(&Method::POST, path).header("content-type", "application/json");
+        let started = self.start(request.header("accept", "text/event-stream"), body);
+        timeout(DEADLINE, started).await.context("no answer in time").flatten().with_context(|| path.to_owned())
+    }
+
+    /// The header that says who asks.
+    pub(crate) fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
+    /// Where it leads to.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn request(&self, method: &Method, path: &str) -> Builder {
+        let request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        request.header("authorization", &self.authorization)
     }
 
     /// Reads from a path.
@@ -47,13 +73,19 @@ impl Connection {
         self.send(Method::GET, path, Bytes::new()).await
     }
 
-    async fn answer(&mut self, request: Request<Full<Bytes>>) -> Result<Bytes> {
+    /// The body of an answer that says that all is well.
+    async fn start(&mut self, request: Builder, body: impl Into<Bytes>) -> Result<Incoming> {
+        // The server closes what is idle for a while.
+        if self.sender.is_closed() {
+            self.sender = connect(self.address).await?;
+        }
         self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
-        ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
-        Ok(body)
+        let answer = self.sender.send_request(request.body(Full::new(body.into()))?).await?;
+        if answer.status().is_success() {
+            return Ok(answer.into_body());
+        }
+        let (status, body) = (answer.status(), answer.into_body().collect().await?.to_bytes());
+        bail!("{status}: {}", String::from_utf8_lossy(&body))
     }
 }
 

@@ -67,6 +67,11 @@ async fn measure(bench: &Bench) -> Result<Report> {
     report.add(cases::memory::idle_server(bench).await?);
     report.add(cases::execute::beside_runsc_exec(bench).await?);
     report.add(cases::execute::beside_runc_exec(bench).await?);
+    for kind in [Kind::NATIVE, Kind::GVISOR] {
+        report.extend(cases::interactive::beside_an_execute(bench, kind).await?);
+        report.add(cases::contexts::beside_a_fresh_interpreter(bench, kind).await?);
+        report.extend(cases::files::beside_cat(bench, kind).await?);
+    }
     report.extend(cases::cold::beside_runsc_run(bench).await?);
     report.extend(cases::cold::beside_bwrap(bench).await?);
     report.extend(cases::memory::idle_sandboxes(bench).await?);

@@ -45,6 +45,11 @@ impl Options {
         if self.smoke { 1 } else { 4 }
     }
 
+    /// How large a file is that is copied, in MiB.
+    pub(crate) fn file_mib(&self) -> u16 {
+        if self.smoke { 1 } else { 64 }
+    }
+
     /// Sandboxes that live at once where many are measured.
     pub(crate) fn crowd(&self) -> usize {
         if self.smoke { 5 } else { 200 }

@@ -24,6 +24,8 @@ pub(crate) struct Row {
 pub(crate) enum Target {
     /// Ours takes at most so much of what the peer takes.
     AtMostOfPeer(f64),
+    /// Ours takes at most so much more than the peer, in the row's unit.
+    AtMostOverPeer(f64),
     /// The peer takes at least so many times what ours takes.
     TimesFaster(f64),
     /// Ours is at least so much of the peer's, where more is better.
@@ -116,6 +118,9 @@ impl Row {
         match self.target {
             Target::AtMostOfPeer(bound) => Some(self.ratio()? <= bound),
             Target::TimesFaster(bound) | Target::AtLeastOfPeer(bound) => Some(self.ratio()? >= bound),
+            Target::AtMostOverPeer(bound) => {
+                self.peer.as_ref().map(|(_, peer)| self.ours.median() <= peer.median() + bound)
+            }
             Target::Below(bound) => Some(self.ours.median() < bound),
             Target::ForInformation => None,
         }
@@ -126,6 +131,7 @@ impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::AtMostOfPeer(bound) => write!(f, "<= {bound}"),
+            Self::AtMostOverPeer(bound) => write!(f, "<= peer + {bound}"),
             Self::TimesFaster(bound) => write!(f, ">= {bound} x faster"),
             Self::AtLeastOfPeer(bound) => write!(f, ">= {bound}"),
             Self::Below(bound) => write!(f, "< {bound}"),
@@ -167,6 +173,8 @@ mod tests {
         assert_eq!(row(12.0, 10.0, Target::AtMostOfPeer(1.15)).is_met(), Some(false));
         assert_eq!(row(4.0, 10.0, Target::AtLeastOfPeer(0.4)).is_met(), Some(true));
         assert_eq!(row(3.0, 10.0, Target::AtLeastOfPeer(0.4)).is_met(), Some(false));
+        assert_eq!(row(12.9, 10.0, Target::AtMostOverPeer(3.0)).is_met(), Some(true));
+        assert_eq!(row(13.1, 10.0, Target::AtMostOverPeer(3.0)).is_met(), Some(false));
         assert_eq!(row(48.0, 1.0, Target::Below(48.0)).is_met(), Some(false));
         assert_eq!(row(1.0, 1.0, Target::ForInformation).is_met(), None);
     }

@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
+    /// None yet.
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
     /// Takes one more into account.
     pub(crate) fn add(&mut self, value: f64) {
         let at = self.0.partition_point(|smaller| *smaller < value);

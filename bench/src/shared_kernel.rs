@@ -1,7 +1,7 @@
 //! The peers on the host's own kernel: `bwrap` and `runc`, on the same image, mounted for them.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::Read as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::{
-    bare::{Ran, succeed},
+    bare::{Ran, between, succeed},
     options::Options,
 };
 
@@ -75,6 +75,13 @@ impl SharedKernel {
         let start = Instant::now();
         succeed(command)?;
         Ok(start.elapsed())
+    }
+
+    /// The same with something to read and somewhere to write to.
+    pub(crate) fn exec_between(&self, name: &str, program: &[&str], files: [File; 2]) -> Result<Duration> {
+        let mut command = self.runc(&["exec", "--user", "1000:1000", name]);
+        command.args(program);
+        between(command, files)
     }
 
     /// Ends a container.

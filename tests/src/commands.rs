@@ -55,6 +55,12 @@ pub fn pool(pool: &str) -> [OsString; 2] {
     ["--pool".into(), pool.into()]
 }
 
+/// The server's flags that let it deliver events to these hosts, and soon again what failed.
+pub fn webhooks(hosts: &[String]) -> Vec<OsString> {
+    let named = hosts.iter().flat_map(|host| ["--webhook".into(), host.into()]);
+    named.chain(["--webhook-retry".into(), "0.05".into()]).collect()
+}
+
 /// Builds the default image into `images`, unless it is there.
 pub fn image_build(sentinal: &Path, images: &Path) -> Command {
     let mut command = Command::new(sentinal);

@@ -44,7 +44,7 @@ pub use place::Place;
 pub use poll::{eventually, soon};
 pub use process::{Process, processes};
 pub use role::Role;
-pub use server::{Options, Server};
+pub use server::{Options, Server, free_port};
 pub use shared::{Guest, guest, shared};
 pub use socket::{Opened, Said, Socket};
 pub use sse::{Event, EventStream, Followed};

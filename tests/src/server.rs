@@ -240,7 +240,7 @@ fn spawn(mut command: Command, log: &std::path::Path) -> Result<Child> {
 /// A port of the loopback interface that was free a moment ago. It is kept over restarts. Not one of those that the
 /// kernel gives to clients: while no server listens, a client that dials such a port may be given that very port, and
 /// would hold it.
-fn free_port() -> Result<SocketAddr> {
+pub fn free_port() -> Result<SocketAddr> {
     const BELOW_EPHEMERAL: std::ops::Range<u16> = 16_000..32_000;
     for _ in 0..1000 {
         let any = rand::rngs::OsRng.try_next_u32().context("randomness")?;

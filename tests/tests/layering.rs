@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Every edge that is allowed between crates of this workspace, in flow order, and what a crate must never know.
-const ALLOWED: [(&str, &[&str], &str); 25] = [
+const ALLOWED: [(&str, &[&str], &str); 26] = [
     ("model", &[], "it is the vocabulary: no IO, and nothing below it"),
     ("telemetry", &["model"], "everybody logs, so it may know nobody"),
     ("api", &["model"], "the wire's words turn into the model's, and into nothing else"),
@@ -39,7 +39,12 @@ const ALLOWED: [(&str, &[&str], &str); 25] = [
     ("launcher", &[], "one thread and no memory of anything: it is told what to do, and does it"),
     ("archive", &[], "it is compiled into the agent, and reads what strangers wrote"),
     ("image", &["archive", "agent-protocol", "model"], "images are names and files"),
-    ("import", &["image", "model"], "it makes images for the server, and knows neither node nor controller"),
+    ("outbound", &["model"], "it is the one way out, for whoever has something to ask or to send"),
+    (
+        "import",
+        &["image", "outbound", "model"],
+        "it makes images for the server, and knows neither node nor controller",
+    ),
     ("agent-protocol", &[], "it is compiled into the agent, which is to stay small"),
     ("agent", &["agent-protocol", "archive"], "it runs inside the sandbox: small, and it knows nothing of the server"),
     ("agent-client", &["agent-protocol", "model"], "it carries, and does not decide"),
@@ -55,6 +60,7 @@ const ALLOWED: [(&str, &[&str], &str); 25] = [
             "node",
             "image",
             "import",
+            "outbound",
             "auth",
             "agent-client",
             "scheduler",

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "ARCHITECTURE.md",
     "README.md",
     "SECURITY.md",
@@ -13,6 +13,7 @@ const PAGES: [&str; 10] = [
     "docs/keys.md",
     "docs/usage.md",
     "docs/performance.md",
+    "docs/webhooks.md",
 ];
 
 /// The targets of a page's links, without those that leave the repository.

@@ -36,6 +36,7 @@ mod terminal;
 mod update;
 mod upload;
 mod usage;
+mod webhook;
 
 pub use bytes::{Encoding, Inline};
 pub use context::{Context, NewContext};
@@ -57,8 +58,8 @@ pub use link::{Link, NewLink};
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
-    EngineChoice, EngineName, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep, Language, LogKind,
-    ProblemCode, QuotaName, Role, SandboxOutcome, SandboxState, StreamName, UsageBy,
+    DeliveryResult, EngineChoice, EngineName, EventType, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep,
+    Language, LogKind, ProblemCode, QuotaName, Role, SandboxOutcome, SandboxState, StreamName, UsageBy,
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;
@@ -72,3 +73,7 @@ pub use terminal::{Terminal, TerminalNotice, TerminalQuery, TerminalRequest};
 pub use update::UpdateSandbox;
 pub use upload::{Upload, UploadedFile};
 pub use usage::{ExecutionCounts, UsageAsked, UsageFigures, UsageItem, UsageReport};
+pub use webhook::{
+    CreateWebhook, CreatedWebhook, DeliveriesQuery, Delivery, UpdateWebhook, Webhook, WebhookTest, WebhooksQuery,
+    event_types,
+};

@@ -85,6 +85,32 @@ names! {
     StreamName { Stdout = "stdout", Stderr = "stderr" }
     /// One of the four logs.
     LogKind { Execution = "execution", Audit = "audit", Security = "security", System = "system" }
+    /// What happened; `*`, alone, is all.
+    EventType {
+        All = "*",
+        SandboxCreated = "sandbox.created",
+        SandboxPaused = "sandbox.paused",
+        SandboxResumed = "sandbox.resumed",
+        SandboxUpdated = "sandbox.updated",
+        SandboxDestroyed = "sandbox.destroyed",
+        ExecutionStarted = "execution.started",
+        ExecutionCompleted = "execution.completed",
+        ContextCreated = "context.created",
+        ContextRemoved = "context.removed",
+        FileUploaded = "file.uploaded",
+        ArchiveUnpacked = "archive.unpacked",
+        FolderCreated = "folder.created",
+        FileMoved = "file.moved",
+        FileRemoved = "file.removed",
+        KeyCreated = "key.created",
+        KeyRevoked = "key.revoked",
+        WebhookCreated = "webhook.created",
+        WebhookUpdated = "webhook.updated",
+        WebhookDisabled = "webhook.disabled",
+        WebhookRemoved = "webhook.removed",
+    }
+    /// What became of an attempt to deliver an event.
+    DeliveryResult { Delivered = "delivered", Failed = "failed", GivenUp = "given_up" }
     /// What kind of failure a problem is.
     ProblemCode {
         InvalidRequest = "invalid_request",
@@ -127,6 +153,9 @@ mod tests {
         let ends = [model::End::Destroyed, model::End::Expired, model::End::Idle].map(model::End::as_str);
         assert_eq!(ends, SandboxOutcome::ALL[..3]);
         assert!(failures.iter().all(|failure| SandboxOutcome::ALL.contains(failure)), "{failures:?}");
+        let events: Vec<String> = model::EventName::ALL.iter().map(|name| crate::event_type(name.as_str())).collect();
+        assert_eq!(EventType::ALL[1..], events);
+        check(DeliveryResult::ALL, model::DeliveryResult::ALL.map(model::DeliveryResult::as_str));
         check(FileType::ALL, model::FileKind::ALL.map(model::FileKind::as_str));
         check(QuotaName::ALL, model::QuotaName::ALL.map(model::QuotaName::as_str));
         check(UsageBy::ALL, model::UsageBy::ALL.map(model::UsageBy::as_str));

@@ -22,12 +22,17 @@ pub enum ActionName {
     ReadImage,
     ImportImage,
     RemoveImage,
-    ReadKey,
     CreateKey,
-    RevokeKey,
+    CreateWebhook,
+    ReadKey,
+    ReadQuota,
     ReadSelf,
     ReadUsage,
-    ReadQuota,
+    ReadWebhook,
+    RemoveWebhook,
+    RevokeKey,
+    TestWebhook,
+    UpdateWebhook,
 }
 
 /// An action as a type.
@@ -111,4 +116,14 @@ actions!(
     ReadUsage,
     /// Looking at what may be used, and is now.
     ReadQuota,
+    /// Having events delivered to an address.
+    CreateWebhook,
+    /// Looking at webhooks and their deliveries.
+    ReadWebhook,
+    /// Changing a webhook's address, events, or whether it is enabled.
+    UpdateWebhook,
+    /// Having a test event delivered.
+    TestWebhook,
+    /// Removing webhooks.
+    RemoveWebhook,
 );

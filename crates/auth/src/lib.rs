@@ -18,9 +18,10 @@ mod permit;
 mod testing;
 
 pub use action::{
-    Action, ActionName, ConnectPort, ControlExecution, CreateKey, CreateSandbox, DestroySandbox, Execute, ImportImage,
-    PauseSandbox, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadMetrics, ReadQuota,
-    ReadSandbox, ReadSelf, ReadUsage, RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
+    Action, ActionName, ConnectPort, ControlExecution, CreateKey, CreateSandbox, CreateWebhook, DestroySandbox,
+    Execute, ImportImage, PauseSandbox, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadMetrics,
+    ReadQuota, ReadSandbox, ReadSelf, ReadUsage, ReadWebhook, RemoveImage, RemoveWebhook, ResumeSandbox, RevokeKey,
+    TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
 };
 pub use admin::{AdminKey, AdminKeyError};
 pub use api_key::ApiKey;

@@ -75,7 +75,14 @@ const fn allows(role: Role, action: ActionName) -> bool {
         ActionName::CreateKey | ActionName::RevokeKey => matches!(role, Role::Admin),
         ActionName::ReadKey => matches!(role, Role::Admin | Role::Auditor),
         // An image is everybody's: whoever moves a name changes what others start from.
-        ActionName::ImportImage | ActionName::RemoveImage => matches!(role, Role::Admin | Role::Operator),
+        ActionName::ImportImage
+        | ActionName::RemoveImage
+        // A webhook tells somebody elsewhere what happens, for as long as it is there.
+        | ActionName::CreateWebhook
+        | ActionName::ReadWebhook
+        | ActionName::UpdateWebhook
+        | ActionName::TestWebhook
+        | ActionName::RemoveWebhook => matches!(role, Role::Admin | Role::Operator),
         ActionName::CreateSandbox
         | ActionName::DestroySandbox
         | ActionName::UpdateSandbox
@@ -133,13 +140,26 @@ mod tests {
             A::ReadFile,
         ];
         let more: &[ActionName] = match role {
-            Role::Admin => &[A::ReadMetrics, A::ImportImage, A::RemoveImage, A::ReadKey, A::CreateKey, A::RevokeKey],
-            Role::Operator => &[A::ReadMetrics, A::ImportImage, A::RemoveImage],
+            Role::Admin => &[A::ReadKey, A::CreateKey, A::RevokeKey],
+            Role::Operator => &[],
             Role::Developer => &[],
             Role::Viewer => return [&look[..], &[A::ReadMetrics]].concat(),
             Role::Auditor => return [&look[..], &[A::ReadKey]].concat(),
         };
-        [&look[..], &work, more].concat()
+        let run: &[ActionName] = match role {
+            Role::Admin | Role::Operator => &[
+                A::ReadMetrics,
+                A::ImportImage,
+                A::RemoveImage,
+                A::CreateWebhook,
+                A::ReadWebhook,
+                A::UpdateWebhook,
+                A::TestWebhook,
+                A::RemoveWebhook,
+            ],
+            Role::Developer | Role::Viewer | Role::Auditor => &[],
+        };
+        [&look[..], &work, run, more].concat()
     }
 
     fn caller(role: Role) -> Caller {
@@ -197,6 +217,11 @@ mod tests {
         check::<crate::ReadSelf>();
         check::<crate::ReadUsage>();
         check::<crate::ReadQuota>();
+        check::<crate::CreateWebhook>();
+        check::<crate::ReadWebhook>();
+        check::<crate::UpdateWebhook>();
+        check::<crate::TestWebhook>();
+        check::<crate::RemoveWebhook>();
     }
 
     #[test]

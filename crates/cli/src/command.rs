@@ -17,6 +17,7 @@ use crate::{
     session::With,
     top::{self, TopOptions},
     usage::{self, QuotaOptions, UsageOptions},
+    webhook::{self, WebhookOptions},
 };
 
 /// What speaks to a server.
@@ -52,6 +53,8 @@ pub enum Command {
     Logs(With<LogsOptions>),
     /// Tell what happens, as it happens
     Events(With<EventsOptions>),
+    /// Have events delivered to addresses of your own
+    Webhook(With<WebhookOptions>),
     /// Show what sandboxes use, live
     Top(With<TopOptions>),
     /// List the engines, and why some cannot be used
@@ -74,41 +77,30 @@ impl Command {
 
     pub(crate) async fn run(self) -> Result<u8> {
         match self {
-            Self::Run(with) => {
-                let (session, options) = with.open()?;
-                run::run(&session, options).await
-            }
-            Self::Exec(with) => {
-                let (session, options) = with.open()?;
-                exec::exec(&session, options).await
-            }
-            Self::Attach(with) => with.run(exec::attach).await,
+            Self::Run(with) => with.run(run::run).await,
+            Self::Exec(with) => with.run(exec::exec).await,
+            Self::Attach(with) => with.look(exec::attach).await,
             Self::PortForward(with) => {
                 let (session, options) = with.open()?;
                 forward::forward(session, options).await
             }
-            Self::Cp(with) => with.run(copy::copy).await,
-            Self::Create(with) => with.run(sandbox::create).await,
-            Self::Ls(with) => with.run(sandbox::ls).await,
-            Self::Get(with) => with.run(sandbox::get).await,
-            Self::Rm(with) => with.run(sandbox::rm).await,
-            Self::Pause(with) => with.run(sandbox::pause).await,
-            Self::Resume(with) => with.run(sandbox::resume).await,
-            Self::Extend(with) => with.run(sandbox::extend).await,
-            Self::Files(with) => {
-                let (session, options) = with.open()?;
-                files::files(&session, options).await
-            }
-            Self::Logs(with) => with.run(log::logs).await,
-            Self::Events(with) => with.run(log::events).await,
-            Self::Top(with) => with.run(top::top).await,
+            Self::Cp(with) => with.look(copy::copy).await,
+            Self::Create(with) => with.look(sandbox::create).await,
+            Self::Ls(with) => with.look(sandbox::ls).await,
+            Self::Get(with) => with.look(sandbox::get).await,
+            Self::Rm(with) => with.look(sandbox::rm).await,
+            Self::Pause(with) => with.look(sandbox::pause).await,
+            Self::Resume(with) => with.look(sandbox::resume).await,
+            Self::Extend(with) => with.look(sandbox::extend).await,
+            Self::Files(with) => with.run(files::files).await,
+            Self::Logs(with) => with.look(log::logs).await,
+            Self::Events(with) => with.look(log::events).await,
+            Self::Webhook(with) => with.run(webhook::webhook).await,
+            Self::Top(with) => with.look(top::top).await,
             Self::Engines(with) => engine::engines(&with.open()?.0).await,
-            Self::Usage(with) => with.run(usage::usage).await,
+            Self::Usage(with) => with.look(usage::usage).await,
             Self::Quota(with) => usage::quota(&with.open()?.0).await,
-            Self::Key(with) => {
-                let (session, options) = with.open()?;
-                key::key(&session, options).await
-            }
+            Self::Key(with) => with.run(key::key).await,
             Self::Context(options) => context::run(options),
         }
     }

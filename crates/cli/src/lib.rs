@@ -33,6 +33,7 @@ mod size;
 mod terminal;
 mod top;
 mod usage;
+mod webhook;
 
 use std::process::ExitCode;
 

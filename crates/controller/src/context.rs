@@ -1,6 +1,6 @@
 //! What every part of the controller works with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
@@ -23,6 +23,7 @@ use crate::{
     pool::Pools,
     quota::StoredOutput,
     table::Table,
+    webhooks::{SendWebhooks, Webhooks},
 };
 
 /// What the operator decided.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub pools: Vec<Pool>,
     /// How much a tenant may have at once.
     pub quotas: Quotas,
+    /// How long an event that could not be delivered waits at first; each further wait is longer.
+    pub webhook_retry: Duration,
 }
 
 /// What a controller is made of.
@@ -49,6 +52,8 @@ pub struct Parts {
     pub outputs: Arc<dyn OutputFiles>,
     /// Who makes images out of what others have made.
     pub images: Arc<dyn MakeImages>,
+    /// Who sends events to the outside.
+    pub webhooks: Arc<dyn SendWebhooks>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where ids and tokens come from.
@@ -81,6 +86,8 @@ pub(crate) struct Context {
     pub(crate) stored: StoredOutput,
     /// Who waits for events.
     pub(crate) news: News,
+    /// The tasks that deliver events.
+    pub(crate) webhooks: Webhooks,
     /// Ends every task, leaving sandboxes as they are.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,

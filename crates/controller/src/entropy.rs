@@ -1,7 +1,7 @@
 //! Randomness as an argument: the controller asks an [`Entropy`], so that a simulation can be repeated.
 
 use aws_lc_rs::rand;
-use sentinal_model::{Code, ContextId, Error, ExecutionId, ImageJobId, Result, SandboxId};
+use sentinal_model::{Code, ContextId, Error, ExecutionId, ImageJobId, Result, SandboxId, WebhookId};
 
 /// Where ids and secrets come from.
 pub trait Entropy: Send + Sync + std::fmt::Debug {
@@ -19,7 +19,12 @@ pub trait Entropy: Send + Sync + std::fmt::Debug {
         ImageJobId::generate()
     }
 
-    /// What an agent proves itself with. Nobody can guess it.
+    /// An id that no webhook has had. Ids sort by time of creation.
+    fn webhook(&self) -> WebhookId {
+        WebhookId::generate()
+    }
+
+    /// What an agent proves itself with, or deliveries are signed with. Nobody can guess it.
     fn token(&self) -> Result<[u8; 32]>;
 }
 

@@ -1,38 +1,40 @@
-//! The events that go into the store with what they tell of. Their names are the requirement's, word for word.
+//! The events that go into the store with what they tell of. Their names are a closed set of the vocabulary.
 
 use sentinal_agent_client::clean;
 use sentinal_model::{
-    ArchiveWritten, ContextId, End, ExecutionOutcome, FileMove, GuestPath, KeyId, Millis, SandboxId, TenantId,
+    ArchiveWritten, ContextId, End, EventName, ExecutionOutcome, FileMove, GuestPath, KeyId, Millis, SandboxId,
+    TenantId,
 };
-use sentinal_store::{ExecutionRecord, KeyRecord, NewEvent, SandboxRecord};
+use sentinal_store::{EventRecord, ExecutionRecord, KeyRecord, NewEvent, SandboxRecord, WebhookRecord};
 
-/// The event at which an execution's output stands in the log.
-pub(crate) const EXECUTION_COMPLETED: &str = "Execution Completed";
+/// The event that is sent to try a webhook out. It stands in no log, and no webhook asks for it.
+const WEBHOOK_TEST: &str = "Webhook Test";
 
 /// A sandbox was acknowledged.
 pub(crate) fn sandbox_created(record: &SandboxRecord) -> NewEvent {
-    audit(record.tenant.clone(), record.id, record.created_at).named("Sandbox Created", record.engine_reason.clone())
+    audit(record.tenant.clone(), record.id, record.created_at)
+        .named(EventName::SandboxCreated, record.engine_reason.clone())
 }
 
 /// Everything in a sandbox is to stop.
 pub(crate) fn sandbox_paused(record: &SandboxRecord, at: Millis) -> NewEvent {
-    audit(record.tenant.clone(), record.id, at).named("Sandbox Paused", "the sandbox is paused".to_owned())
+    audit(record.tenant.clone(), record.id, at).named(EventName::SandboxPaused, "the sandbox is paused".to_owned())
 }
 
 /// A paused sandbox is to go on.
 pub(crate) fn sandbox_resumed(record: &SandboxRecord, at: Millis) -> NewEvent {
-    audit(record.tenant.clone(), record.id, at).named("Sandbox Resumed", "the sandbox goes on".to_owned())
+    audit(record.tenant.clone(), record.id, at).named(EventName::SandboxResumed, "the sandbox goes on".to_owned())
 }
 
 /// A sandbox is to live longer or shorter, or has other labels.
 pub(crate) fn sandbox_updated(record: &SandboxRecord, at: Millis, what: &str) -> NewEvent {
-    audit(record.tenant.clone(), record.id, at).named("Sandbox Updated", what.to_owned())
+    audit(record.tenant.clone(), record.id, at).named(EventName::SandboxUpdated, what.to_owned())
 }
 
 /// A sandbox is to end.
 pub(crate) fn sandbox_destroyed(record: &SandboxRecord, end: End, at: Millis) -> NewEvent {
     let message = format!("the sandbox ends: {}", end.as_str());
-    audit(record.tenant.clone(), record.id, at).named("Sandbox Destroyed", message)
+    audit(record.tenant.clone(), record.id, at).named(EventName::SandboxDestroyed, message)
 }
 
 /// An execution was acknowledged.
@@ -41,7 +43,7 @@ pub(crate) fn execution_started(record: &ExecutionRecord) -> NewEvent {
         Some(_) => "code in a context",
         None => record.command.argv.first().map(String::as_str).unwrap_or_default(),
     };
-    of_execution(record, record.created_at).named("Execution Started", clean(program))
+    of_execution(record, record.created_at).named(EventName::ExecutionStarted, clean(program))
 }
 
 /// An execution has ended.
@@ -49,23 +51,24 @@ pub(crate) fn execution_completed(record: &ExecutionRecord, at: Millis, outcome:
     let number =
         outcome.exit_code().or_else(|| outcome.signal()).map(|number| format!(" {number}")).unwrap_or_default();
     let message = format!("the execution ended: {}{number}", outcome.as_str());
-    of_execution(record, at).named(EXECUTION_COMPLETED, message)
+    of_execution(record, at).named(EventName::ExecutionCompleted, message)
 }
 
 /// A sandbox has a context.
 pub(crate) fn context_created(tenant: &TenantId, sandbox: SandboxId, at: Millis, id: ContextId) -> NewEvent {
-    audit(tenant.clone(), sandbox, at).named("Context Created", id.to_string())
+    audit(tenant.clone(), sandbox, at).named(EventName::ContextCreated, id.to_string())
 }
 
 /// A context is to end.
 pub(crate) fn context_removed(tenant: &TenantId, sandbox: SandboxId, at: Millis, id: ContextId) -> NewEvent {
-    audit(tenant.clone(), sandbox, at).named("Context Removed", id.to_string())
+    audit(tenant.clone(), sandbox, at).named(EventName::ContextRemoved, id.to_string())
 }
 
 /// A file is in a sandbox.
 pub(crate) fn file_uploaded(tenant: &TenantId, sandbox: SandboxId, at: Millis, file: (&GuestPath, u64)) -> NewEvent {
     let (path, bytes) = file;
-    audit(tenant.clone(), sandbox, at).named("File Uploaded", format!("{} ({bytes} bytes)", clean(path.as_str())))
+    audit(tenant.clone(), sandbox, at)
+        .named(EventName::FileUploaded, format!("{} ({bytes} bytes)", clean(path.as_str())))
 }
 
 /// What was in an archive is in a sandbox.
@@ -77,40 +80,51 @@ pub(crate) fn archive_unpacked(
 ) -> NewEvent {
     let (path, ArchiveWritten { entries, bytes }) = archive;
     let message = format!("{} ({entries} entries, {bytes} bytes)", clean(path.as_str()));
-    audit(tenant.clone(), sandbox, at).named("Archive Unpacked", message)
+    audit(tenant.clone(), sandbox, at).named(EventName::ArchiveUnpacked, message)
 }
 
 /// A folder is in a sandbox.
 pub(crate) fn folder_created(tenant: &TenantId, sandbox: SandboxId, at: Millis, path: &GuestPath) -> NewEvent {
-    audit(tenant.clone(), sandbox, at).named("Folder Created", clean(path.as_str()))
+    audit(tenant.clone(), sandbox, at).named(EventName::FolderCreated, clean(path.as_str()))
 }
 
 /// A file of a sandbox has another path.
 pub(crate) fn file_moved(tenant: &TenantId, sandbox: SandboxId, at: Millis, change: &FileMove) -> NewEvent {
     let message = format!("{} to {}", clean(change.from.path.as_str()), clean(change.to.as_str()));
-    audit(tenant.clone(), sandbox, at).named("File Moved", message)
+    audit(tenant.clone(), sandbox, at).named(EventName::FileMoved, message)
 }
 
 /// A file of a sandbox is no more.
 pub(crate) fn file_removed(tenant: &TenantId, sandbox: SandboxId, at: Millis, path: &GuestPath) -> NewEvent {
-    audit(tenant.clone(), sandbox, at).named("File Removed", clean(path.as_str()))
+    audit(tenant.clone(), sandbox, at).named(EventName::FileRemoved, clean(path.as_str()))
+}
+
+/// What happened to a webhook. Its address is nobody's who reads logs: there may be a secret in it.
+pub(crate) fn webhook(record: &WebhookRecord, at: Millis, name: EventName) -> NewEvent {
+    let why = Some(&record.disabled_reason).filter(|reason| !reason.is_empty());
+    let message = why.map_or_else(|| record.id.to_string(), |reason| format!("{}: {reason}", record.id));
+    of_tenant(record.tenant.clone(), at).named(name, message)
+}
+
+/// What is sent to try a webhook out.
+pub(crate) fn webhook_test(record: &WebhookRecord, at: Millis) -> EventRecord {
+    let message = format!("a test of {}", record.id);
+    let event = NewEvent { name: WEBHOOK_TEST.to_owned(), message, ..of_tenant(record.tenant.clone(), at).0 };
+    EventRecord { cursor: 0, event }
 }
 
 /// A key was made, with another one.
 pub(crate) fn key_created(record: &KeyRecord, by: KeyId) -> NewEvent {
     let expiry = if record.expires_at.is_some() { "expires" } else { "does not expire" };
     let (id, role, name) = (record.id, &record.role, clean(&record.name));
-    of_key(record, record.created_at).named("Key Created", format!("{id} ({role}, {expiry}) by {by}: {name}"))
+    of_tenant(record.tenant.clone(), record.created_at)
+        .named(EventName::KeyCreated, format!("{id} ({role}, {expiry}) by {by}: {name}"))
 }
 
 /// A key is not taken any more.
 pub(crate) fn key_revoked(record: &KeyRecord, by: KeyId, at: Millis) -> NewEvent {
     let (id, role, name) = (record.id, &record.role, clean(&record.name));
-    of_key(record, at).named("Key Revoked", format!("{id} ({role}) by {by}: {name}"))
-}
-
-fn of_key(record: &KeyRecord, at: Millis) -> Unnamed {
-    audit(record.tenant.clone(), None, at)
+    of_tenant(record.tenant.clone(), at).named(EventName::KeyRevoked, format!("{id} ({role}) by {by}: {name}"))
 }
 
 fn of_execution(record: &ExecutionRecord, at: Millis) -> Unnamed {
@@ -119,23 +133,21 @@ fn of_execution(record: &ExecutionRecord, at: Millis) -> Unnamed {
     event
 }
 
-fn audit(tenant: TenantId, sandbox: impl Into<Option<SandboxId>>, at: Millis) -> Unnamed {
-    Unnamed(NewEvent {
-        tenant,
-        at,
-        name: String::new(),
-        kind: "audit".to_owned(),
-        sandbox: sandbox.into(),
-        execution: None,
-        message: String::new(),
-    })
+fn audit(tenant: TenantId, sandbox: SandboxId, at: Millis) -> Unnamed {
+    Unnamed(NewEvent { sandbox: Some(sandbox), ..of_tenant(tenant, at).0 })
+}
+
+fn of_tenant(tenant: TenantId, at: Millis) -> Unnamed {
+    let kind = "audit".to_owned();
+    let (name, message) = (String::new(), String::new());
+    Unnamed(NewEvent { tenant, at, name, kind, sandbox: None, execution: None, message })
 }
 
 /// An event that does not say yet what happened.
 struct Unnamed(NewEvent);
 
 impl Unnamed {
-    fn named(self, name: &str, message: String) -> NewEvent {
-        NewEvent { name: name.to_owned(), message, ..self.0 }
+    fn named(self, name: EventName, message: String) -> NewEvent {
+        NewEvent { name: name.as_str().to_owned(), message, ..self.0 }
     }
 }

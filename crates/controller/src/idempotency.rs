@@ -98,6 +98,7 @@ pub(crate) fn forgotten(made: Made) -> Error {
     let what = match made {
         Made::Sandbox(id) => format!("sandbox {id}"),
         Made::Execution(id) => format!("execution {id}"),
+        Made::Webhook(id) => format!("webhook {id}"),
     };
     Error::not_found(format!("this request has made {what} before, which is not kept any more; take a new key"))
 }

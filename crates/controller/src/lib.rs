@@ -14,6 +14,7 @@
 //! - `usage` adds up what was used;
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
+//! - `webhooks` delivers events to addresses of their owners;
 //! - `news` tells those who wait for events that there are some;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
@@ -58,6 +59,7 @@ mod table;
 mod terminal;
 mod update;
 mod usage;
+mod webhooks;
 
 pub use api::{
     Controller, Created, EventQuery, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, NewSandbox,
@@ -76,7 +78,8 @@ pub use quota::Quota;
 pub use sentinal_agent_client::{OpenContext, PortStream};
 pub use sentinal_node_protocol::{HostUsage, ImageConfig, ImageDetails, ImageView, RemovedImages};
 pub use sentinal_store::{
-    EventRecord, ExecutionRecord, ExecutionState, KeyRecord, Output, OutputPlace, Page, SandboxFilter, SandboxRecord,
-    UsageQuery, UsageRecord,
+    DeliveryRecord, EventRecord, ExecutionRecord, ExecutionState, KeyRecord, Output, OutputPlace, Page, SandboxFilter,
+    SandboxRecord, UsageQuery, UsageRecord, WebhookRecord,
 };
 pub use terminal::Attached;
+pub use webhooks::{CreatedWebhook, NewWebhook, NoWebhooks, SendWebhooks, WebhookAnswer, WebhookMessage, event_id};

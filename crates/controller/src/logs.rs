@@ -1,13 +1,12 @@
 //! What happened, in order: events, and in their place the output of executions, line by line.
 
 use sentinal_auth::{Permit, ReadLogs};
-use sentinal_model::{Error, Result, SandboxId, Stream};
+use sentinal_model::{Error, EventName, Result, SandboxId, Stream};
 use sentinal_store::{EventRecord, ExecutionRecord};
 use tokio::sync::watch;
 
 use crate::{
     api::{Controller, EventQuery, LogEntry, LogQuery},
-    events::EXECUTION_COMPLETED,
     output::{OutputPart, read_record},
 };
 
@@ -70,7 +69,7 @@ impl Controller {
         let wanted = |kind: &str| query.kind.as_deref().is_none_or(|wanted| wanted == kind);
         let mut lines = Vec::new();
         if wanted("execution")
-            && record.event.name == EXECUTION_COMPLETED
+            && record.event.name == EventName::ExecutionCompleted.as_str()
             && let Some(id) = record.event.execution
             && let Some(execution) = self.context.store().execution(id).await?
         {

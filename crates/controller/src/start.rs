@@ -24,6 +24,7 @@ use crate::{
     retention,
     table::Table,
     usage,
+    webhooks::{self, Webhooks},
 };
 
 impl Controller {
@@ -42,6 +43,7 @@ impl Controller {
             image_jobs,
             requests: Requests::default(),
             news: News::default(),
+            webhooks: Webhooks::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -59,6 +61,7 @@ impl Controller {
         context.spawn(usage::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
         context.spawn(pool::keep(Arc::clone(&context)));
+        webhooks::start(&context).await?;
         Ok(Self { context })
     }
 

@@ -12,12 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{
-    api::Controller,
-    control::{refused, refused_stdin},
-    entry::Entry,
-    live::Live,
-};
+use crate::{api::Controller, entry::Entry, live::Live};
 
 /// A hang-up and a kill, by number as the agent takes them (signal(7)).
 const SIGHUP: i32 = 1;
@@ -81,8 +76,9 @@ impl Controller {
         };
         match agent.write_stdin(id, StdinPart::default(), body).await {
             // Its standard input stays open for as long as it runs.
-            Ok(_) | Err(WriteError::Agent(AgentError::NotFound(_) | AgentError::Refused(Code::Conflict, _))) => Ok(()),
-            Err(WriteError::Agent(error)) => Err(refused_stdin(id, error)),
+            Ok(_) | Err(WriteError::Agent(AgentError::Refused(Code::Conflict, _))) => Ok(()),
+            Err(WriteError::Agent(AgentError::NotFound(_))) if self.context.live.get(id).is_none() => Ok(()),
+            Err(WriteError::Agent(error)) => Err(self.refused_stdin(id, error)),
             Err(WriteError::Body(error)) => Err(error),
         }
     }
@@ -90,7 +86,7 @@ impl Controller {
     /// Gives a terminal another size; its program is told.
     pub async fn resize(&self, permit: &Permit<ControlExecution>, id: ExecutionId, size: TerminalSize) -> Result<()> {
         let (agent, _used) = self.agent_of(permit.tenant(), id).await?;
-        agent.resize(id, size).await.map_err(|error| match refused(id, error) {
+        agent.resize(id, size).await.map_err(|error| match self.refused(id, error) {
             error if error.code() == Code::Conflict => {
                 Error::new(Code::Conflict, format!("execution {id} has no terminal, or has ended"))
             }

@@ -6,20 +6,22 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 use sentinal_auth::{
-    ApiKey, Caller, ConnectPort, ControlExecution, CreateKey, CreateSandbox, DestroySandbox, Execute, ImportImage,
-    Keys, NewKey, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadQuota,
-    ReadSandbox, ReadSelf, ReadUsage, RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
+    ApiKey, Caller, ConnectPort, ControlExecution, CreateKey, CreateSandbox, CreateWebhook, DestroySandbox, Execute,
+    ImportImage, Keys, NewKey, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs,
+    ReadQuota, ReadSandbox, ReadSelf, ReadUsage, ReadWebhook, RemoveImage, RemoveWebhook, ResumeSandbox, RevokeKey,
+    TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
 };
 use sentinal_controller::{
-    Attached, Controller, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, FileBody, Health,
-    HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord, LogEntry, LogQuery, NewExecution, NewImage, NewSandbox,
-    OpenContext, OutputEvent, OutputPart, Page, PortStream, PullRequest, Quota, RemovedImages, SandboxFilter,
-    SandboxRecord, UsageQuery, UsageRecord,
+    Attached, Controller, Created, CreatedWebhook, DeliveryRecord, EngineStatus, EventQuery, EventRecord, Execution,
+    ExecutionRecord, FileBody, Health, HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord, LogEntry, LogQuery,
+    NewExecution, NewImage, NewSandbox, NewWebhook, OpenContext, OutputEvent, OutputPart, Page, PortStream,
+    PullRequest, Quota, RemovedImages, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord, WebhookAnswer,
+    WebhookRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,
     FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, ImageJobId, ImageName, KeyId,
-    NewContext, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize,
+    NewContext, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize, WebhookId, WebhookUpdate,
 };
 use tokio::sync::watch;
 
@@ -183,6 +185,23 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     async fn revoke_key(&self, permit: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord>;
     async fn usage(&self, permit: &Permit<ReadUsage>, query: UsageQuery) -> Result<Vec<UsageRecord>>;
     fn quotas(&self, permit: &Permit<ReadQuota>) -> Vec<Quota>;
+    async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook>;
+    async fn webhooks(&self, permit: &Permit<ReadWebhook>, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>>;
+    async fn webhook(&self, permit: &Permit<ReadWebhook>, id: WebhookId) -> Result<WebhookRecord>;
+    async fn update_webhook(
+        &self,
+        permit: &Permit<UpdateWebhook>,
+        id: WebhookId,
+        update: WebhookUpdate,
+    ) -> Result<WebhookRecord>;
+    async fn remove_webhook(&self, permit: &Permit<RemoveWebhook>, id: WebhookId) -> Result<()>;
+    async fn test_webhook(&self, permit: &Permit<TestWebhook>, id: WebhookId) -> Result<WebhookAnswer>;
+    async fn deliveries(
+        &self,
+        permit: &Permit<ReadWebhook>,
+        id: WebhookId,
+        page: Page<i64>,
+    ) -> Result<Vec<DeliveryRecord>>;
     fn health(&self) -> Health;
 }
 
@@ -490,6 +509,44 @@ impl Ask for Controller {
 
     fn quotas(&self, permit: &Permit<ReadQuota>) -> Vec<Quota> {
         self.quotas(permit)
+    }
+
+    async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook> {
+        self.create_webhook(permit, new).await
+    }
+
+    async fn webhooks(&self, permit: &Permit<ReadWebhook>, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>> {
+        self.webhooks(permit, page).await
+    }
+
+    async fn webhook(&self, permit: &Permit<ReadWebhook>, id: WebhookId) -> Result<WebhookRecord> {
+        self.webhook(permit, id).await
+    }
+
+    async fn update_webhook(
+        &self,
+        permit: &Permit<UpdateWebhook>,
+        id: WebhookId,
+        update: WebhookUpdate,
+    ) -> Result<WebhookRecord> {
+        self.update_webhook(permit, id, update).await
+    }
+
+    async fn remove_webhook(&self, permit: &Permit<RemoveWebhook>, id: WebhookId) -> Result<()> {
+        self.remove_webhook(permit, id).await
+    }
+
+    async fn test_webhook(&self, permit: &Permit<TestWebhook>, id: WebhookId) -> Result<WebhookAnswer> {
+        self.test_webhook(permit, id).await
+    }
+
+    async fn deliveries(
+        &self,
+        permit: &Permit<ReadWebhook>,
+        id: WebhookId,
+        page: Page<i64>,
+    ) -> Result<Vec<DeliveryRecord>> {
+        self.deliveries(permit, id, page).await
     }
 
     fn health(&self) -> Health {

@@ -25,3 +25,4 @@ pub(crate) mod tunnel;
 pub(crate) mod upload;
 pub(crate) mod usage;
 pub(crate) mod watch;
+pub(crate) mod webhook;

@@ -28,5 +28,6 @@ mod stream;
 pub use app::App;
 pub use ask::{Ask, Authenticate, Offsets};
 pub use openapi::document as openapi_document;
+pub use present::event_document;
 pub use router::router;
 pub use serve::serve;

@@ -22,7 +22,7 @@ use crate::{
     docs,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
-        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch,
+        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch, webhook,
     },
 };
 
@@ -37,8 +37,7 @@ use crate::{
         execute::execute, execution::list, execution::read, output::output, control::signal, control::stdin, context::create, context::list, context::remove,
         terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
         image::list, image::read, image::remove, image::import, image::pull, image::jobs, image::job, image::cancel, image::prune,
-        key::create, key::list, key::own, key::read, key::revoke,
-        usage::usage, usage::quota,
+    key::create, key::list, key::own, key::read, key::revoke, usage::quota, usage::usage, webhook::create, webhook::deliveries, webhook::list, webhook::read, webhook::remove, webhook::test, webhook::update,
         logs::logs, events::events, engine::list,
         health::health, health::livez, health::readyz, metrics::metrics, serve, docs::serve,
     ),
@@ -51,6 +50,7 @@ use crate::{
         (name = "port", description = "What listens inside a sandbox"),
         (name = "key", description = "Who may do what"),
         (name = "usage", description = "What was used, and what may be"),
+        (name = "webhook", description = "Events, delivered"),
         (name = "log", description = "What happened"),
         (name = "server", description = "The server itself"),
     ),

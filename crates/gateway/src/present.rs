@@ -3,6 +3,7 @@
 mod image;
 mod key;
 mod usage;
+mod webhook;
 
 pub(crate) use image::{image, image_details, image_job, removed_images};
 pub(crate) use key::key;
@@ -12,6 +13,7 @@ use sentinal_controller::{
 };
 use sentinal_model::{EngineChoice, Isolation, Phase};
 pub(crate) use usage::{quota, usage};
+pub(crate) use webhook::{created_webhook, delivery, webhook, webhook_test};
 
 /// A sandbox as callers see it.
 pub(crate) fn sandbox(record: SandboxRecord) -> v1::Sandbox {
@@ -106,6 +108,12 @@ pub(crate) fn event(record: EventRecord) -> v1::EventItem {
         execution_id: event.execution.map(|id| id.to_string()),
         message: event.message,
     }
+}
+
+/// An event as callers read it, and as it is sent to webhooks.
+pub fn event_document(record: EventRecord) -> Vec<u8> {
+    // Strings are always JSON.
+    serde_json::to_vec(&event(record)).unwrap_or_default()
 }
 
 pub(crate) fn stats(record: &SandboxRecord, usage: HostUsage) -> v1::SandboxStats {

@@ -13,7 +13,7 @@ use crate::{
     docs,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image, key,
-        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch,
+        link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch, webhook,
     },
     openapi,
 };
@@ -64,6 +64,10 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Key), get(key::read).delete(key::revoke))
         .route(at(Route::Usage), get(usage::usage))
         .route(at(Route::Quota), get(usage::quota))
+        .route(at(Route::Webhooks), post(webhook::create).get(webhook::list))
+        .route(at(Route::Webhook), get(webhook::read).patch(webhook::update).delete(webhook::remove))
+        .route(at(Route::WebhookTest), post(webhook::test))
+        .route(at(Route::WebhookDeliveries), get(webhook::deliveries))
         .route(at(Route::Logs), get(logs::logs))
         .route(at(Route::Events), get(events::events))
         .route(at(Route::Health), get(health::health))

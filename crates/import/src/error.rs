@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use sentinal_model::{Code, Error};
+use sentinal_outbound::Refused;
 
 /// Why an image could not be brought in. Messages are for callers: nothing of what a registry or an archive said is in
 /// them that was not cleaned and cut.
@@ -17,7 +18,7 @@ pub enum ImportError {
         /// Where.
         host: String,
         /// What would have to be different.
-        why: &'static str,
+        why: String,
     },
     /// The registry does not have it, or does not show it.
     #[error("the registry {host} does not have {what}, or shows it only to users it knows")]
@@ -103,6 +104,12 @@ impl ImportError {
             Self::Busy { .. } => Code::RateLimited,
             Self::Refused(_) | Self::Sender(_) | Self::Worker(_) | Self::Io { .. } => Code::Internal,
         }
+    }
+}
+
+impl From<Refused> for ImportError {
+    fn from(Refused { host, why }: Refused) -> Self {
+        Self::NotAllowed { host, why }
     }
 }
 

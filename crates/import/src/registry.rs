@@ -2,18 +2,18 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec>
 //!
-//! A registry is a stranger, and so is whoever names one: where the server connects to is decided in [`gate`], for every
-//! address and every redirect; every byte that counts is added up ([`layers`]); every size is known and allowed before
+//! A registry is a stranger, and so is whoever names one: where the server connects to is decided by `sentinal-outbound`, for
+//! every address and every redirect; every byte that counts is added up ([`layers`]); every size is known and allowed before
 //! it is asked for.
 
 mod auth;
 mod client;
-mod gate;
 mod image;
 mod layers;
 mod reference;
+mod registries;
 
-pub use self::{auth::Credentials, gate::Registries, reference::Reference};
+pub use self::{auth::Credentials, reference::Reference, registries::Registries};
 pub(crate) use self::{client::Registry, layers::Layers};
 
 /// How far a pull is.

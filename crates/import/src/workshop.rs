@@ -37,7 +37,7 @@ pub struct Workshop {
     work: PathBuf,
     layers: Arc<Layers>,
     program: Program,
-    registries: Arc<Registries>,
+    registries: Registries,
     turns: Arc<Semaphore>,
 }
 
@@ -75,7 +75,7 @@ impl Workshop {
             work,
             layers: Arc::new(Layers::new(layers)),
             program,
-            registries: Arc::new(registries),
+            registries,
             turns: Arc::new(Semaphore::new(IMAGE_IMPORTS_MAX)),
         })
     }
@@ -104,7 +104,7 @@ impl Workshop {
         credentials: Option<Credentials>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Made, ImportError> {
-        let registry = Registry::new(Arc::clone(&self.registries), reference.clone(), credentials)?;
+        let registry = Registry::new(&self.registries, reference.clone(), credentials)?;
         let image = registry.resolve().await?;
         let downloaded = self.layers.download(&registry, &image, progress).await?;
         let _turn = self.turn().await;

@@ -88,6 +88,10 @@ id!(
     ContextId, "ctx_"
 );
 id!(
+    /// Where events are delivered to.
+    WebhookId, "whk_"
+);
+id!(
     /// An API key; the secret part is no id.
     KeyId, "key_"
 );

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{ExecutionId, SandboxId, limits};
+use crate::{ExecutionId, SandboxId, WebhookId, limits};
 
 /// What a caller calls one request, however often it is sent: 1 to [`limits::IDEMPOTENCY_KEY_BYTES_MAX`] visible
 /// characters of ASCII, compared as they are.
@@ -55,6 +55,8 @@ pub enum Made {
     Sandbox(SandboxId),
     /// An execution.
     Execution(ExecutionId),
+    /// A webhook.
+    Webhook(WebhookId),
 }
 
 #[cfg(test)]

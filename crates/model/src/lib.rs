@@ -9,6 +9,7 @@ mod clock;
 mod context;
 mod engine;
 mod error;
+mod event;
 mod execution;
 mod file;
 mod guest_path;
@@ -22,11 +23,13 @@ mod quota;
 mod role;
 mod spec;
 mod usage;
+mod webhook;
 
 pub use clock::{Clock, Millis, SystemClock};
 pub use context::{Language, NewContext};
 pub use engine::{EngineChoice, EngineName, Isolation, UnknownName};
 pub use error::{Code, Error, Result};
+pub use event::{EventFilter, EventName};
 pub use execution::{Command, Ended, ExecutionOutcome, Results, StdinPart, Stream, TerminalSize, Usage};
 pub use file::{
     ArchiveRead, ArchiveWrite, ArchiveWritten, ByteRange, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove,
@@ -34,7 +37,9 @@ pub use file::{
     WritePlace,
 };
 pub use guest_path::{GuestPath, InvalidGuestPath};
-pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId};
+pub use id::{
+    ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, NodeId, SandboxId, TenantId, WebhookId,
+};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};
@@ -43,3 +48,4 @@ pub use quota::{Amounts, InvalidQuota, QuotaChoice, QuotaName, Quotas};
 pub use role::Role;
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};
 pub use usage::{UsageBy, UsageSum};
+pub use webhook::{DeliveryResult, WebhookSecret, WebhookSpec, WebhookUpdate};

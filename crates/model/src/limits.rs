@@ -224,3 +224,28 @@ pub const IMAGE_IMPORTS_MAX: usize = 2;
 pub const IMAGE_JOBS_KEPT_MAX: usize = 200;
 /// How long a pull may take.
 pub const IMAGE_PULL_DEADLINE: Duration = Duration::from_secs(2 * 3600);
+
+/// Webhooks of one tenant.
+pub const WEBHOOKS_MAX: usize = 50;
+/// Length of a webhook's address.
+pub const WEBHOOK_URL_BYTES_MAX: usize = 2048;
+/// Length of what a webhook is said to be for.
+pub const WEBHOOK_DESCRIPTION_BYTES_MAX: usize = 256;
+/// How long one attempt to deliver an event may take, from looking up the name to the answer's status.
+pub const WEBHOOK_DEADLINE: Duration = Duration::from_secs(10);
+/// Attempts that are under way at once: more than one tenant has webhooks, each of which has one attempt at a time.
+pub const WEBHOOK_ATTEMPTS_MAX: usize = 64;
+/// How often an event is sent before it is given up: with the waits between, about 18 hours.
+pub const WEBHOOK_TRIES_MAX: u32 = 10;
+/// The wait before the second attempt, unless the operator says otherwise; each further one is four times as long.
+pub const WEBHOOK_RETRY_DEFAULT: Duration = Duration::from_secs(5);
+/// The least that the operator may say.
+pub const WEBHOOK_RETRY_LEAST: Duration = Duration::from_millis(50);
+/// The most that the operator may say.
+pub const WEBHOOK_RETRY_MOST: Duration = Duration::from_secs(300);
+/// The longest wait between two attempts, also where a receiver asks for more.
+pub const WEBHOOK_WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+/// How long a webhook may take nothing at all before it is disabled.
+pub const WEBHOOK_FAILING_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Attempts of a webhook that are remembered.
+pub const WEBHOOK_DELIVERIES_KEPT_MAX: u32 = 100;

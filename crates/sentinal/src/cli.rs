@@ -1,6 +1,6 @@
 //! The command line, with every default in one place.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use sentinal_cli::ServerOptions;
@@ -111,6 +111,14 @@ pub(crate) struct ServeOptions {
     /// if it has no TLS either; may be given more than once
     #[arg(long = "registry", value_name = "HOST", env = "SENTINAL_REGISTRY", value_delimiter = ' ')]
     pub(crate) registries: Vec<String>,
+    /// A host that events may be delivered to although its address is not public, as HOST[:PORT]; with http:// in front if
+    /// it has no TLS either; may be given more than once
+    #[arg(long = "webhook", value_name = "HOST", env = "SENTINAL_WEBHOOK", value_delimiter = ' ')]
+    pub(crate) webhooks: Vec<String>,
+    /// How many seconds an event that could not be delivered waits at first, 0.05 to 300; each further wait is four times
+    /// as long
+    #[arg(long, value_name = "SECONDS", default_value = "5", env = "SENTINAL_WEBHOOK_RETRY", value_parser = parse_retry)]
+    pub(crate) webhook_retry: Duration,
     /// Serve plain HTTP on any address: the network in front of the server is trusted
     #[arg(long)]
     pub(crate) plain_http_trusted_network: bool,
@@ -206,4 +214,12 @@ impl LogOptions {
     pub(crate) fn arguments(&self) -> [String; 4] {
         ["--log-format".to_owned(), self.log_format.clone(), "--log".to_owned(), self.log.clone()]
     }
+}
+
+fn parse_retry(text: &str) -> Result<Duration, String> {
+    let (least, most) = (limits::WEBHOOK_RETRY_LEAST, limits::WEBHOOK_RETRY_MOST);
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .filter(|wait| (least..=most).contains(wait))
+        .ok_or_else(|| format!("write a number of seconds between {} and {}", least.as_secs_f64(), most.as_secs_f64()))
 }

@@ -16,6 +16,7 @@ mod privilege;
 mod reference;
 mod serve;
 mod user;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -32,6 +32,7 @@ use crate::{
     cli::{LogOptions, ServeOptions},
     images::Images,
     node, open_files, privilege, user,
+    webhooks::Webhooks,
 };
 
 /// How long a stop may take before it is an error.
@@ -181,16 +182,23 @@ async fn serve(
     let admin_key = layout.data.join("admin.key");
     Keys::ensure_admin_key(store.as_ref(), clock.as_ref(), &admin_key).await?;
     let images = Images::open(&images_folder(&layout), &options.registries)?;
+    let webhooks = Webhooks::open(&options.webhooks)?;
     let parts = Parts {
         store: Arc::clone(&store),
         node: Arc::new(UnixNode::new(layout.node_socket.clone())),
         agents: Agents::default(),
         outputs: Arc::new(OutputFolder::new(output_folder(&layout))),
         images: Arc::new(images),
+        webhooks: Arc::new(webhooks),
         clock,
         entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
-        settings: Settings { policy: policy(options), pools: options.pools.clone(), quotas: quotas(options) },
+        settings: Settings {
+            policy: policy(options),
+            pools: options.pools.clone(),
+            quotas: quotas(options),
+            webhook_retry: options.webhook_retry,
+        },
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;

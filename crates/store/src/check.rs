@@ -1,6 +1,8 @@
 //! What a batch must be, whatever holds it: our own bugs are found before anything is written.
 
-use sentinal_model::{Code, Error, ExecutionId, Generation, IdempotencyKey, KeyId, Result, SandboxId, TenantId};
+use sentinal_model::{
+    Code, Error, ExecutionId, Generation, IdempotencyKey, KeyId, Result, SandboxId, TenantId, WebhookId,
+};
 
 use crate::{SandboxRecord, Write, limits};
 
@@ -33,7 +35,11 @@ pub(crate) fn batch(writes: &[Write]) -> Result<()> {
         | Write::Key(_)
         | Write::RevokeKey { .. }
         | Write::Usage { .. }
-        | Write::Event(_) => Ok(()),
+        | Write::Event(_)
+        | Write::Webhook(_)
+        | Write::WebhookProgress { .. }
+        | Write::Delivery(_)
+        | Write::RemoveWebhook(_) => Ok(()),
     })
 }
 
@@ -60,6 +66,11 @@ pub(crate) fn stale_sandbox(id: SandboxId, written: Generation, stored: Generati
 /// An execution whose sandbox is not there, or not any more.
 pub(crate) fn orphan_execution(id: ExecutionId, sandbox: SandboxId) -> Error {
     Error::new(Code::Conflict, format!("execution {id} belongs to sandbox {sandbox}, whose record is gone"))
+}
+
+/// A webhook that was changed in the meantime.
+pub(crate) fn stale_webhook(id: WebhookId) -> Error {
+    Error::new(Code::Conflict, format!("webhook {id} was changed by somebody else at the same time; try again"))
 }
 
 /// A key with an id that was used before.

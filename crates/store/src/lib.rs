@@ -18,13 +18,14 @@ mod sqlite;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use record::{
-    Build, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord, NewEvent, Output, OutputPlace,
-    Page, Removed, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord, Write,
+    Build, DeliveryRecord, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord, NewDelivery,
+    NewEvent, Output, OutputPlace, Page, Removed, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord,
+    WebhookProgress, WebhookRecord, Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
 use async_trait::async_trait;
-use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
+use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId, WebhookId};
 
 /// What must survive, whatever holds it.
 ///
@@ -91,9 +92,21 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The newest event of a tenant.
     async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>>;
 
+    /// A webhook by its id.
+    async fn webhook(&self, id: WebhookId) -> Result<Option<WebhookRecord>>;
+
+    /// Webhooks of a tenant, newest first.
+    async fn webhooks(&self, tenant: &TenantId, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>>;
+
+    /// Every webhook of every tenant: what a start has to go on with.
+    async fn all_webhooks(&self) -> Result<Vec<WebhookRecord>>;
+
+    /// Attempts of a webhook that are remembered, newest first.
+    async fn deliveries(&self, webhook: WebhookId, page: Page<i64>) -> Result<Vec<DeliveryRecord>>;
+
     /// Removes finished sandboxes, their executions and events that ended before `before`, at most
     /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then, and what was used long before; answers the executions whose output
-    /// files may go. Takes several transactions: what it did before a failure is answered, not the failure.
+    /// files may go. Events that were not over for a webhook are counted there. Takes several transactions: what it did before a failure is answered, not the failure.
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed>;
 
     /// How much output of executions that have ended is stored, in bytes by tenant.

@@ -27,4 +27,4 @@ pub(crate) const REMOVED_ROWS_MAX: i64 = 256;
 /// Sums in one answer: a year of days has 365, and there are more hours than anybody reads.
 pub(crate) const USAGE_ROWS_MAX: i64 = 10_000;
 /// Statements that a connection keeps prepared; there are some thirty.
-pub(crate) const STATEMENTS_KEPT: usize = 48;
+pub(crate) const STATEMENTS_KEPT: usize = 64;

@@ -5,16 +5,19 @@
 
 mod tables;
 mod usage;
+mod webhooks;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId, limits::PAGE_ROWS_MAX};
+use sentinal_model::{
+    ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId, WebhookId, limits::PAGE_ROWS_MAX,
+};
 
 use self::tables::Tables;
 use crate::{
-    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter, SandboxRecord, Store,
-    UsageQuery, UsageRecord, Write, check, row::CorruptRow,
+    DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter,
+    SandboxRecord, Store, UsageQuery, UsageRecord, WebhookRecord, Write, check, row::CorruptRow,
 };
 
 /// A store in memory. It survives a simulated crash for as long as somebody holds it.
@@ -150,6 +153,31 @@ impl Store for MemoryStore {
         let tables = self.tables();
         let newest = tables.events.values().rev().find(|row| row.tenant_id == tenant.as_str());
         Ok(newest.cloned().map(EventRecord::try_from).transpose()?)
+    }
+
+    async fn webhook(&self, id: WebhookId) -> Result<Option<WebhookRecord>> {
+        let row = self.tables().webhooks.rows.get(&id.to_string()).cloned();
+        Ok(row.map(WebhookRecord::try_from).transpose()?)
+    }
+
+    async fn webhooks(&self, tenant: &TenantId, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>> {
+        let (tables, after) = (self.tables(), page.after.map(|id| id.to_string()));
+        let newest_first = tables.webhooks.rows.values().rev();
+        let of_page =
+            newest_first.filter(|row| row.tenant_id == tenant.as_str() && is_after(&row.id, after.as_deref()));
+        records(of_page.take(rows(page.rows_max)))
+    }
+
+    async fn all_webhooks(&self) -> Result<Vec<WebhookRecord>> {
+        records(self.tables().webhooks.rows.values())
+    }
+
+    async fn deliveries(&self, webhook: WebhookId, page: Page<i64>) -> Result<Vec<DeliveryRecord>> {
+        let (tables, webhook) = (self.tables(), webhook.to_string());
+        let newest_first = tables.webhooks.deliveries.values().rev();
+        let of_page =
+            newest_first.filter(|row| row.webhook_id == webhook && page.after.is_none_or(|after| row.number < after));
+        records(of_page.take(rows(page.rows_max)))
     }
 
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {

@@ -1,11 +1,15 @@
 //! The records: model types with what only the store adds.
 
+mod webhook;
+
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use sentinal_model::{
     Command, Ended, EngineName, ExecutionId, Generation, KeyId, Made, Millis, NodeId, Once, Phase, Results, SandboxId,
-    Spec, TenantId, UsageBy, UsageSum,
+    Spec, TenantId, UsageBy, UsageSum, WebhookId,
 };
+
+pub use webhook::{DeliveryRecord, NewDelivery, WebhookProgress, WebhookRecord};
 
 /// A sandbox and all that is known of it. While its phase has a placement, that is what is stored as node, engine
 /// and reason. `finished_at` is there if and only if the phase is finished,
@@ -286,6 +290,24 @@ pub enum Write {
     },
     /// Appends an event.
     Event(NewEvent),
+    /// Inserts a webhook, which begins after the newest event there is by then, or changes one: where it is and its secret
+    /// stay, and what has failed is tried again at once. `conflict` if the store has a newer generation, or has it as
+    /// another tenant's.
+    Webhook(Box<WebhookRecord>),
+    /// How far a webhook is; nothing, if it is gone or of another generation by now.
+    WebhookProgress {
+        /// Which.
+        id: WebhookId,
+        /// As it was when it went so far.
+        generation: Generation,
+        /// How far.
+        progress: WebhookProgress,
+    },
+    /// Appends an attempt to deliver an event and forgets those of the webhook that are too many; nothing, if the webhook
+    /// is gone.
+    Delivery(Box<NewDelivery>),
+    /// Removes a webhook and all that became of its deliveries; one that is unknown stays so.
+    RemoveWebhook(WebhookId),
 }
 
 /// Which sandboxes of a tenant; all of them unless told.

@@ -24,7 +24,7 @@ pub use open::OpenError;
 use std::path::Path;
 
 use async_trait::async_trait;
-use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
+use sentinal_model::{ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId, WebhookId};
 use tokio::task::spawn_blocking;
 
 use self::{
@@ -32,8 +32,8 @@ use self::{
     writer::{Job, Writer},
 };
 use crate::{
-    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter, SandboxRecord, Store,
-    UsageQuery, UsageRecord, Write, check,
+    DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter,
+    SandboxRecord, Store, UsageQuery, UsageRecord, WebhookRecord, Write, check,
 };
 
 /// A store in one SQLite file. Dropping it lets the writer finish what was handed to it.
@@ -136,6 +136,22 @@ impl Store for SqliteStore {
 
     async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>> {
         self.reads.last_event(tenant).await
+    }
+
+    async fn webhook(&self, id: WebhookId) -> Result<Option<WebhookRecord>> {
+        self.reads.webhook(id).await
+    }
+
+    async fn webhooks(&self, tenant: &TenantId, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>> {
+        self.reads.webhooks(tenant, page).await
+    }
+
+    async fn all_webhooks(&self) -> Result<Vec<WebhookRecord>> {
+        self.reads.all_webhooks().await
+    }
+
+    async fn deliveries(&self, webhook: WebhookId, page: Page<i64>) -> Result<Vec<DeliveryRecord>> {
+        self.reads.deliveries(webhook, page).await
     }
 
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {

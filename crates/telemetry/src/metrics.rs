@@ -5,6 +5,7 @@ mod engine;
 mod execution;
 mod gateway;
 mod pool;
+mod webhook;
 
 pub use pool::{Claim, PoolCounts};
 
@@ -29,6 +30,7 @@ struct Figures {
     engine: engine::Figures,
     execution: execution::Figures,
     pool: pool::Figures,
+    webhook: webhook::Figures,
 }
 
 impl Metrics {
@@ -44,6 +46,7 @@ impl Metrics {
             engine: engine::Figures::register(&mut registry),
             execution: execution::Figures::register(&mut registry),
             pool: pool::Figures::register(&mut registry),
+            webhook: webhook::Figures::register(&mut registry),
             registry,
         }))
     }
@@ -86,7 +89,7 @@ fn program_seconds() -> Histogram {
 mod tests {
     use std::time::Duration;
 
-    use sentinal_model::{EngineName, ExecutionOutcome, State};
+    use sentinal_model::{DeliveryResult, EngineName, ExecutionOutcome, State};
 
     use super::*;
     use crate::{Limit, Route};
@@ -124,6 +127,10 @@ mod tests {
         check(
             |m| m.pool_claimed(EngineName::Native, Duration::from_millis(2)),
             "sentinal_pool_claim_seconds_count{engine=\"native\"} 1",
+        );
+        check(
+            |m| m.webhook_attempted(DeliveryResult::GivenUp, Duration::ZERO),
+            "sentinal_webhook_attempts_total{result=\"given_up\"} 1",
         );
         check(
             |m| m.execution_ended(EngineName::Native, ExecutionOutcome::Exited(7), Duration::from_secs(1)),

@@ -114,6 +114,14 @@ routes!(
     Logs = "/api/v1/logs",
     /// What happened, for programs.
     Events = "/api/v1/events",
+    /// All webhooks.
+    Webhooks = "/api/v1/webhook",
+    /// One webhook.
+    Webhook = "/api/v1/webhook/{id}",
+    /// A test event for a webhook.
+    WebhookTest = "/api/v1/webhook/{id}/test",
+    /// What became of a webhook's deliveries.
+    WebhookDeliveries = "/api/v1/webhook/{id}/delivery",
     /// Whether the server can do its job.
     Health = "/health",
     /// Whether the process answers.

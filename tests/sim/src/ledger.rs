@@ -70,7 +70,11 @@ impl Ledger {
                 | Write::Key(_)
                 | Write::RevokeKey { .. }
                 | Write::Usage { .. }
-                | Write::Event(_) => Ok(()),
+                | Write::Event(_)
+                | Write::Webhook(_)
+                | Write::WebhookProgress { .. }
+                | Write::Delivery(_)
+                | Write::RemoveWebhook(_) => Ok(()),
             };
             if let Err(why) = checked {
                 self.world.wrong(format_args!("{why}"));
@@ -87,7 +91,11 @@ impl Ledger {
             | Write::Key(_)
             | Write::RevokeKey { .. }
             | Write::Usage { .. }
-            | Write::Event(_) => None,
+            | Write::Event(_)
+            | Write::Webhook(_)
+            | Write::WebhookProgress { .. }
+            | Write::Delivery(_)
+            | Write::RemoveWebhook(_) => None,
         });
         lock(&self.books).untold.extend(executions);
     }

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use sentinal_agent_client::Agents;
-use sentinal_controller::{Controller, NoImages, Parts, Settings};
-use sentinal_model::{Clock, Millis, NodeId, Pool, Quotas, SandboxId, TenantId, UsageBy, UsageSum};
+use sentinal_controller::{Controller, NoImages, NoWebhooks, Parts, Settings};
+use sentinal_model::{Clock, Millis, NodeId, Pool, Quotas, SandboxId, TenantId, UsageBy, UsageSum, limits};
 use sentinal_node::{LocalNode, NodeConfig, NodeParts, Owner};
 use sentinal_node_protocol::HostBootId;
 use sentinal_scheduler::Policy;
@@ -162,10 +162,16 @@ impl Site {
             agents: Agents::over(Arc::new(sockets)),
             outputs: Arc::new(Outputs { world: world.clone(), life, disk: Arc::clone(&self.outputs) }),
             images: Arc::new(NoImages),
+            webhooks: Arc::new(NoWebhooks),
             clock: world,
             entropy: Arc::<Dice>::clone(&self.dice),
             metrics: self.metrics.clone(),
-            settings: Settings { policy: Policy::default(), pools: self.pools(), quotas: Quotas::default() },
+            settings: Settings {
+                policy: Policy::default(),
+                pools: self.pools(),
+                quotas: Quotas::default(),
+                webhook_retry: limits::WEBHOOK_RETRY_DEFAULT,
+            },
         }
     }
 

@@ -11,10 +11,12 @@ use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
-use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result as Answer, SandboxId, TenantId};
+use sentinal_model::{
+    Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result as Answer, SandboxId, TenantId, WebhookId,
+};
 use sentinal_store::{
-    EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, SqliteStore, Store, UsageQuery, UsageRecord,
-    Write,
+    DeliveryRecord, EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, SqliteStore, Store, UsageQuery,
+    UsageRecord, WebhookRecord, Write,
 };
 
 /// Calls that wait: a simulation has one thread.
@@ -147,6 +149,23 @@ impl Store for Sqlite {
     async fn last_event(&self, tenant: &TenantId) -> Answer<Option<EventRecord>> {
         let tenant = tenant.clone();
         self.call(move |store| async move { store.last_event(&tenant).await })
+    }
+
+    async fn webhook(&self, id: WebhookId) -> Answer<Option<WebhookRecord>> {
+        self.call(move |store| async move { store.webhook(id).await })
+    }
+
+    async fn webhooks(&self, tenant: &TenantId, page: Page<WebhookId>) -> Answer<Vec<WebhookRecord>> {
+        let tenant = tenant.clone();
+        self.call(move |store| async move { store.webhooks(&tenant, page).await })
+    }
+
+    async fn all_webhooks(&self) -> Answer<Vec<WebhookRecord>> {
+        self.call(|store| async move { store.all_webhooks().await })
+    }
+
+    async fn deliveries(&self, webhook: WebhookId, page: Page<i64>) -> Answer<Vec<DeliveryRecord>> {
+        self.call(move |store| async move { store.deliveries(webhook, page).await })
     }
 
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Answer<Removed> {

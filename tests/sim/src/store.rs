@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
-use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId};
+use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId, WebhookId};
 use sentinal_store::{
-    EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, Store, UsageQuery, UsageRecord, Write,
+    DeliveryRecord, EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, Store, UsageQuery, UsageRecord,
+    WebhookRecord, Write,
 };
 
 use crate::{ledger::Ledger, life::Life, sabotage::Sabotage, world::World};
@@ -174,6 +175,25 @@ impl Store for SimStore {
         self.inner.last_event(tenant).await
     }
 
+    async fn webhook(&self, id: WebhookId) -> Result<Option<WebhookRecord>> {
+        self.read("reads a webhook").await?;
+        self.inner.webhook(id).await
+    }
+
+    async fn webhooks(&self, tenant: &TenantId, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>> {
+        self.read("reads webhooks").await?;
+        self.inner.webhooks(tenant, page).await
+    }
+
+    async fn all_webhooks(&self) -> Result<Vec<WebhookRecord>> {
+        self.inner.all_webhooks().await
+    }
+
+    async fn deliveries(&self, webhook: WebhookId, page: Page<i64>) -> Result<Vec<DeliveryRecord>> {
+        self.read("reads deliveries").await?;
+        self.inner.deliveries(webhook, page).await
+    }
+
     async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {
         self.read("removes old records").await?;
         let removed = self.inner.remove_finished(before, rows_max).await?;
@@ -207,7 +227,11 @@ impl SimStore {
                 | Write::Key(_)
                 | Write::RevokeKey { .. }
                 | Write::Usage { .. }
-                | Write::Event(_) => {}
+                | Write::Event(_)
+                | Write::Webhook(_)
+                | Write::WebhookProgress { .. }
+                | Write::Delivery(_)
+                | Write::RemoveWebhook(_) => {}
             }
         }
     }

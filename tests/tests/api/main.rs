@@ -26,3 +26,4 @@ mod stream;
 mod terminal;
 mod update;
 mod usage;
+mod webhook;

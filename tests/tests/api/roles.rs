@@ -70,6 +70,13 @@ const TABLE: &[(&str, Ask)] = &[
     ("aodvu", Plain("GET", "/api/v1/key/self")),
     ("au", Plain("GET", "/api/v1/key/{id}")),
     ("a", Plain("DELETE", "/api/v1/key/{id}")),
+    ("ao", Body("POST", "/api/v1/webhook", || json!({"url": ""}))),
+    ("ao", Plain("GET", "/api/v1/webhook")),
+    ("ao", Plain("GET", "/api/v1/webhook/{id}")),
+    ("ao", Body("PATCH", "/api/v1/webhook/{id}", || json!({"enabled": false}))),
+    ("ao", Plain("DELETE", "/api/v1/webhook/{id}")),
+    ("ao", Plain("POST", "/api/v1/webhook/{id}/test")),
+    ("ao", Plain("GET", "/api/v1/webhook/{id}/deliveries")),
     ("aodvu", Plain("GET", "/api/v1/usage")),
     ("aodvu", Plain("GET", "/api/v1/quota")),
     ("aodvu", Plain("GET", "/api/v1/logs")),
@@ -121,6 +128,7 @@ fn filled(path: &str) -> String {
         "execution" => "exe",
         "key" => "key",
         "image" => "job",
+        "webhook" => "whk",
         _ => "sbx",
     };
     let zeros = "0".repeat(32);

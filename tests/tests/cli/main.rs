@@ -8,3 +8,4 @@ mod output;
 mod status;
 mod terminal;
 mod transcript;
+mod webhook;

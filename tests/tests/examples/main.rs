@@ -36,11 +36,13 @@ const WITHOUT: [&str; 4] = [
 async fn every_example_is_an_answer_that_was_received() -> Fact {
     let images = store().await?;
     let (registry, address) = registry::Registry::start(tour::image()?).await?;
-    let serve = ["--registry", &format!("http://{address}")].map(Into::into).to_vec();
+    let receiver = tour::receiver().await?;
+    let serve = ["--registry", &format!("http://{address}"), "--webhook", &format!("http://{receiver}")];
+    let serve = serve.map(Into::into).to_vec();
     let options = Options { images: Some(images.path().join("store")), serve, ..Options::default() };
     let Some(server) = Server::start("examples", options).await? else { return Ok(()) };
     let mut recorder = Recorder::default();
-    tour::walk(&server, address, &registry, &mut recorder).await?;
+    tour::walk(&server, [address, receiver], &registry, &mut recorder).await?;
     let received = recorder.into_recorded();
     ensure!(documented()? == answers(&received), "{:#?}", difference(&documented()?, &answers(&received)));
     if std::env::var_os("UPDATE_GENERATED").is_some() {

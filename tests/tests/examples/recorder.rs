@@ -9,6 +9,9 @@ use tokio::time::timeout;
 
 use crate::DEADLINE;
 
+/// What the secret of a webhook begins with.
+const SECRET: &str = "whsec_";
+
 /// By operation, status and media type.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder(BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>);
@@ -86,8 +89,12 @@ fn names(lines: &str) -> Vec<String> {
     names
 }
 
-/// A text without what is another one every time: a text with digits is its letters up to the first of them.
+/// A text without what is another one every time: a text with digits is its letters up to the first of them, and a secret
+/// is any secret.
 fn kind(text: &str) -> String {
+    if text.starts_with(SECRET) {
+        return SECRET.to_owned();
+    }
     text.split(|character: char| character.is_ascii_digit()).next().unwrap_or_default().to_owned()
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn image() -> Result<Image> {
 /// Everything, once.
 pub(crate) async fn walk(
     server: &Server,
-    registry: SocketAddr,
+    [registry, receiver]: [SocketAddr; 2],
     _alive: &Registry,
     recorder: &mut Recorder,
 ) -> Result<()> {
@@ -38,6 +38,7 @@ pub(crate) async fn walk(
     executions(client, id, recorder).await?;
     programs(client, id, recorder).await?;
     what_happened(client, id, recorder).await?;
+    webhooks(client, id, receiver, recorder).await?;
     the_sandbox(client, id, recorder).await
 }
 
@@ -152,6 +153,35 @@ async fn what_happened(client: &Client, id: &str, recorder: &mut Recorder) -> Re
     recorder.json("readLogs", 200, client.get(&format!("/logs?sandbox_id={id}&limit=2")).send().await?)?;
     let follow = client.get(&format!("/logs?sandbox_id={id}&kind=execution&follow=true")).events().await?;
     recorder.events("readLogs", follow, "42").await
+}
+
+/// Somebody who takes whatever comes.
+pub(crate) async fn receiver() -> Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let app = axum::Router::new().fallback(async || "thank you");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(address)
+}
+
+async fn webhooks(client: &Client, id: &str, receiver: SocketAddr, recorder: &mut Recorder) -> Result<()> {
+    let new = json!({"url": format!("http://{receiver}/hooks"), "events": ["sandbox.updated"], "description": "the build farm"});
+    let webhook = recorder.json("createWebhook", 201, client.post("/webhook").json(&new).send().await?)?;
+    let path = format!("/webhook/{}", webhook["id"].as_str().unwrap_or_default());
+    recorder.json("testWebhook", 200, client.post(&format!("{path}/test")).send().await?)?;
+    client.patch(&format!("/sandbox/{id}")).json(&json!({"ttl": 800})).send().await?.expect(200)?;
+    let delivered = || async {
+        let answer = client.get(&format!("{path}/delivery")).send().await?.expect(200)?;
+        anyhow::ensure!(answer.text().contains("sandbox.updated"), "{}", answer.text());
+        Ok(answer)
+    };
+    recorder.json("listDeliveries", 200, eventually("a delivery", DEADLINE, delivered).await?)?;
+    recorder.json("readWebhook", 200, client.get(&path).send().await?)?;
+    recorder.json("listWebhooks", 200, client.get("/webhook").send().await?)?;
+    let change = json!({"events": ["*"], "enabled": false});
+    recorder.json("updateWebhook", 200, client.patch(&path).json(&change).send().await?)?;
+    client.delete(&path).send().await?.expect(204)?;
+    Ok(())
 }
 
 async fn the_sandbox(client: &Client, id: &str, recorder: &mut Recorder) -> Result<()> {

@@ -48,6 +48,10 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::ImagePrune
         | Route::ImageJobs
         | Route::ImageJob
+        | Route::Webhooks
+        | Route::Webhook
+        | Route::WebhookTest
+        | Route::WebhookDeliveries
         | Route::Executions
         | Route::Execution
         | Route::ExecutionSignal

@@ -13,25 +13,27 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    ApiKey, ConnectPort, ControlExecution, CreateKey, CreateSandbox, DestroySandbox, Execute, ImportImage, NewKey,
-    PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs, ReadQuota, ReadSandbox,
-    ReadSelf, ReadUsage, RemoveImage, ResumeSandbox, RevokeKey, UpdateSandbox, WriteFile,
+    ApiKey, ConnectPort, ControlExecution, CreateKey, CreateSandbox, CreateWebhook, DestroySandbox, Execute,
+    ImportImage, NewKey, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs,
+    ReadQuota, ReadSandbox, ReadSelf, ReadUsage, ReadWebhook, RemoveImage, RemoveWebhook, ResumeSandbox, RevokeKey,
+    TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
 };
 use sentinal_controller::{
-    Attached, Created, EngineStatus, EventQuery, EventRecord, Execution, ExecutionRecord, ExecutionState, FileBody,
-    Health, HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord, LogEntry, LogQuery, NewExecution, NewImage,
-    NewSandbox, OpenContext, Output, OutputEvent, OutputPart, OutputPlace, Page, PortStream, PullRequest, Quota,
-    RemovedImages, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord,
+    Attached, Created, CreatedWebhook, DeliveryRecord, EngineStatus, EventQuery, EventRecord, Execution,
+    ExecutionRecord, ExecutionState, FileBody, Health, HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord,
+    LogEntry, LogQuery, NewExecution, NewImage, NewSandbox, NewWebhook, OpenContext, Output, OutputEvent, OutputPart,
+    OutputPlace, Page, PortStream, PullRequest, Quota, RemovedImages, SandboxFilter, SandboxRecord, UsageQuery,
+    UsageRecord, WebhookAnswer, WebhookRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
-    ArchiveWrite, ArchiveWritten, ByteRange, Code, ContextId, End, Ended, EngineName, Error, Event, ExecutionId,
-    ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat, FileWrite,
-    FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, KeyId, Millis,
-    NewContext, NewFolder, NodeId, Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec, StdinPart,
-    Stream, TenantId, TerminalSize, Usage, WritePlace,
+    ArchiveWrite, ArchiveWritten, ByteRange, Code, ContextId, DeliveryResult, End, Ended, EngineName, Error, Event,
+    ExecutionId, ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat,
+    FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, KeyId,
+    Millis, NewContext, NewFolder, NodeId, Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec,
+    StdinPart, Stream, TenantId, TerminalSize, Usage, WebhookId, WebhookSecret, WebhookUpdate, WritePlace,
 };
-use sentinal_store::NewEvent;
+use sentinal_store::{NewDelivery, NewEvent, WebhookProgress};
 use tokio::sync::watch;
 
 const NOW: Millis = Millis(1_764_000_000_000);
@@ -44,6 +46,7 @@ pub(crate) struct State {
     pub(crate) sandboxes: BTreeMap<SandboxId, SandboxRecord>,
     pub(crate) executions: BTreeMap<ExecutionId, ExecutionRecord>,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) webhooks: BTreeMap<WebhookId, WebhookRecord>,
     /// Uploads whose body broke off, with what was said.
     pub(crate) broken: Vec<String>,
     /// Followers that are there.
@@ -644,6 +647,80 @@ impl Ask for Fake {
 
     fn quotas(&self, _: &Permit<ReadQuota>) -> Vec<Quota> {
         Vec::new()
+    }
+
+    async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook> {
+        self.failure()?;
+        let record = WebhookRecord {
+            id: WebhookId::generate(),
+            tenant: permit.tenant().clone(),
+            generation: Generation::FIRST,
+            spec: new.spec,
+            secret: WebhookSecret::from_bytes([7; 32]),
+            is_enabled: true,
+            disabled_reason: String::new(),
+            created_at: NOW,
+            progress: WebhookProgress::default(),
+            lost: 0,
+        };
+        self.state().webhooks.insert(record.id, record.clone());
+        Ok(CreatedWebhook { record, is_replay: new.once.is_some() })
+    }
+
+    async fn webhooks(&self, _: &Permit<ReadWebhook>, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>> {
+        let state = self.state();
+        let newest_first = state.webhooks.values().rev();
+        let after = newest_first.filter(|record| page.after.is_none_or(|after| record.id < after));
+        Ok(after.take(usize::try_from(page.rows_max).unwrap()).cloned().collect())
+    }
+
+    async fn webhook(&self, _: &Permit<ReadWebhook>, id: WebhookId) -> Result<WebhookRecord> {
+        self.state().webhooks.get(&id).cloned().ok_or_else(|| Error::not_found("there is no such webhook"))
+    }
+
+    async fn update_webhook(
+        &self,
+        _: &Permit<UpdateWebhook>,
+        id: WebhookId,
+        update: WebhookUpdate,
+    ) -> Result<WebhookRecord> {
+        let mut state = self.state();
+        let record = state.webhooks.get_mut(&id).ok_or_else(|| Error::not_found("there is no such webhook"))?;
+        record.is_enabled = update.is_enabled.unwrap_or(record.is_enabled);
+        Ok(record.clone())
+    }
+
+    async fn remove_webhook(&self, _: &Permit<RemoveWebhook>, id: WebhookId) -> Result<()> {
+        let removed = self.state().webhooks.remove(&id);
+        removed.map(drop).ok_or_else(|| Error::not_found("there is no such webhook"))
+    }
+
+    async fn test_webhook(&self, _: &Permit<TestWebhook>, _: WebhookId) -> Result<WebhookAnswer> {
+        let (status, said, took) = (Some(503), "busy".to_owned(), Duration::from_millis(3));
+        Ok(WebhookAnswer { status, said, took, ..WebhookAnswer::default() })
+    }
+
+    async fn deliveries(
+        &self,
+        permit: &Permit<ReadWebhook>,
+        webhook: WebhookId,
+        page: Page<i64>,
+    ) -> Result<Vec<DeliveryRecord>> {
+        let delivery = |number: i64| NewDelivery {
+            webhook,
+            tenant: permit.tenant().clone(),
+            event: number * 10,
+            name: "Sandbox Created".to_owned(),
+            attempt: 1,
+            at: NOW,
+            took: Duration::from_millis(3),
+            result: DeliveryResult::Failed,
+            status: None,
+            error: "refused".to_owned(),
+            retry_at: Some(NOW),
+        };
+        let numbers = (1..page.after.unwrap_or(4)).rev().take(usize::try_from(page.rows_max).unwrap());
+        Ok(numbers.map(|number| DeliveryRecord { number, delivery: delivery(number) }).collect())
     }
 
     fn health(&self) -> Health {

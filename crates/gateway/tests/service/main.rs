@@ -11,3 +11,4 @@ mod logs;
 mod refused;
 mod resource;
 mod socket;
+mod webhook;

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE},
-    redirect::Policy,
 };
 use sentinal_image::Digest;
+use sentinal_outbound::{Clients, reason};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     Credentials, Reference, Registries,
     auth::{Challenge, Token},
-    gate::PublicNames,
     reference::Version,
 };
 use crate::{
@@ -27,8 +26,7 @@ const DOCUMENTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
 /// A repository of a registry.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    client: Client,
-    registries: Arc<Registries>,
+    clients: Clients,
     pub(super) reference: Reference,
     base: Url,
     credentials: Option<Credentials>,
@@ -38,23 +36,16 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(
-        registries: Arc<Registries>,
+        registries: &Registries,
         reference: Reference,
         credentials: Option<Credentials>,
     ) -> Result<Self, ImportError> {
         let base = registries.base(&reference)?;
-        let client = Client::builder()
-            // Each place that it leads to is looked at first.
-            .redirect(Policy::none())
-            // Where a name leads to is decided here, which it is not behind a proxy.
-            .no_proxy()
-            .dns_resolver(PublicNames(Arc::clone(&registries)))
-            .connect_timeout(CONNECT_DEADLINE)
-            .read_timeout(SILENCE_MAX)
-            .user_agent(concat!("sentinal/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let client = client.map_err(|error| failed(&reference.host, &error))?;
-        Ok(Self { client, registries, reference, base, credentials, shown: Mutex::new(None) })
+        let clients = Clients::new(Arc::clone(&registries.0), |builder| {
+            builder.connect_timeout(CONNECT_DEADLINE).read_timeout(SILENCE_MAX)
+        });
+        let clients = clients.map_err(|error| failed(&reference.host, &error))?;
+        Ok(Self { clients, reference, base, credentials, shown: Mutex::new(None) })
     }
 
     /// A manifest or an index: its bytes, which are what their digest says where one is known.
@@ -117,7 +108,6 @@ impl Registry {
             }
             let next = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
             let next = next.and_then(|next| at.join(next).ok()).ok_or_else(|| self.broken("it sends us nowhere"))?;
-            self.registries.pass(&next)?;
             // What was shown to the registry is not for others.
             let is_own = next.origin() == self.base.origin();
             response = self.send(next.clone(), is_own, &ask).await?;
@@ -146,7 +136,7 @@ impl Registry {
         is_own: bool,
         ask: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, ImportError> {
-        let mut request = ask(self.client.get(url));
+        let mut request = ask(self.clients.of(&url)?.get(url));
         if let Some(shown) = self.shown.lock().await.clone().filter(|_| is_own) {
             request = request.header(AUTHORIZATION, shown);
         }
@@ -169,7 +159,7 @@ impl Registry {
                 HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| refused())?
             }
             (Some(Challenge::Basic), Some(credentials)) => {
-                basic(&self.client, &self.base, credentials).ok_or_else(refused)?
+                basic(self.clients.of(&self.base)?, &self.base, credentials).ok_or_else(refused)?
             }
             // The next answer is taken for what it is.
             (Some(Challenge::Basic) | None, _) => return Ok(()),
@@ -179,8 +169,7 @@ impl Registry {
     }
 
     async fn token(&self, realm: Url) -> Result<String, ImportError> {
-        self.registries.pass(&realm)?;
-        let mut request = self.client.get(realm);
+        let mut request = self.clients.of(&realm)?.get(realm);
         if let Some(Credentials { username, password }) = &self.credentials {
             request = request.basic_auth(username, Some(password));
         }
@@ -227,12 +216,7 @@ fn basic(client: &Client, base: &Url, credentials: &Credentials) -> Option<Heade
     request.headers().get(AUTHORIZATION).cloned()
 }
 
-/// The innermost reason, which has no address and nothing that was shown in it.
+/// Without what the request showed.
 pub(super) fn failed(host: &str, error: &reqwest::Error) -> ImportError {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(inner) = reason.source() {
-        reason = inner;
-    }
-    let why: String = reason.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
-    ImportError::Registry { host: host.to_owned(), why }
+    ImportError::Registry { host: host.to_owned(), why: reason(error) }
 }

@@ -61,9 +61,8 @@ impl fmt::Display for Reference {
 
 /// Something that looks like a host: what has neither a dot nor a port is a part of a path.
 fn is_host(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
     let is_whole = text.contains('.') || text.contains(':') || text == "localhost";
-    is_whole && text.bytes().all(allowed) && !text.contains("..")
+    is_whole && sentinal_outbound::is_host(text)
 }
 
 fn is_component(text: &str) -> bool {

@@ -180,11 +180,11 @@ async fn pull_into(folder: TempDir, fake: &Fake, version: &str, credentials: Opt
     let named = [format!("http://{address}")];
     let last = Mutex::new(None);
     let result = async {
-        let registries = Arc::new(Registries::new(&named)?);
+        let registries = Registries::new(&named)?;
         let reference = format!("{address}/team/app{version}").parse()?;
         let credentials = credentials
             .map(|(username, password)| Credentials { username: username.to_owned(), password: password.to_owned() });
-        let registry = Registry::new(registries, reference, credentials)?;
+        let registry = Registry::new(&registries, reference, credentials)?;
         let image = registry.resolve().await?;
         let layers = Layers::new(folder.path().to_owned());
         let downloaded = layers.download(&registry, &image, &|progress| *last.lock().unwrap() = Some(progress)).await?;
@@ -311,13 +311,13 @@ async fn a_token_is_fetched_for_a_user_and_shown_to_nobody_else() {
         ..listener
     };
     let address = fake.clone().start().await;
-    let registries = Arc::new(Registries::new(&[format!("http://{address}"), format!("http://{elsewhere}")]).unwrap());
+    let registries = Registries::new(&[format!("http://{address}"), format!("http://{elsewhere}")]).unwrap();
     let attempt = |password: &'static str| {
-        let registries = Arc::clone(&registries);
+        let registries = registries.clone();
         async move {
             let credentials = Credentials { username: "ann".to_owned(), password: password.to_owned() };
             let registry =
-                Registry::new(registries, format!("{address}/team/app:1").parse().unwrap(), Some(credentials))?;
+                Registry::new(&registries, format!("{address}/team/app:1").parse().unwrap(), Some(credentials))?;
             let image = registry.resolve().await?;
             let folder = tempfile::tempdir().unwrap();
             Layers::new(folder.path().to_owned()).download(&registry, &image, &|_| {}).await.map(drop)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sentinal_model::{Generation, Millis, Result, TenantId, UsageSum};
 
+use super::webhooks::Webhooks;
 use crate::{
     ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, Removed, SandboxRecord, Write, check,
     meter::Meter,
@@ -21,6 +22,7 @@ pub(super) struct Tables {
     pub(super) events: BTreeMap<i64, EventRow>,
     pub(super) usage: BTreeMap<UsageKey, UsageSum>,
     pub(super) meters: BTreeMap<String, Meter>,
+    pub(super) webhooks: Webhooks,
     last_cursor: i64,
 }
 
@@ -34,6 +36,7 @@ pub(super) enum Before {
     Event(i64),
     Usage(UsageKey, Option<UsageSum>),
     Meter(String, Option<Meter>),
+    Webhooks(Webhooks),
 }
 
 impl Tables {
@@ -67,6 +70,22 @@ impl Tables {
             }
             Write::Event(event) => {
                 self.event(event, undo);
+                Ok(())
+            }
+            Write::Webhook(record) => {
+                let newest_event = self.last_cursor;
+                self.webhooks(undo).write(record, newest_event)
+            }
+            Write::WebhookProgress { id, generation, progress } => {
+                self.webhooks(undo).progress(*id, *generation, progress);
+                Ok(())
+            }
+            Write::Delivery(delivery) => {
+                self.webhooks(undo).deliver(delivery);
+                Ok(())
+            }
+            Write::RemoveWebhook(id) => {
+                self.webhooks(undo).remove(*id);
                 Ok(())
             }
         }
@@ -128,6 +147,12 @@ impl Tables {
         self.events.insert(self.last_cursor, EventRow::new(self.last_cursor, event));
     }
 
+    /// The webhooks, to be changed.
+    fn webhooks(&mut self, undo: &mut Vec<Before>) -> &mut Webhooks {
+        undo.push(Before::Webhooks(self.webhooks.clone()));
+        &mut self.webhooks
+    }
+
     fn put_back(&mut self, before: Before) {
         match before {
             Before::Sandbox(id, row) => put_back(&mut self.sandboxes, id, row),
@@ -142,6 +167,7 @@ impl Tables {
             Before::Event(cursor) => put_back(&mut self.events, cursor, None),
             Before::Usage(key, used) => put_back(&mut self.usage, key, used),
             Before::Meter(id, meter) => put_back(&mut self.meters, id, meter),
+            Before::Webhooks(webhooks) => self.webhooks = webhooks,
         }
     }
 
@@ -153,10 +179,12 @@ impl Tables {
         oldest.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
         let gone: BTreeSet<String> = oldest.into_iter().map(|(_, id)| id).collect();
         self.sandboxes.retain(|id, _| !gone.contains(id));
-        self.events.retain(|_, row| match &row.sandbox_id {
-            Some(id) => !gone.contains(id),
-            None => before.0 <= row.created_at,
-        });
+        let is_old = |row: &EventRow| match &row.sandbox_id {
+            Some(id) => gone.contains(id),
+            None => row.created_at < before.0,
+        };
+        let removed: Vec<EventRow> = self.events.extract_if(.., |_, row| is_old(row)).map(|(_, row)| row).collect();
+        self.webhooks.lose(&removed);
         self.idempotency.retain(|_, row| before.0 <= row.created_at);
         self.meters.retain(|id, _| !gone.contains(id));
         self.forget_usage(before);

@@ -14,6 +14,7 @@ pub(crate) struct IdempotencyRow {
     pub(crate) request: Vec<u8>,
     pub(crate) sandbox_id: Option<String>,
     pub(crate) execution_id: Option<String>,
+    pub(crate) webhook_id: Option<String>,
     pub(crate) created_at: i64,
 }
 
@@ -27,6 +28,7 @@ impl TryFrom<&Row<'_>> for IdempotencyRow {
             request: row.get("request")?,
             sandbox_id: row.get("sandbox_id")?,
             execution_id: row.get("execution_id")?,
+            webhook_id: row.get("webhook_id")?,
             created_at: row.get("created_at")?,
         })
     }
@@ -34,9 +36,10 @@ impl TryFrom<&Row<'_>> for IdempotencyRow {
 
 impl From<&IdempotencyRecord> for IdempotencyRow {
     fn from(record: &IdempotencyRecord) -> Self {
-        let (sandbox_id, execution_id) = match record.made {
-            Made::Sandbox(id) => (Some(id.to_string()), None),
-            Made::Execution(id) => (None, Some(id.to_string())),
+        let (sandbox_id, execution_id, webhook_id) = match record.made {
+            Made::Sandbox(id) => (Some(id.to_string()), None, None),
+            Made::Execution(id) => (None, Some(id.to_string()), None),
+            Made::Webhook(id) => (None, None, Some(id.to_string())),
         };
         Self {
             tenant_id: record.tenant.to_string(),
@@ -44,6 +47,7 @@ impl From<&IdempotencyRecord> for IdempotencyRow {
             request: record.once.request.to_vec(),
             sandbox_id,
             execution_id,
+            webhook_id,
             created_at: record.created_at.0,
         }
     }
@@ -54,10 +58,11 @@ impl TryFrom<IdempotencyRow> for IdempotencyRecord {
 
     fn try_from(row: IdempotencyRow) -> Result<Self, CorruptRow> {
         let reader = Reader { table: "idempotency", id: &row.key };
-        let made = match (&row.sandbox_id, &row.execution_id) {
-            (Some(id), None) => Made::Sandbox(reader.parsed("sandbox_id", id.parse())?),
-            (None, Some(id)) => Made::Execution(reader.parsed("execution_id", id.parse())?),
-            (Some(_), Some(_)) | (None, None) => return Err(reader.corrupt("sandbox_id")),
+        let made = match (&row.sandbox_id, &row.execution_id, &row.webhook_id) {
+            (Some(id), None, None) => Made::Sandbox(reader.parsed("sandbox_id", id.parse())?),
+            (None, Some(id), None) => Made::Execution(reader.parsed("execution_id", id.parse())?),
+            (None, None, Some(id)) => Made::Webhook(reader.parsed("webhook_id", id.parse())?),
+            _ => return Err(reader.corrupt("sandbox_id")),
         };
         let once = Once {
             key: reader.parsed("key", row.key.parse())?,

@@ -1,5 +1,7 @@
 //! One job against the tables.
 
+pub(super) mod webhook;
+
 use rusqlite::{Connection, params};
 use sentinal_model::{Error, ExecutionId, Generation, Result, SandboxId};
 
@@ -106,10 +108,13 @@ fn write(connection: &Connection, write: &Write) -> std::result::Result<(), Refu
             let to = Meter { at: at.0, cpu_us: i64::try_from(*cpu_us).unwrap_or(i64::MAX) };
             Ok(usage::metered(connection, &sandbox.to_string(), to)?)
         }
-        Write::Event(event) => {
-            append(connection, event)?;
-            Ok(())
+        Write::Event(event) => Ok(append(connection, event)?),
+        Write::Webhook(record) => webhook::webhook(connection, record),
+        Write::WebhookProgress { id, generation, progress } => {
+            Ok(webhook::progress(connection, *id, *generation, progress)?)
         }
+        Write::Delivery(delivery) => Ok(webhook::delivery(connection, delivery)?),
+        Write::RemoveWebhook(id) => Ok(webhook::remove(connection, *id)?),
     }
 }
 
@@ -226,9 +231,10 @@ fn has_finished(connection: &Connection, id: ExecutionId) -> rusqlite::Result<bo
     finished.exists([id.to_string()])
 }
 
-const IDEMPOTENCY: &str = "INSERT INTO idempotency (tenant_id, key, generation, request, sandbox_id, execution_id, created_at) \
-     VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) ON CONFLICT (tenant_id, key) DO UPDATE SET \
-     generation = idempotency.generation + 1, sandbox_id = excluded.sandbox_id, execution_id = excluded.execution_id \
+const IDEMPOTENCY: &str = "INSERT INTO idempotency (tenant_id, key, generation, request, sandbox_id, execution_id, webhook_id, created_at) \
+     VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant_id, key) DO UPDATE SET \
+     generation = idempotency.generation + 1, sandbox_id = excluded.sandbox_id, execution_id = excluded.execution_id, \
+     webhook_id = excluded.webhook_id \
      WHERE idempotency.request = excluded.request";
 
 fn idempotency(connection: &Connection, record: &IdempotencyRecord) -> std::result::Result<(), Refused> {
@@ -239,6 +245,7 @@ fn idempotency(connection: &Connection, record: &IdempotencyRecord) -> std::resu
         row.request,
         row.sandbox_id,
         row.execution_id,
+        row.webhook_id,
         row.created_at
     ])?;
     match stored {

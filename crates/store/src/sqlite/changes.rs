@@ -3,12 +3,13 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 /// The first change is number one. SQLite keeps in its `user_version` how many were made.
-const CHANGES: [&str; 6] = [
+const CHANGES: [&str; 7] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_pause.sql"),
     include_str!("../../migrations/0003_pool.sql"),
     include_str!("../../migrations/0004_idempotency.sql"),
     include_str!("../../migrations/0005_results.sql"),
+    include_str!("../../migrations/0006_webhook.sql"),
     include_str!("../../migrations/0007_usage.sql"),
 ];
 
@@ -77,6 +78,20 @@ mod tests {
             .unwrap();
         make(&mut older).unwrap().unwrap();
         assert_eq!(tables(&older), tables(&fresh));
+    }
+
+    #[test]
+    fn what_requests_had_made_is_known_after_the_table_was_made_anew() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        CHANGES[..5].iter().for_each(|change| connection.execute_batch(change).unwrap());
+        connection.pragma_update(None, "user_version", 5).unwrap();
+        let row = "INSERT INTO idempotency (tenant_id, key, generation, request, execution_id, created_at) \
+             VALUES ('default', 'k', 3, x'07', 'exe_1', 42)";
+        connection.execute_batch(row).unwrap();
+        make(&mut connection).unwrap().unwrap();
+        let kept = "SELECT tenant_id || key || generation || hex(request) || execution_id || created_at FROM idempotency \
+             WHERE sandbox_id IS NULL AND webhook_id IS NULL";
+        assert_eq!(connection.query_one(kept, [], |row| row.get::<_, String>(0)).unwrap(), "defaultk307exe_142");
     }
 
     #[test]

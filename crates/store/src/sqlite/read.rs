@@ -4,15 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Params, Row};
 use sentinal_model::{
-    Error, ExecutionId, IdempotencyKey, KeyId, Result, SandboxId, TenantId, UsageBy, limits::PAGE_ROWS_MAX,
+    Error, ExecutionId, IdempotencyKey, KeyId, Result, SandboxId, TenantId, UsageBy, WebhookId, limits::PAGE_ROWS_MAX,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{failure, open::Database};
 use crate::{
-    EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord, UsageQuery,
-    UsageRecord, limits,
-    row::{CorruptRow, EventRow, ExecutionRow, IdempotencyRow, KeyRow, OutputRow, SandboxRow, UsageRow},
+    DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord,
+    UsageQuery, UsageRecord, WebhookRecord, limits,
+    row::{
+        CorruptRow, DeliveryRow, EventRow, ExecutionRow, IdempotencyRow, KeyRow, OutputRow, SandboxRow, UsageRow,
+        WebhookRow,
+    },
 };
 
 /// Greater than every id: where a list that begins with the newest begins.
@@ -192,6 +195,26 @@ impl Reads {
     pub(super) async fn last_event(&self, tenant: &TenantId) -> Result<Option<EventRecord>> {
         let newest = "SELECT * FROM event WHERE tenant_id = ?1 ORDER BY cursor DESC LIMIT 1";
         self.one::<EventRow, _>(newest, [tenant.to_string()]).await
+    }
+
+    pub(super) async fn webhook(&self, id: WebhookId) -> Result<Option<WebhookRecord>> {
+        self.one::<WebhookRow, _>("SELECT * FROM webhook WHERE id = ?1", [id.to_string()]).await
+    }
+
+    pub(super) async fn webhooks(&self, tenant: &TenantId, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>> {
+        let page_of = "SELECT * FROM webhook WHERE tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+        self.all::<WebhookRow, _>(page_of, (tenant.to_string(), before(page.after), rows(page.rows_max))).await
+    }
+
+    pub(super) async fn all_webhooks(&self) -> Result<Vec<WebhookRecord>> {
+        self.all::<WebhookRow, _>("SELECT * FROM webhook ORDER BY id", []).await
+    }
+
+    pub(super) async fn deliveries(&self, webhook: WebhookId, page: Page<i64>) -> Result<Vec<DeliveryRecord>> {
+        let page_of =
+            "SELECT * FROM webhook_delivery WHERE webhook_id = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3";
+        let terms = (webhook.to_string(), page.after.unwrap_or(i64::MAX), rows(page.rows_max));
+        self.all::<DeliveryRow, _>(page_of, terms).await
     }
 
     async fn one<Found, Record>(&self, sql: &'static str, terms: impl Params + Send + 'static) -> Result<Option<Record>>

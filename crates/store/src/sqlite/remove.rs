@@ -2,14 +2,18 @@
 //!
 //! A sandbox's row goes last, so a removal that is cut short is found and finished by the next one.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Params, params};
 use sentinal_model::{ExecutionId, Millis, Result, TenantId, limits::USAGE_RETENTION};
 
 use super::{
-    apply::Refused,
+    apply::{Refused, webhook},
     writer::{Done, Job, Writer},
 };
-use crate::{Removed, limits::REMOVED_ROWS_MAX, row::ExecutionRow};
+use crate::{
+    Removed,
+    limits::REMOVED_ROWS_MAX,
+    row::{EventRow, ExecutionRow},
+};
 
 /// One step of a removal, small enough for one transaction.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +81,7 @@ const EXECUTIONS: &str = concat!(
 const EVENTS: &str = concat!(
     "DELETE FROM event WHERE cursor IN (SELECT cursor FROM event WHERE sandbox_id IN ",
     the_oldest!(),
-    " LIMIT ?3)"
+    " LIMIT ?3) RETURNING *"
 );
 // A sandbox that still has something, written after the steps before this one, waits for the next removal.
 const SANDBOXES: &str = concat!(
@@ -87,7 +91,8 @@ const SANDBOXES: &str = concat!(
     " AND NOT EXISTS (SELECT 1 FROM event WHERE sandbox_id = sandbox.id)"
 );
 const EVENTS_WITHOUT_SANDBOX: &str = "DELETE FROM event WHERE cursor IN \
-     (SELECT cursor FROM event WHERE sandbox_id IS NULL AND created_at < ?1 ORDER BY created_at LIMIT ?2)";
+     (SELECT cursor FROM event WHERE sandbox_id IS NULL AND created_at < ?1 ORDER BY created_at LIMIT ?2) \
+     RETURNING *";
 const IDEMPOTENCY: &str = "DELETE FROM idempotency WHERE (tenant_id, key) IN \
      (SELECT tenant_id, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 
@@ -99,11 +104,9 @@ pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::R
     let (before, sandboxes_max) = (removal.before.0, removal.sandboxes_max);
     let removed = match removal.what {
         What::Executions => return Ok(executions(connection, removal)?),
-        What::Events => connection.prepare_cached(EVENTS)?.execute(params![before, sandboxes_max, REMOVED_ROWS_MAX])?,
+        What::Events => events(connection, EVENTS, params![before, sandboxes_max, REMOVED_ROWS_MAX])?,
         What::Sandboxes => connection.prepare_cached(SANDBOXES)?.execute(params![before, sandboxes_max])?,
-        What::EventsWithoutSandbox => {
-            connection.prepare_cached(EVENTS_WITHOUT_SANDBOX)?.execute(params![before, REMOVED_ROWS_MAX])?
-        }
+        What::EventsWithoutSandbox => events(connection, EVENTS_WITHOUT_SANDBOX, params![before, REMOVED_ROWS_MAX])?,
         What::Idempotency => connection.prepare_cached(IDEMPOTENCY)?.execute(params![before, REMOVED_ROWS_MAX])?,
         What::Usage => connection.prepare_cached(USAGE)?.execute(params![usage_before(before), REMOVED_ROWS_MAX])?,
     };
@@ -113,6 +116,15 @@ pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::R
 /// What was used is kept for longer than what used it.
 pub(crate) fn usage_before(before: i64) -> i64 {
     before.saturating_sub(i64::try_from(USAGE_RETENTION.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Removes events; those that a webhook has not delivered are counted there.
+fn events(connection: &Connection, delete: &str, terms: impl Params) -> rusqlite::Result<usize> {
+    let mut delete = connection.prepare_cached(delete)?;
+    let removed = delete.query_map(terms, |row| EventRow::try_from(row))?;
+    let removed: Vec<EventRow> = removed.collect::<rusqlite::Result<_>>()?;
+    webhook::lose(connection, &removed)?;
+    Ok(removed.len())
 }
 
 fn executions(connection: &Connection, removal: &Removal) -> rusqlite::Result<Done> {

@@ -34,6 +34,7 @@ macro_rules! conformance {
         }
     };
 }
+pub(crate) use conformance;
 
 conformance!(
     what_was_written_is_read,
@@ -334,6 +335,10 @@ async fn what_a_request_has_made_is_found_again(store: &dyn Store) {
     let instead = request("k1", Made::Execution(execution(1, &running(1)).id));
     store.write(vec![Write::Idempotency(instead.clone())]).await.unwrap();
     assert_eq!(store.idempotency(&made.tenant, &made.once.key).await.unwrap(), Some(instead));
+
+    let webhook = request("hook", Made::Webhook(sentinal_model::WebhookId::from_bytes([1; 16])));
+    store.write(vec![Write::Idempotency(webhook.clone())]).await.unwrap();
+    assert_eq!(store.idempotency(&webhook.tenant, &webhook.once.key).await.unwrap(), Some(webhook));
 
     // Another tenant's key, and another key.
     let theirs = IdempotencyRecord { tenant: TenantId::nobody(), ..made.clone() };

@@ -12,3 +12,5 @@ mod records;
 mod round_trip;
 #[cfg(test)]
 mod sqlite;
+#[cfg(test)]
+mod webhooks;

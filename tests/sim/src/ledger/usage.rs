@@ -37,7 +37,11 @@ impl Counted {
             | Write::Key(_)
             | Write::RevokeKey { .. }
             | Write::Usage { .. }
-            | Write::Event(_) => {}
+            | Write::Event(_)
+            | Write::Webhook(_)
+            | Write::WebhookProgress { .. }
+            | Write::Delivery(_)
+            | Write::RemoveWebhook(_) => {}
         }
     }
 }
