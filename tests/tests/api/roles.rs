@@ -76,7 +76,7 @@ const TABLE: &[(&str, Ask)] = &[
     ("ao", Body("PATCH", "/api/v1/webhook/{id}", || json!({"enabled": false}))),
     ("ao", Plain("DELETE", "/api/v1/webhook/{id}")),
     ("ao", Plain("POST", "/api/v1/webhook/{id}/test")),
-    ("ao", Plain("GET", "/api/v1/webhook/{id}/deliveries")),
+    ("ao", Plain("GET", "/api/v1/webhook/{id}/delivery")),
     ("aodvu", Plain("GET", "/api/v1/usage")),
     ("aodvu", Plain("GET", "/api/v1/quota")),
     ("aodvu", Plain("GET", "/api/v1/logs")),
