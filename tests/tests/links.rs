@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 11] = [
     "ARCHITECTURE.md",
     "README.md",
     "SECURITY.md",
@@ -10,6 +10,8 @@ const PAGES: [&str; 9] = [
     "docs/engines.md",
     "docs/images.md",
     "docs/cli.md",
+    "docs/keys.md",
+    "docs/usage.md",
     "docs/performance.md",
     "docs/webhooks.md",
 ];

@@ -11,10 +11,10 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
 }
 
-/// The rows of the table of what a program inside cannot do: what, why, tried by.
+/// The rows of the tables of what somebody cannot do: what, why, tried by.
 fn promises(page: &str) -> Vec<[String; 3]> {
-    let table = page.split("| it cannot |").nth(1).unwrap_or_default();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let tables = page.split("| it cannot |").skip(1);
+    let rows = tables.flat_map(|table| table.lines().skip(2).take_while(|line| line.starts_with('|')));
     let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
     rows.filter_map(|line| cells(line).try_into().ok()).collect()
 }

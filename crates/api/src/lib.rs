@@ -20,6 +20,7 @@ mod health;
 mod image;
 mod image_build;
 mod json;
+mod key;
 mod link;
 mod list;
 mod log;
@@ -27,6 +28,7 @@ mod names;
 mod pause;
 mod problem;
 mod query;
+mod quota;
 mod sandbox;
 mod signal;
 mod stats;
@@ -34,6 +36,7 @@ mod stdin;
 mod terminal;
 mod update;
 mod upload;
+mod usage;
 mod webhook;
 
 pub use bytes::{Encoding, Inline};
@@ -52,16 +55,18 @@ pub use image::{
 };
 pub use image_build::{BuildQuery, JobLogQuery};
 pub use json::parse_json;
+pub use key::{Key, KeysQuery, MadeKey, NewKey, OwnKey, ParsedKey};
 pub use link::{Link, NewLink};
 pub use list::List;
 pub use log::{LogItem, Logs, LogsQuery};
 pub use names::{
     DeliveryResult, EngineChoice, EngineName, EventType, ExecutionOutcome, ExecutionState, FileType, Isolation, Keep,
-    Language, LogKind, ProblemCode, SandboxOutcome, SandboxState, StreamName,
+    Language, LogKind, ProblemCode, QuotaName, Role, SandboxOutcome, SandboxState, StreamName, UsageBy,
 };
 pub use pause::PauseSandbox;
 pub use problem::Problem;
 pub use query::{ExecutionsQuery, FileQuery, OutputQuery, PageQuery, Query, SandboxesQuery, WaitQuery};
+pub use quota::{Quota, QuotaReport};
 pub use sandbox::Sandbox;
 pub use signal::{SendSignal, SignalName};
 pub use stats::SandboxStats;
@@ -69,6 +74,7 @@ pub use stdin::StdinGiven;
 pub use terminal::{Terminal, TerminalNotice, TerminalQuery, TerminalRequest};
 pub use update::UpdateSandbox;
 pub use upload::{Upload, UploadedFile};
+pub use usage::{ExecutionCounts, UsageAsked, UsageFigures, UsageItem, UsageReport};
 pub use webhook::{
     CreateWebhook, CreatedWebhook, DeliveriesQuery, Delivery, UpdateWebhook, Webhook, WebhookTest, WebhooksQuery,
     event_types,

@@ -50,6 +50,19 @@ names! {
         HostRestarted = "host_restarted",
         AgentSilent = "agent_silent",
     }
+    /// What the holder of a key is, and so what it may do.
+    Role { Admin = "admin", Operator = "operator", Developer = "developer", Viewer = "viewer", Auditor = "auditor" }
+    /// What a quota is of.
+    QuotaName {
+        Sandboxes = "sandboxes",
+        Cpu = "cpu",
+        Memory = "memory",
+        Disk = "disk",
+        Executions = "executions",
+        Output = "output",
+    }
+    /// What usage is added up by.
+    UsageBy { Hour = "hour", Day = "day", Key = "key", Engine = "engine" }
     /// What of a paused sandbox is kept, and where.
     Keep { Memory = "memory", Disk = "disk" }
     /// Whether an execution runs.
@@ -89,6 +102,8 @@ names! {
         FolderCreated = "folder.created",
         FileMoved = "file.moved",
         FileRemoved = "file.removed",
+        KeyCreated = "key.created",
+        KeyRevoked = "key.revoked",
         WebhookCreated = "webhook.created",
         WebhookUpdated = "webhook.updated",
         WebhookDisabled = "webhook.disabled",
@@ -142,6 +157,9 @@ mod tests {
         assert_eq!(EventType::ALL[1..], events);
         check(DeliveryResult::ALL, model::DeliveryResult::ALL.map(model::DeliveryResult::as_str));
         check(FileType::ALL, model::FileKind::ALL.map(model::FileKind::as_str));
+        check(QuotaName::ALL, model::QuotaName::ALL.map(model::QuotaName::as_str));
+        check(UsageBy::ALL, model::UsageBy::ALL.map(model::UsageBy::as_str));
+        check(Role::ALL, model::Role::ALL.map(model::Role::as_str));
         check(StreamName::ALL, model::Stream::ALL.map(model::Stream::as_str));
         assert!(
             ExecutionOutcome::ALL

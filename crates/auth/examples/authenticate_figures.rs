@@ -3,8 +3,8 @@
 
 use std::{hint::black_box, sync::Arc, time::Instant};
 
-use sentinal_auth::{ApiKey, Keys, Role};
-use sentinal_model::{Millis, SystemClock, TenantId};
+use sentinal_auth::{ApiKey, Keys};
+use sentinal_model::{Millis, Role, SystemClock, TenantId};
 use sentinal_store::{MemoryStore, Store, Write};
 
 const CALLS: u32 = 2_000_000;

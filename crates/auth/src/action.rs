@@ -22,11 +22,17 @@ pub enum ActionName {
     ReadImage,
     ImportImage,
     RemoveImage,
+    CreateKey,
     CreateWebhook,
+    ReadKey,
+    ReadQuota,
+    ReadSelf,
+    ReadUsage,
     ReadWebhook,
-    UpdateWebhook,
-    TestWebhook,
     RemoveWebhook,
+    RevokeKey,
+    TestWebhook,
+    UpdateWebhook,
 }
 
 /// An action as a type.
@@ -98,6 +104,18 @@ actions!(
     ImportImage,
     /// Removing images.
     RemoveImage,
+    /// Looking at keys, without their secrets.
+    ReadKey,
+    /// Making a key.
+    CreateKey,
+    /// Ending a key.
+    RevokeKey,
+    /// Asking who one is.
+    ReadSelf,
+    /// Looking at what was used.
+    ReadUsage,
+    /// Looking at what may be used, and is now.
+    ReadQuota,
     /// Having events delivered to an address.
     CreateWebhook,
     /// Looking at webhooks and their deliveries.

@@ -17,13 +17,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sentinal_model::{Clock, Code, Error, KeyId, TenantId};
+use sentinal_model::{Clock, Code, Error, KeyId, Role, TenantId};
 use sentinal_store::{KeyRecord, Store, Write};
 
-use crate::{ApiKey, Keys, Role};
+use crate::{ApiKey, Keys};
 
 /// The name of every key that is made here. No other key may have it.
-const NAME: &str = "admin.key";
+pub(crate) const NAME: &str = "admin.key";
 /// What is read of the file at most; a key is far shorter.
 const FILE_BYTES_MAX: u64 = 4096;
 

@@ -6,10 +6,8 @@
 use std::fmt;
 
 use aws_lc_rs::{digest, rand};
-use sentinal_model::{Code, Error, KeyId, Millis, Result, TenantId};
+use sentinal_model::{Code, Error, KeyId, Millis, Result, Role, TenantId};
 use sentinal_store::KeyRecord;
-
-use crate::Role;
 
 /// What every key begins with, so that scanners for leaked secrets find it.
 const PREFIX: &str = "sntl_";
@@ -76,6 +74,8 @@ impl ApiKey {
             secret_hash: self.secret_hash(),
             created_at,
             expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
         }
     }
 

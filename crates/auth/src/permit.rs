@@ -2,9 +2,9 @@
 
 use std::marker::PhantomData;
 
-use sentinal_model::{Code, Error, KeyId, Result, TenantId};
+use sentinal_model::{Code, Error, KeyId, Result, Role, TenantId};
 
-use crate::{Action, ActionName, Caller, Role};
+use crate::{Action, ActionName, Caller};
 
 /// Proof that the policy allows this caller this action. Only [`Policy::permit`] makes one:
 ///
@@ -41,6 +41,16 @@ impl<A: Action> Permit<A> {
     pub const fn key(&self) -> KeyId {
         self.caller.key()
     }
+
+    /// Who has shown it.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// What its holder is.
+    pub const fn role(&self) -> Role {
+        self.caller.role()
+    }
 }
 
 /// Who may do what.
@@ -61,34 +71,43 @@ impl Policy {
 
 /// The table of roles and actions.
 const fn allows(role: Role, action: ActionName) -> bool {
-    match (role, action) {
-        (
-            Role::Admin,
-            ActionName::CreateSandbox
-            | ActionName::ReadSandbox
-            | ActionName::DestroySandbox
-            | ActionName::UpdateSandbox
-            | ActionName::PauseSandbox
-            | ActionName::ResumeSandbox
-            | ActionName::Execute
-            | ActionName::ReadExecution
-            | ActionName::ControlExecution
-            | ActionName::ConnectPort
-            | ActionName::WriteFile
-            | ActionName::ReadFile
-            | ActionName::ReadLogs
-            | ActionName::ReadMetrics
-            | ActionName::ReadEngine
-            | ActionName::ReadImage
-            | ActionName::ImportImage
-            | ActionName::RemoveImage
-            | ActionName::CreateWebhook
-            | ActionName::ReadWebhook
-            | ActionName::UpdateWebhook
-            | ActionName::TestWebhook
-            | ActionName::RemoveWebhook,
-        ) => true,
+    match action {
+        ActionName::CreateKey | ActionName::RevokeKey => matches!(role, Role::Admin),
+        ActionName::ReadKey => matches!(role, Role::Admin | Role::Auditor),
+        // An image is everybody's: whoever moves a name changes what others start from.
+        ActionName::ImportImage
+        | ActionName::RemoveImage
+        // A webhook tells somebody elsewhere what happens, for as long as it is there.
+        | ActionName::CreateWebhook
+        | ActionName::ReadWebhook
+        | ActionName::UpdateWebhook
+        | ActionName::TestWebhook
+        | ActionName::RemoveWebhook => matches!(role, Role::Admin | Role::Operator),
+        ActionName::CreateSandbox
+        | ActionName::DestroySandbox
+        | ActionName::UpdateSandbox
+        | ActionName::PauseSandbox
+        | ActionName::ResumeSandbox
+        | ActionName::Execute
+        | ActionName::ControlExecution
+        | ActionName::ConnectPort
+        | ActionName::WriteFile
+        | ActionName::ReadFile => matches!(role, Role::Admin | Role::Operator | Role::Developer),
+        ActionName::ReadMetrics => matches!(role, Role::Admin | Role::Operator | Role::Viewer),
+        ActionName::ReadSandbox
+        | ActionName::ReadExecution
+        | ActionName::ReadLogs
+        | ActionName::ReadEngine
+        | ActionName::ReadImage
+        | ActionName::ReadSelf
+        | ActionName::ReadUsage
+        | ActionName::ReadQuota => true,
     }
+}
+
+/// Whether `role` may do all that `other` may.
+pub(crate) fn covers(role: Role, other: Role) -> bool {
+    ActionName::ALL.iter().all(|action| allows(role, *action) || !allows(other, *action))
 }
 
 #[cfg(test)]
@@ -96,34 +115,51 @@ mod tests {
     use super::*;
 
     /// The table once more, by role: what a role may do is changed in two places, on purpose.
-    const fn expected(role: Role) -> &'static [ActionName] {
-        match role {
-            Role::Admin => &[
-                ActionName::CreateSandbox,
-                ActionName::ReadSandbox,
-                ActionName::DestroySandbox,
-                ActionName::UpdateSandbox,
-                ActionName::PauseSandbox,
-                ActionName::ResumeSandbox,
-                ActionName::Execute,
-                ActionName::ReadExecution,
-                ActionName::ControlExecution,
-                ActionName::ConnectPort,
-                ActionName::WriteFile,
-                ActionName::ReadFile,
-                ActionName::ReadLogs,
-                ActionName::ReadMetrics,
-                ActionName::ReadEngine,
-                ActionName::ReadImage,
-                ActionName::ImportImage,
-                ActionName::RemoveImage,
-                ActionName::CreateWebhook,
-                ActionName::ReadWebhook,
-                ActionName::UpdateWebhook,
-                ActionName::TestWebhook,
-                ActionName::RemoveWebhook,
+    fn expected(role: Role) -> Vec<ActionName> {
+        use ActionName as A;
+        let look = [
+            A::ReadSandbox,
+            A::ReadExecution,
+            A::ReadLogs,
+            A::ReadEngine,
+            A::ReadImage,
+            A::ReadSelf,
+            A::ReadUsage,
+            A::ReadQuota,
+        ];
+        let work = [
+            A::CreateSandbox,
+            A::DestroySandbox,
+            A::UpdateSandbox,
+            A::PauseSandbox,
+            A::ResumeSandbox,
+            A::Execute,
+            A::ControlExecution,
+            A::ConnectPort,
+            A::WriteFile,
+            A::ReadFile,
+        ];
+        let more: &[ActionName] = match role {
+            Role::Admin => &[A::ReadKey, A::CreateKey, A::RevokeKey],
+            Role::Operator => &[],
+            Role::Developer => &[],
+            Role::Viewer => return [&look[..], &[A::ReadMetrics]].concat(),
+            Role::Auditor => return [&look[..], &[A::ReadKey]].concat(),
+        };
+        let run: &[ActionName] = match role {
+            Role::Admin | Role::Operator => &[
+                A::ReadMetrics,
+                A::ImportImage,
+                A::RemoveImage,
+                A::CreateWebhook,
+                A::ReadWebhook,
+                A::UpdateWebhook,
+                A::TestWebhook,
+                A::RemoveWebhook,
             ],
-        }
+            Role::Developer | Role::Viewer | Role::Auditor => &[],
+        };
+        [&look[..], &work, run, more].concat()
     }
 
     fn caller(role: Role) -> Caller {
@@ -175,6 +211,12 @@ mod tests {
         check::<crate::ReadImage>();
         check::<crate::ImportImage>();
         check::<crate::RemoveImage>();
+        check::<crate::ReadKey>();
+        check::<crate::CreateKey>();
+        check::<crate::RevokeKey>();
+        check::<crate::ReadSelf>();
+        check::<crate::ReadUsage>();
+        check::<crate::ReadQuota>();
         check::<crate::CreateWebhook>();
         check::<crate::ReadWebhook>();
         check::<crate::UpdateWebhook>();
@@ -183,12 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_read_back_from_what_was_stored() {
-        for role in Role::ALL {
-            assert_eq!(Role::from_stored(role.as_str()), Some(role));
-        }
-        for text in ["", "Admin", "root", "admin "] {
-            assert_eq!(Role::from_stored(text), None);
+    fn a_role_covers_another_if_it_may_do_all_that_one_may() {
+        let covered = |role: Role| Role::ALL.into_iter().filter(|other| covers(role, *other)).collect::<Vec<_>>();
+        assert_eq!(covered(Role::Admin), Role::ALL);
+        assert_eq!(covered(Role::Operator), [Role::Operator, Role::Developer, Role::Viewer]);
+        for role in [Role::Developer, Role::Viewer, Role::Auditor] {
+            assert_eq!(covered(role), [role]);
         }
     }
 }

@@ -10,11 +10,13 @@ use crate::{
     exec::{self, AttachOptions, ExecOptions},
     files::{self, FilesOptions},
     forward::{self, ForwardOptions},
+    key::{self, KeyOptions},
     log::{self, EventsOptions, LogsOptions},
     run::{self, RunOptions},
     sandbox::{self, CreateOptions, ExtendOptions, LsOptions, RmOptions, SandboxesOptions},
     session::With,
     top::{self, TopOptions},
+    usage::{self, QuotaOptions, UsageOptions},
     webhook::{self, WebhookOptions},
 };
 
@@ -57,6 +59,12 @@ pub enum Command {
     Top(With<TopOptions>),
     /// List the engines, and why some cannot be used
     Engines(With<EnginesOptions>),
+    /// Show what was used
+    Usage(With<UsageOptions>),
+    /// Show how much there may be at once, and is now
+    Quota(With<QuotaOptions>),
+    /// Make, list and revoke API keys
+    Key(With<KeyOptions>),
     /// Keep several servers by name
     Context(ContextOptions),
 }
@@ -71,61 +79,28 @@ impl Command {
         match self {
             Self::Run(with) => with.run(run::run).await,
             Self::Exec(with) => with.run(exec::exec).await,
-            Self::Attach(with) => {
-                let (session, options) = with.open()?;
-                exec::attach(&session, &options).await
-            }
+            Self::Attach(with) => with.look(exec::attach).await,
             Self::PortForward(with) => {
                 let (session, options) = with.open()?;
                 forward::forward(session, options).await
             }
-            Self::Cp(with) => {
-                let (session, options) = with.open()?;
-                copy::copy(&session, &options).await
-            }
-            Self::Create(with) => {
-                let (session, options) = with.open()?;
-                sandbox::create(&session, &options).await
-            }
-            Self::Ls(with) => {
-                let (session, options) = with.open()?;
-                sandbox::ls(&session, &options).await
-            }
-            Self::Get(with) => {
-                let (session, options) = with.open()?;
-                sandbox::get(&session, &options).await
-            }
-            Self::Rm(with) => {
-                let (session, options) = with.open()?;
-                sandbox::rm(&session, &options).await
-            }
-            Self::Pause(with) => {
-                let (session, options) = with.open()?;
-                sandbox::pause(&session, &options).await
-            }
-            Self::Resume(with) => {
-                let (session, options) = with.open()?;
-                sandbox::resume(&session, &options).await
-            }
-            Self::Extend(with) => {
-                let (session, options) = with.open()?;
-                sandbox::extend(&session, &options).await
-            }
+            Self::Cp(with) => with.look(copy::copy).await,
+            Self::Create(with) => with.look(sandbox::create).await,
+            Self::Ls(with) => with.look(sandbox::ls).await,
+            Self::Get(with) => with.look(sandbox::get).await,
+            Self::Rm(with) => with.look(sandbox::rm).await,
+            Self::Pause(with) => with.look(sandbox::pause).await,
+            Self::Resume(with) => with.look(sandbox::resume).await,
+            Self::Extend(with) => with.look(sandbox::extend).await,
             Self::Files(with) => with.run(files::files).await,
-            Self::Logs(with) => {
-                let (session, options) = with.open()?;
-                log::logs(&session, &options).await
-            }
-            Self::Events(with) => {
-                let (session, options) = with.open()?;
-                log::events(&session, &options).await
-            }
+            Self::Logs(with) => with.look(log::logs).await,
+            Self::Events(with) => with.look(log::events).await,
             Self::Webhook(with) => with.run(webhook::webhook).await,
-            Self::Top(with) => {
-                let (session, options) = with.open()?;
-                top::top(&session, &options).await
-            }
+            Self::Top(with) => with.look(top::top).await,
             Self::Engines(with) => engine::engines(&with.open()?.0).await,
+            Self::Usage(with) => with.look(usage::usage).await,
+            Self::Quota(with) => usage::quota(&with.open()?.0).await,
+            Self::Key(with) => with.run(key::key).await,
             Self::Context(options) => context::run(options),
         }
     }

@@ -18,6 +18,7 @@ mod failure;
 mod files;
 mod forward;
 mod image;
+mod key;
 mod log;
 mod name;
 mod page;
@@ -32,6 +33,7 @@ mod show;
 mod size;
 mod terminal;
 mod top;
+mod usage;
 mod webhook;
 
 use std::process::ExitCode;

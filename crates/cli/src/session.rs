@@ -38,6 +38,12 @@ impl<T: Args> With<T> {
         Ok((Session { client, json: self.json }, self.options))
     }
 
+    /// Opens it for a command that only looks at its options.
+    pub(crate) async fn look(self, command: impl AsyncFnOnce(&Session, &T) -> Result<u8>) -> Result<u8> {
+        let (session, options) = self.open()?;
+        command(&session, &options).await
+    }
+
     /// Opens it for a command.
     pub(crate) async fn run(self, command: impl AsyncFnOnce(&Session, T) -> Result<u8>) -> Result<u8> {
         let (session, options) = self.open()?;

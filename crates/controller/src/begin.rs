@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use sentinal_auth::Caller;
 use sentinal_model::{
-    Code, EngineName, Error, Event, Generation, Made, Phase, Placement, Result, SandboxId, Spec, TenantId,
+    Code, EngineName, Error, Event, Generation, KeyId, Made, Phase, Placement, Result, SandboxId, Spec, TenantId,
 };
 use sentinal_scheduler as scheduler;
 use sentinal_store::{Build, SandboxRecord, Write};
@@ -23,6 +24,7 @@ use crate::{
     observe::{Measured, describe},
     place::{self, Offer},
     pool::{self, Owner},
+    quota,
 };
 
 /// How many pooled sandboxes a create tries before it boots one of its own.
@@ -43,19 +45,20 @@ pub(crate) enum Kind {
 /// Gives a caller a sandbox, durably: one that waits in a pool, or else a new one that is being driven from then on.
 pub(crate) async fn begin(
     context: &Arc<Context>,
-    tenant: &TenantId,
+    caller: &Caller,
     (spec, kind): (Spec, Kind),
     mark: Option<Mark>,
 ) -> Result<Arc<Entry>> {
     let asked = Instant::now();
     context.pools.asked();
-    let own = Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None };
+    let own =
+        Own { tenant: caller.tenant().clone(), key: Some(caller.key()), one_shot: kind == Kind::OneShot, pooled: None };
     for _ in 0..CLAIMS_MAX {
         let (entry, source) = placed_now(context, (&spec, &own), Pooled::Taken).await?;
         let Source::Pool(reason) = source else { return acknowledged(context, entry, mark).await };
         let at = context.now();
-        let (tenant, spec, mark) = (own.tenant.clone(), spec.clone(), mark.clone());
-        let owner = Owner { tenant, spec, one_shot: own.one_shot, reason, at, mark };
+        let (tenant, key, spec, mark) = (own.tenant.clone(), own.key, spec.clone(), mark.clone());
+        let owner = Owner { tenant, key, spec, one_shot: own.one_shot, reason, at, mark };
         if let Some(entry) = claimed(context, entry, owner, asked).await? {
             return Ok(entry);
         }
@@ -77,8 +80,10 @@ pub(crate) async fn begin_pooled(
 /// Places a sandbox by what the node has said, or else by what it says now.
 async fn placed_now(context: &Context, new: (&Spec, &Own), pooled: Pooled) -> Result<(Arc<Entry>, Source)> {
     let known = context.node_state.view().ok();
-    if let Some(Ok(placed)) = known.map(|measured| placed(context, &measured, new, pooled)) {
-        return Ok(placed);
+    match known.map(|measured| placed(context, &measured, new, pooled)) {
+        Some(Ok(placed)) => return Ok(placed),
+        Some(Err(error)) if error.code() == Code::QuotaExceeded => return Err(error),
+        Some(Err(_)) | None => {}
     }
     // What is known may be old: ask before refusing.
     let measured = describe(context).await?;
@@ -110,6 +115,10 @@ fn placed(
     let (asked, token) = (Instant::now(), context.parts.entropy.token()?);
     let is_callers = own.pooled.is_none();
     let chosen = context.table.place_with(|entries| {
+        if is_callers {
+            let used = quota::of_sandboxes(entries, &own.tenant);
+            context.parts.settings.quotas.check(&used, &quota::of_spec(spec))?;
+        }
         let waiting = match pooled {
             Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
             Pooled::Left => BTreeMap::new(),
@@ -124,6 +133,7 @@ fn placed(
         };
         let taken = waiting.get(&placement.engine).filter(|entry| source == scheduler::Source::Pool && entry.take());
         if let Some(entry) = taken {
+            entry.is_claimed_by(Some(own.tenant.clone()));
             return Ok((Arc::clone(entry), Source::Pool(placement.reason)));
         }
         let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
@@ -190,6 +200,10 @@ async fn claimed(
         if !matches!(claim, Ok(Claimed::Up)) {
             // Whoever it is recorded for, nobody is going to get it.
             taken.abandon();
+        }
+        if claim.is_ok() {
+            // Its record says whose it is.
+            taken.is_claimed_by(None);
         }
         claim
     });
@@ -297,6 +311,7 @@ async fn is_stored(context: &Context, entry: &Entry) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Own {
     pub(crate) tenant: TenantId,
+    pub(crate) key: Option<KeyId>,
     pub(crate) one_shot: bool,
     pub(crate) pooled: Option<Build>,
 }
@@ -325,6 +340,7 @@ fn new_record(
         token,
         one_shot: own.one_shot,
         pooled: own.pooled,
+        key: own.key,
         created_at,
         finished_at: None,
     })

@@ -312,6 +312,7 @@ async fn try_finish(
     };
     let event = events::execution_completed(&record, finished_at, finished.ended.outcome);
     context.write(vec![Write::Execution(Box::new(record.clone())), Write::Event(event)]).await?;
+    context.stored.ended(live, &record.state);
     Ok(record)
 }
 

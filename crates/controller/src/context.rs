@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::Agents;
-use sentinal_model::{Clock, Error, FreeSpace, Millis, Pool, Result};
+use sentinal_auth::Keys;
+use sentinal_model::{Clock, Error, FreeSpace, Millis, Pool, Quotas, Result};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
 use sentinal_store::{Store, Write};
@@ -20,6 +21,7 @@ use crate::{
     observe::NodeState,
     outputs::OutputFiles,
     pool::Pools,
+    quota::StoredOutput,
     table::Table,
     webhooks::{SendWebhooks, Webhooks},
 };
@@ -33,6 +35,8 @@ pub struct Settings {
     pub pools: Vec<Pool>,
     /// What is to be free where images are, before those go that nobody names or uses.
     pub images_free: FreeSpace,
+    /// How much a tenant may have at once.
+    pub quotas: Quotas,
     /// How long an event that could not be delivered waits at first; each further wait is longer.
     pub webhook_retry: Duration,
 }
@@ -78,6 +82,10 @@ pub(crate) struct Context {
     pub(crate) image_jobs: Jobs,
     /// The idempotency keys of requests that are under way.
     pub(crate) requests: Requests,
+    /// The keys that are taken.
+    pub(crate) keys: Arc<Keys>,
+    /// How much output is stored.
+    pub(crate) stored: StoredOutput,
     /// Who waits for events.
     pub(crate) news: News,
     /// The tasks that deliver events.

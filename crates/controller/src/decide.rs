@@ -216,6 +216,7 @@ mod tests {
             token: [0; 32],
             one_shot: false,
             pooled: None,
+            key: None,
             created_at: Millis(0),
             expires_at: Millis(NOW.0 + ttl_left_ms),
             paused_at: None,

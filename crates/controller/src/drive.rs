@@ -342,7 +342,7 @@ async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, record: &SandboxRecord
     let (end, message) = why;
     // Nobody's log tells of what was never somebody's.
     let event = record.pooled.is_none().then(|| events::sandbox_destroyed(record, end, context.now()));
-    let change = Change { message, event, since: Some(record.generation) };
+    let change = Change { message, event, since: Some(record.generation), ..Change::default() };
     if let Err(error) = entry.advance(context, Event::Stop(end), change).await {
         tracing::warn!(sandbox = %entry.record().id, ?error, "end of sandbox not written down yet");
         sleep(RETRY_AFTER).await;
@@ -353,15 +353,19 @@ async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, record: &SandboxRecord
 async fn halt(context: &Arc<Context>, entry: &Arc<Entry>) {
     let record = entry.record();
     let asked = Instant::now();
-    if let Err(error) = context.node().halt(record.id, record.generation).await {
-        tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
-        sleep(RETRY_AFTER).await;
-        return;
-    }
+    let used = match context.node().halt(record.id, record.generation).await {
+        Ok(used) => used,
+        Err(error) => {
+            tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
+            sleep(RETRY_AFTER).await;
+            return;
+        }
+    };
     context.parts.agents.forget(record.id);
     // Every execution has its end in the store before the sandbox has.
     context.live.none_left_of(record.id).await;
-    match entry.advance(context, Event::Halted, Change::default()).await {
+    let change = Change { cpu_us: Some(used.cpu_us), ..Change::default() };
+    match entry.advance(context, Event::Halted, change).await {
         Ok(finished) => {
             if let (Some(engine), Phase::Finished(end)) = (record.engine, &finished.phase) {
                 context.metrics().engine_halted(engine, asked.elapsed());

@@ -13,7 +13,7 @@ use std::{
 };
 
 use sentinal_agent_client::Agent;
-use sentinal_model::{Code, Error, Generation, Millis};
+use sentinal_model::{Code, Error, Generation, Millis, TenantId};
 use sentinal_store::SandboxRecord;
 use tokio::{sync::watch, time::Instant};
 
@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     /// When its agent last answered.
     answered: Mutex<Option<Instant>>,
     taken: AtomicBool,
+    /// Who is claiming it.
+    claimant: Mutex<Option<TenantId>>,
     changing: tokio::sync::Mutex<()>,
     oom_kills: OomKills,
     /// The last change may be in the store or not.
@@ -61,6 +63,7 @@ impl Entry {
             known: Mutex::default(),
             answered: Mutex::default(),
             taken: AtomicBool::new(false),
+            claimant: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
             oom_kills: OomKills::default(),
             in_doubt: AtomicBool::new(false),
@@ -222,6 +225,18 @@ impl Entry {
     /// Takes a pooled sandbox out of its pool, to be claimed or to be ended. Only one ever gets it.
     pub(crate) fn take(&self) -> bool {
         !self.taken.swap(true, Ordering::Relaxed)
+    }
+
+    /// From now on it counts as this tenant's, until it is known that it does not become so.
+    pub(crate) fn is_claimed_by(&self, claimant: Option<TenantId>) {
+        *self.claimant.lock().unwrap_or_else(PoisonError::into_inner) = claimant;
+    }
+
+    /// Whether it is a tenant's, or is just becoming so, and has not ended.
+    pub(crate) fn is_kept_for(&self, tenant: &TenantId) -> bool {
+        let record = self.record();
+        let claimant = || self.claimant.lock().unwrap_or_else(PoisonError::into_inner);
+        !record.phase.is_finished() && (record.tenant == *tenant || claimant().as_ref() == Some(tenant))
     }
 
     pub(crate) fn is_taken(&self) -> bool {

@@ -1,32 +1,19 @@
 //! The events that go into the store with what they tell of. Their names are a closed set of the vocabulary.
 
 use sentinal_agent_client::clean;
-use sentinal_auth::{Action, Permit};
+use sentinal_auth::Caller;
 use sentinal_model::{
     ArchiveWritten, ContextId, End, EventName, ExecutionOutcome, FileMove, GuestPath, ImageName, KeyId, Millis,
     SandboxId, TenantId,
 };
 use sentinal_node_protocol::{ImageDetails, RemovedImages};
-use sentinal_store::{EventRecord, ExecutionRecord, NewEvent, SandboxRecord, WebhookRecord};
+use sentinal_store::{EventRecord, ExecutionRecord, KeyRecord, NewEvent, SandboxRecord, WebhookRecord};
 
 /// The event that is sent to try a webhook out. It stands in no log, and no webhook asks for it.
 const WEBHOOK_TEST: &str = "Webhook Test";
 
 /// Of the images that are gone together so many are told by name.
 const DIGESTS_TOLD_MAX: usize = 8;
-
-/// Who did something.
-#[derive(Debug, Clone)]
-pub(crate) struct By {
-    pub(crate) tenant: TenantId,
-    pub(crate) key: KeyId,
-}
-
-impl By {
-    pub(crate) fn holder_of<A: Action>(permit: &Permit<A>) -> Self {
-        Self { tenant: permit.tenant().clone(), key: permit.key() }
-    }
-}
 
 /// A sandbox was acknowledged.
 pub(crate) fn sandbox_created(record: &SandboxRecord) -> NewEvent {
@@ -133,15 +120,15 @@ pub(crate) fn webhook_test(record: &WebhookRecord, at: Millis) -> EventRecord {
 
 /// An image is there that was not, or under a name that stood for another one: `Image Imported`, `Image Pulled`, `Image
 /// Built`.
-pub(crate) fn image_made(by: &By, at: Millis, (what, image): (EventName, &ImageDetails)) -> NewEvent {
-    let message = format!("{} {} from {}, by {}", image.name, clean(&image.digest), clean(&image.source), by.key);
-    of_tenant(by.tenant.clone(), at).named(what, message)
+pub(crate) fn image_made(by: &Caller, at: Millis, (what, image): (EventName, &ImageDetails)) -> NewEvent {
+    let message = format!("{} {} from {}, by {}", image.name, clean(&image.digest), clean(&image.source), by.key());
+    of_tenant(by.tenant().clone(), at).named(what, message)
 }
 
 /// A name is gone, and perhaps its image.
-pub(crate) fn image_removed(by: &By, at: Millis, (name, removed): (&ImageName, &RemovedImages)) -> NewEvent {
+pub(crate) fn image_removed(by: &Caller, at: Millis, (name, removed): (&ImageName, &RemovedImages)) -> NewEvent {
     let what = removed.digests.first().map_or_else(|| "the name alone".to_owned(), |digest| clean(digest));
-    of_tenant(by.tenant.clone(), at).named(EventName::ImageRemoved, format!("{name} ({what}), by {}", by.key))
+    of_tenant(by.tenant().clone(), at).named(EventName::ImageRemoved, format!("{name} ({what}), by {}", by.key()))
 }
 
 /// Images are gone that nobody named or used.
@@ -151,6 +138,20 @@ pub(crate) fn images_pruned(tenant: &TenantId, at: Millis, (removed, why): (&Rem
     let rest = if DIGESTS_TOLD_MAX < count { ", ..." } else { "" };
     let message = format!("{count} images ({bytes} bytes), {why}: {}{rest}", digests.join(", "));
     of_tenant(tenant.clone(), at).named(EventName::ImagesPruned, message)
+}
+
+/// A key was made, with another one.
+pub(crate) fn key_created(record: &KeyRecord, by: KeyId) -> NewEvent {
+    let expiry = if record.expires_at.is_some() { "expires" } else { "does not expire" };
+    let (id, role, name) = (record.id, &record.role, clean(&record.name));
+    of_tenant(record.tenant.clone(), record.created_at)
+        .named(EventName::KeyCreated, format!("{id} ({role}, {expiry}) by {by}: {name}"))
+}
+
+/// A key is not taken any more.
+pub(crate) fn key_revoked(record: &KeyRecord, by: KeyId, at: Millis) -> NewEvent {
+    let (id, role, name) = (record.id, &record.role, clean(&record.name));
+    of_tenant(record.tenant.clone(), at).named(EventName::KeyRevoked, format!("{id} ({role}) by {by}: {name}"))
 }
 
 fn of_execution(record: &ExecutionRecord, at: Millis) -> Unnamed {

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
-use sentinal_model::{Code, Command, Error, ExecutionId, Made, Result, SandboxId, Spec, Stream, TenantId, limits};
+use sentinal_auth::{Caller, CreateSandbox, Execute, Permit, ReadExecution};
+use sentinal_model::{Code, Command, Error, ExecutionId, Made, Result, SandboxId, Spec, Stream, limits};
 use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
 use tokio::sync::oneshot;
 
@@ -19,6 +19,7 @@ use crate::{
     lease,
     live::Live,
     outputs::OutputFile,
+    quota,
     sandboxes::{not_running, running, unknown},
     spool::Spool,
 };
@@ -26,12 +27,12 @@ use crate::{
 impl Controller {
     /// Starts a program in a sandbox; answers when the execution is durable and the program was started.
     pub async fn execute(&self, permit: &Permit<Execute>, id: SandboxId, new: NewExecution) -> Result<Execution> {
-        let (own, tenant) = (self.clone(), permit.tenant().clone());
+        let (own, caller) = (self.clone(), permit.caller().clone());
         let NewExecution { command, wait, once } = new;
         let make = |mark| async move {
-            let entry = own.entry(&tenant, id).await?;
+            let entry = own.entry(caller.tenant(), id).await?;
             up(&entry, wait).await?;
-            start(&own.context, &entry, (tenant, command), mark).await
+            start(&own.context, &entry, (caller, command), mark).await
         };
         self.started(idempotency::once(&self.context, permit.tenant(), once, make).await?).await
     }
@@ -44,14 +45,15 @@ impl Controller {
         spec: Spec,
         new: NewExecution,
     ) -> Result<Execution> {
-        let (context, tenant) = (Arc::clone(&self.context), permit.tenant().clone());
+        let (context, caller) = (Arc::clone(&self.context), permit.caller().clone());
         let NewExecution { command, wait, once } = new;
         let make = |mark| async move {
+            quota::check_execution(&context, caller.tenant())?;
             // It is the execution that is made once; a sandbox without one ends.
-            let entry = begin(&context, &tenant, (spec, Kind::OneShot), None).await?;
+            let entry = begin(&context, &caller, (spec, Kind::OneShot), None).await?;
             let abandon = Abandon(Arc::clone(&entry));
             up(&entry, wait).await?;
-            let execution = start(&context, &entry, (tenant, command), mark).await?;
+            let execution = start(&context, &entry, (caller, command), mark).await?;
             // From here on the end of the execution is the end of the sandbox.
             let (own, id) = (Arc::clone(&context), execution.sandbox);
             context.spawn(async move {
@@ -129,9 +131,10 @@ pub(crate) async fn up(entry: &Entry, wait: Duration) -> Result<()> {
 pub(crate) async fn start(
     context: &Arc<Context>,
     entry: &Arc<Entry>,
-    (tenant, command): (TenantId, Command),
+    (caller, command): (Caller, Command),
     mark: Option<Mark>,
 ) -> Result<Execution> {
+    quota::check_execution(context, caller.tenant())?;
     let recorded = Command { stdin: Vec::new(), ..command.clone() };
     let id = entry.record().id;
     let used = Use::begin(entry, command.timeout + collect::TIMEOUT_GRACE).ok_or_else(|| unknown(id))?;
@@ -139,7 +142,8 @@ pub(crate) async fn start(
     let record = ExecutionRecord {
         id: context.parts.entropy.execution(),
         sandbox: id,
-        tenant,
+        tenant: caller.tenant().clone(),
+        key: Some(caller.key()),
         command: recorded,
         is_whole: command.stdin.is_empty(),
         state: ExecutionState::Running,
@@ -148,7 +152,7 @@ pub(crate) async fn start(
     let execution = Execution { id: record.id, sandbox: record.sandbox, is_replay: false };
     let spool = |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream });
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
-    context.live.insert(&live)?;
+    context.live.admit(&live, &context.parts.settings.quotas)?;
     let (started, told) = oneshot::channel();
     let job = Job {
         live,

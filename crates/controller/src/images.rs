@@ -28,12 +28,7 @@ use sentinal_model::{Code, Error, EventName, ImageJobId, ImageName, Result, limi
 use sentinal_node_protocol::{ImageDetails, ImageView, RemovedImages};
 use sentinal_store::{Page, Write};
 
-use crate::{
-    api::Controller,
-    context::Context,
-    events::{self, By},
-    observe::describe,
-};
+use crate::{api::Controller, context::Context, events, observe::describe};
 
 /// Names that would hide a call of the API.
 const RESERVED: [&str; 5] = ["import", "pull", "build", "prune", "job"];
@@ -73,8 +68,7 @@ impl Controller {
         let made = self.context.parts.images.import(archive).await?;
         let details = publish(&self.context, new, made).await?;
         tracing::info!(tenant = %permit.tenant(), image = %details.name, digest = details.digest, "image imported");
-        let event =
-            events::image_made(&By::holder_of(permit), self.context.now(), (EventName::ImageImported, &details));
+        let event = events::image_made(permit.caller(), self.context.now(), (EventName::ImageImported, &details));
         self.happened(event).await?;
         Ok(details)
     }
@@ -89,7 +83,7 @@ impl Controller {
         check_name(&name)?;
         self.context.parts.images.check(&pull)?;
         let kind = ImageJobKind::Pull { reference: pull.reference.clone() };
-        let new = jobs::NewJob { by: By::holder_of(permit), name, kind, deadline: limits::IMAGE_PULL_DEADLINE };
+        let new = jobs::NewJob { by: permit.caller().clone(), name, kind, deadline: limits::IMAGE_PULL_DEADLINE };
         jobs::start(&self.context, new, |working| pulled(working, pull)).await
     }
 
@@ -128,7 +122,7 @@ impl Controller {
         describe(&self.context).await?;
         tracing::info!(tenant = %permit.tenant(), image = %name, "image removed");
         self.context.metrics().images_removed(removed.digests.len(), removed.bytes);
-        let event = events::image_removed(&By::holder_of(permit), self.context.now(), (name, &removed));
+        let event = events::image_removed(permit.caller(), self.context.now(), (name, &removed));
         self.happened(event).await?;
         Ok(removed)
     }

@@ -9,6 +9,9 @@
 //! - `pause` stops sandboxes where they are and lets them go on;
 //! - `pool` keeps sandboxes booted for whoever asks for their like;
 //! - `idempotency` has a request that is sent again make nothing more;
+//! - `keys` makes and revokes what callers show;
+//! - `quota` counts what a tenant has at once;
+//! - `usage` adds up what was used;
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `webhooks` delivers events to addresses of their owners;
@@ -33,6 +36,7 @@ mod executions;
 mod files;
 mod idempotency;
 mod images;
+mod keys;
 mod lease;
 mod live;
 mod logs;
@@ -46,6 +50,7 @@ mod pause;
 mod place;
 mod pool;
 mod port;
+mod quota;
 mod retention;
 mod sandboxes;
 mod spool;
@@ -53,6 +58,7 @@ mod start;
 mod table;
 mod terminal;
 mod update;
+mod usage;
 mod webhooks;
 
 pub use api::{
@@ -68,11 +74,12 @@ pub use images::{
 };
 pub use output::OutputPart;
 pub use outputs::{OutputFile, OutputFiles, OutputFolder};
+pub use quota::Quota;
 pub use sentinal_agent_client::{OpenContext, PortStream};
 pub use sentinal_node_protocol::{HostUsage, ImageConfig, ImageDetails, ImageView, RemovedImages};
 pub use sentinal_store::{
-    DeliveryRecord, EventRecord, ExecutionRecord, ExecutionState, Output, OutputPlace, Page, SandboxFilter,
-    SandboxRecord, WebhookRecord,
+    DeliveryRecord, EventRecord, ExecutionRecord, ExecutionState, KeyRecord, Output, OutputPlace, Page, SandboxFilter,
+    SandboxRecord, UsageQuery, UsageRecord, WebhookRecord,
 };
 pub use terminal::Attached;
 pub use webhooks::{CreatedWebhook, NewWebhook, NoWebhooks, SendWebhooks, WebhookAnswer, WebhookMessage, event_id};

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sentinal_model::{Code, Error, ExecutionId, Result, SandboxId, Stream, limits};
+use sentinal_model::{
+    Amounts, Code, Error, ExecutionId, QuotaName, Quotas, Result, SandboxId, Stream, TenantId, limits,
+};
 use sentinal_store::ExecutionRecord;
 use tokio::sync::watch;
 
@@ -70,17 +72,28 @@ impl LiveExecutions {
         self.lock().get(&id).cloned()
     }
 
-    /// Adds one, unless its sandbox has as many as it may.
+    /// Adds one that an earlier server has started, unless its sandbox has as many as it may.
     pub(crate) fn insert(&self, live: &Arc<Live>) -> Result<()> {
+        insert(&mut self.lock(), live)
+    }
+
+    /// Adds one, unless its sandbox or its tenant has as many as it may.
+    pub(crate) fn admit(&self, live: &Arc<Live>, quotas: &Quotas) -> Result<()> {
         let mut executions = self.lock();
-        let sandbox = live.record.sandbox;
-        let running = executions.values().filter(|live| live.record.sandbox == sandbox).count();
-        if running >= limits::EXECUTIONS_RUNNING_MAX {
-            let message = format!("the sandbox runs {running} executions, the most it may; wait for one to end");
-            return Err(Error::new(Code::QuotaExceeded, message));
-        }
-        executions.insert(live.record.id, Arc::clone(live));
-        Ok(())
+        let used = Amounts::default().with(QuotaName::Executions, count_of(&executions, &live.record.tenant));
+        quotas.check(&used, &Amounts::default().with(QuotaName::Executions, 1))?;
+        insert(&mut executions, live)
+    }
+
+    /// How many executions of a tenant run.
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> u64 {
+        count_of(&self.lock(), tenant)
+    }
+
+    /// How much output of a tenant's running executions is stored, in bytes.
+    pub(crate) fn stored_by(&self, tenant: &TenantId) -> u64 {
+        let of_tenant: Vec<_> = self.lock().values().filter(|live| live.record.tenant == *tenant).cloned().collect();
+        of_tenant.iter().map(|live| live.stdout.stored().saturating_add(live.stderr.stored())).sum()
     }
 
     /// Takes one out; its followers get the durable record, if there is one.
@@ -113,4 +126,21 @@ impl LiveExecutions {
     fn lock(&self) -> MutexGuard<'_, HashMap<ExecutionId, Arc<Live>>> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+type Executions = HashMap<ExecutionId, Arc<Live>>;
+
+fn insert(executions: &mut Executions, live: &Arc<Live>) -> Result<()> {
+    let sandbox = live.record.sandbox;
+    let running = executions.values().filter(|live| live.record.sandbox == sandbox).count();
+    if running >= limits::EXECUTIONS_RUNNING_MAX {
+        let message = format!("the sandbox runs {running} executions, the most it may; wait for one to end");
+        return Err(Error::new(Code::QuotaExceeded, message));
+    }
+    executions.insert(live.record.id, Arc::clone(live));
+    Ok(())
+}
+
+fn count_of(executions: &Executions, tenant: &TenantId) -> u64 {
+    executions.values().map(|live| u64::from(live.record.tenant == *tenant)).sum()
 }

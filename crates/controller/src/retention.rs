@@ -26,7 +26,9 @@ pub(crate) async fn retain(context: Arc<Context>) {
 async fn remove_old(context: &Context) -> Result<()> {
     let retention = i64::try_from(limits::RETENTION.as_millis()).unwrap_or(i64::MAX);
     let before = Millis(context.now().0.saturating_sub(retention));
-    for id in context.store().remove_finished(before, BATCH_ROWS).await? {
+    let removed = context.store().remove_finished(before, BATCH_ROWS).await?;
+    context.stored.removed(&removed.output_bytes);
+    for id in removed.with_files {
         remove_files(context, id).await;
     }
     Ok(())

@@ -24,9 +24,9 @@ impl Controller {
     /// or `pending` if it took longer. The same request again is answered with the same sandbox. A boot that failed within `wait` is an error; so is a spec that nothing can serve.
     pub async fn create(&self, permit: &Permit<CreateSandbox>, new: NewSandbox) -> Result<Created> {
         let asked = Instant::now();
-        let (context, tenant) = (Arc::clone(&self.context), permit.tenant().clone());
+        let (context, caller) = (Arc::clone(&self.context), permit.caller().clone());
         let NewSandbox { spec, wait, once } = new;
-        let make = |mark| async move { begin(&context, &tenant, (spec, Kind::Kept), mark).await };
+        let make = |mark| async move { begin(&context, &caller, (spec, Kind::Kept), mark).await };
         let entry = match idempotency::once(&self.context, permit.tenant(), once, make).await? {
             Outcome::New(entry) => entry,
             Outcome::Again(made) => return self.created_before(permit.tenant(), made, wait).await,

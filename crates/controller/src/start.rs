@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use sentinal_auth::Keys;
 use sentinal_model::{Result, SandboxId};
 use sentinal_store::{ExecutionRecord, SandboxRecord};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -14,13 +15,15 @@ use crate::{
     entry::Entry,
     executions,
     idempotency::Requests,
-    images, lease,
+    images, keys, lease,
     live::LiveExecutions,
     news::News,
     observe::{NodeState, observe},
     pool::{self, Pools},
+    quota::StoredOutput,
     retention,
     table::Table,
+    usage,
     webhooks::{self, Webhooks},
 };
 
@@ -28,8 +31,11 @@ impl Controller {
     /// Takes up what the store has and begins to drive it. Answers before the node has: what needs it waits.
     pub async fn start(parts: Parts) -> Result<Self> {
         let (image_jobs, left) = images::remembered(parts.images.as_ref(), parts.clock.now()).await?;
+        let keys = Arc::new(Keys::load(parts.store.as_ref(), Arc::clone(&parts.clock)).await?);
         let context = Arc::new(Context {
+            stored: StoredOutput::of(parts.store.stored_output().await?),
             parts,
+            keys,
             table: Table::default(),
             live: LiveExecutions::default(),
             node_state: NodeState::default(),
@@ -52,6 +58,8 @@ impl Controller {
         images::clear(&context, &left);
         context.spawn(observe(Arc::clone(&context)));
         context.spawn(lease::keep(Arc::clone(&context)));
+        context.spawn(keys::keep(Arc::clone(&context)));
+        context.spawn(usage::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
         context.spawn(pool::keep(Arc::clone(&context)));
         context.spawn(images::relieve(Arc::clone(&context)));
@@ -64,6 +72,7 @@ impl Controller {
         self.context.shutdown.cancel();
         self.context.tasks.close();
         self.context.tasks.wait().await;
+        keys::write_uses(&self.context).await;
     }
 }
 

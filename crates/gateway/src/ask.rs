@@ -1,22 +1,26 @@
 //! What the gateway asks of others. [`Controller`] and [`Keys`] answer; so do the fakes of this crate's tests.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{future::BoxFuture, stream::BoxStream};
 use sentinal_auth::{
-    Caller, ConnectPort, ControlExecution, CreateSandbox, CreateWebhook, DestroySandbox, Execute, ImportImage, Keys,
-    PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, ReadWebhook,
-    RemoveImage, RemoveWebhook, ResumeSandbox, TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
+    ApiKey, Caller, ConnectPort, ControlExecution, CreateKey, CreateSandbox, CreateWebhook, DestroySandbox, Execute,
+    ImportImage, Keys, NewKey, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs,
+    ReadQuota, ReadSandbox, ReadSelf, ReadUsage, ReadWebhook, RemoveImage, RemoveWebhook, ResumeSandbox, RevokeKey,
+    TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
 };
 use sentinal_controller::{
     Attached, Controller, Created, CreatedWebhook, DeliveryRecord, EngineStatus, EventQuery, EventRecord, Execution,
-    ExecutionRecord, FileBody, Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry, LogQuery, NewBuild,
-    NewExecution, NewImage, NewSandbox, NewWebhook, OpenContext, OutputEvent, OutputPart, Page, PortStream,
-    PullRequest, RemovedImages, SandboxFilter, SandboxRecord, WebhookAnswer, WebhookRecord,
+    ExecutionRecord, FileBody, Health, HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord, LogEntry, LogQuery,
+    NewBuild, NewExecution, NewImage, NewSandbox, NewWebhook, OpenContext, OutputEvent, OutputPart, Page, PortStream,
+    PullRequest, Quota, RemovedImages, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord, WebhookAnswer,
+    WebhookRecord,
 };
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, ContextId, ExecutionId, FileAt, FileEvent, FileLook, FileMove,
-    FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, ImageJobId, ImageName,
+    FileRemoval, FileStat, FileWrite, FileWritten, FolderList, FolderPage, FolderWatch, ImageJobId, ImageName, KeyId,
     NewContext, NewFolder, Result, SandboxId, SandboxUpdate, Spec, StdinPart, TerminalSize, WebhookId, WebhookUpdate,
 };
 use tokio::sync::watch;
@@ -25,11 +29,25 @@ use tokio::sync::watch;
 pub trait Authenticate: Send + Sync + std::fmt::Debug {
     /// Whose key this is; `unauthenticated` if it is nobody's.
     fn authenticate(&self, key: &str) -> Result<Caller>;
+
+    /// Whether a key that was recognised can still be used.
+    fn is_taken(&self, key: KeyId) -> bool;
+
+    /// Resolves when it cannot be used any more.
+    fn ended(&self, key: KeyId) -> BoxFuture<'static, ()>;
 }
 
-impl Authenticate for Keys {
+impl Authenticate for Arc<Keys> {
     fn authenticate(&self, key: &str) -> Result<Caller> {
-        self.authenticate(key)
+        Keys::authenticate(self, key)
+    }
+
+    fn is_taken(&self, key: KeyId) -> bool {
+        Keys::is_taken(self, key)
+    }
+
+    fn ended(&self, key: KeyId) -> BoxFuture<'static, ()> {
+        Box::pin(Keys::ended(self, key))
     }
 }
 
@@ -173,6 +191,13 @@ pub trait Ask: Send + Sync + std::fmt::Debug {
     async fn cancel_image_job(&self, permit: &Permit<ImportImage>, id: ImageJobId) -> Result<ImageJob>;
     async fn remove_image(&self, permit: &Permit<RemoveImage>, name: &ImageName) -> Result<RemovedImages>;
     async fn prune_images(&self, permit: &Permit<RemoveImage>) -> Result<RemovedImages>;
+    async fn create_key(&self, permit: &Permit<CreateKey>, new: NewKey) -> Result<(ApiKey, KeyRecord)>;
+    async fn key(&self, permit: &Permit<ReadKey>, id: KeyId) -> Result<KeyRecord>;
+    async fn own_key(&self, permit: &Permit<ReadSelf>) -> Result<KeyRecord>;
+    async fn list_keys(&self, permit: &Permit<ReadKey>, page: Page<KeyId>) -> Result<Vec<KeyRecord>>;
+    async fn revoke_key(&self, permit: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord>;
+    async fn usage(&self, permit: &Permit<ReadUsage>, query: UsageQuery) -> Result<Vec<UsageRecord>>;
+    fn quotas(&self, permit: &Permit<ReadQuota>) -> Vec<Quota>;
     async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook>;
     async fn webhooks(&self, permit: &Permit<ReadWebhook>, page: Page<WebhookId>) -> Result<Vec<WebhookRecord>>;
     async fn webhook(&self, permit: &Permit<ReadWebhook>, id: WebhookId) -> Result<WebhookRecord>;
@@ -488,6 +513,34 @@ impl Ask for Controller {
 
     async fn prune_images(&self, permit: &Permit<RemoveImage>) -> Result<RemovedImages> {
         self.prune_images(permit).await
+    }
+
+    async fn create_key(&self, permit: &Permit<CreateKey>, new: NewKey) -> Result<(ApiKey, KeyRecord)> {
+        self.create_key(permit, new).await
+    }
+
+    async fn key(&self, permit: &Permit<ReadKey>, id: KeyId) -> Result<KeyRecord> {
+        self.key(permit, id).await
+    }
+
+    async fn own_key(&self, permit: &Permit<ReadSelf>) -> Result<KeyRecord> {
+        self.own_key(permit).await
+    }
+
+    async fn list_keys(&self, permit: &Permit<ReadKey>, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        self.list_keys(permit, page).await
+    }
+
+    async fn revoke_key(&self, permit: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord> {
+        self.revoke_key(permit, id).await
+    }
+
+    async fn usage(&self, permit: &Permit<ReadUsage>, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.usage(permit, query).await
+    }
+
+    fn quotas(&self, permit: &Permit<ReadQuota>) -> Vec<Quota> {
+        self.quotas(permit)
     }
 
     async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook> {

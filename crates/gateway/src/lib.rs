@@ -13,6 +13,7 @@ mod answer;
 mod app;
 mod ask;
 mod by_host;
+mod docs;
 mod handler;
 mod links;
 mod multipart;

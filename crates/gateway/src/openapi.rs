@@ -19,9 +19,10 @@ use utoipa::{
 
 use crate::{
     answer::status_of,
+    docs,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image,
-        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch, webhook,
+        image_build, key, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch, webhook,
     },
 };
 
@@ -37,9 +38,9 @@ use crate::{
         terminal::open, terminal::resize, tunnel::open, link::create, port::proxy,
         image::list, image::read, image::remove, image::import, image::pull, image::jobs, image::job, image::cancel, image::prune,
         image_build::build, image_build::log,
-        webhook::create, webhook::list, webhook::read, webhook::update, webhook::remove, webhook::test, webhook::deliveries,
+    key::create, key::list, key::own, key::read, key::revoke, usage::quota, usage::usage, webhook::create, webhook::deliveries, webhook::list, webhook::read, webhook::remove, webhook::test, webhook::update,
         logs::logs, events::events, engine::list,
-        health::health, health::livez, health::readyz, metrics::metrics, serve,
+        health::health, health::livez, health::readyz, metrics::metrics, serve, docs::serve,
     ),
     components(schemas(Problem, sentinal_api::ExecutionStarted, sentinal_api::OutputChunk, sentinal_api::LogItem, sentinal_api::FileEventData, sentinal_api::TerminalRequest)),
     tags(
@@ -48,6 +49,8 @@ use crate::{
         (name = "execution", description = "Programs and their results"),
         (name = "image", description = "What sandboxes are made of"),
         (name = "port", description = "What listens inside a sandbox"),
+        (name = "key", description = "Who may do what"),
+        (name = "usage", description = "What was used, and what may be"),
         (name = "webhook", description = "Events, delivered"),
         (name = "log", description = "What happened"),
         (name = "server", description = "The server itself"),

@@ -1,14 +1,18 @@
 //! Records of the controller in the words of the API.
 
 mod image;
+mod key;
+mod usage;
 mod webhook;
 
 pub(crate) use image::{image, image_details, image_job, removed_images};
+pub(crate) use key::key;
 use sentinal_api as v1;
 use sentinal_controller::{
     EngineStatus, EventRecord, ExecutionRecord, ExecutionState, HostUsage, LogEntry, SandboxRecord,
 };
 use sentinal_model::{EngineChoice, Isolation, Phase};
+pub(crate) use usage::{quota, usage};
 pub(crate) use webhook::{created_webhook, delivery, webhook, webhook_test};
 
 /// A sandbox as callers see it.

@@ -10,9 +10,10 @@ use sentinal_telemetry::Route;
 use crate::{
     App,
     answer::{Reply, finish},
+    docs,
     handler::{
         archive, context, control, download, engine, events, execute, execution, files, folder, health, image,
-        image_build, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, watch, webhook,
+        image_build, key, link, logs, metrics, output, port, sandbox, terminal, tunnel, upload, usage, watch, webhook,
     },
     openapi,
 };
@@ -60,6 +61,11 @@ pub fn router(app: App) -> Router {
         .route(at(Route::ImageJobs), get(image::jobs))
         .route(at(Route::ImageJob), get(image::job).delete(image::cancel))
         .route(at(Route::ImageJobLog), get(image_build::log))
+        .route(at(Route::Keys), post(key::create).get(key::list))
+        .route(at(Route::OwnKey), get(key::own))
+        .route(at(Route::Key), get(key::read).delete(key::revoke))
+        .route(at(Route::Usage), get(usage::usage))
+        .route(at(Route::Quota), get(usage::quota))
         .route(at(Route::Webhooks), post(webhook::create).get(webhook::list))
         .route(at(Route::Webhook), get(webhook::read).patch(webhook::update).delete(webhook::remove))
         .route(at(Route::WebhookTest), post(webhook::test))
@@ -71,6 +77,7 @@ pub fn router(app: App) -> Router {
         .route(at(Route::Readyz), get(health::readyz))
         .route(at(Route::Metrics), get(metrics::metrics))
         .route(at(Route::Openapi), get(openapi::serve))
+        .route(at(Route::Docs), get(docs::serve))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(app.clone(), finish))
@@ -78,7 +85,7 @@ pub fn router(app: App) -> Router {
 }
 
 async fn no_such_path() -> Reply<()> {
-    Err(Error::not_found("there is nothing at this path; /openapi.json lists all paths").into())
+    Err(Error::not_found("there is nothing at this path; /docs shows all paths, /openapi.json lists them").into())
 }
 
 async fn no_such_method() -> Reply<()> {

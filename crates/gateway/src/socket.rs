@@ -9,6 +9,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{
     SinkExt as _, StreamExt as _,
+    future::BoxFuture,
     stream::{BoxStream, SplitSink, SplitStream},
 };
 use sentinal_model::{Code, Error, Result, limits};
@@ -18,7 +19,10 @@ use tokio::{
     time::{MissedTickBehavior, interval_at, timeout},
 };
 
-use crate::App;
+use crate::{
+    App,
+    request::{Holder, Upgrade},
+};
 
 /// The subprotocol of all WebSockets here, for clients that must name one.
 pub(crate) const SUBPROTOCOL: &str = "sentinal.v1";
@@ -39,16 +43,18 @@ pub(crate) struct Room {
     upgrade: WebSocketUpgrade,
     app: App,
     permit: OwnedSemaphorePermit,
+    /// With whose key it was asked for.
+    holder: Holder,
 }
 
 impl Room {
     /// One of a bounded number.
-    pub(crate) fn find(app: &App, upgrade: WebSocketUpgrade) -> Result<Self> {
-        Ok(Self { upgrade, app: app.clone(), permit: permit(app)? })
+    pub(crate) fn find(app: &App, Upgrade(upgrade, holder): Upgrade) -> Result<Self> {
+        Ok(Self { upgrade, app: app.clone(), permit: permit(app)?, holder })
     }
 
     /// Promises it: sends what comes from `outgoing`, and gives what its client sends to the receiver that `serve`
-    /// takes. It is closed when `outgoing` ends, when the client leaves, and when the server stops.
+    /// takes. It is closed when `outgoing` ends, when the client leaves, when its key ends, and when the server stops.
     pub(crate) fn open<F>(
         self,
         outgoing: BoxStream<'static, Message>,
@@ -57,7 +63,7 @@ impl Room {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { upgrade, app, permit } = self;
+        let Self { upgrade, app, permit, holder } = self;
         let (incoming, received) = mpsc::channel(RECEIVED_MAX);
         let serving = serve(received);
         let token = app.streams.token();
@@ -69,7 +75,11 @@ impl Room {
             .max_write_buffer_size(2 * limits::WEBSOCKET_MESSAGE_BYTES_MAX)
             .on_upgrade(move |socket| async move {
                 let (sink, stream) = socket.split();
-                let talk = Talk { app, sink, outgoing }.run(read(stream, incoming));
+                let ended = holder.ended(&app);
+                // What a client sends whose key has ended is not taken, whether or not it reads why.
+                let own = app.clone();
+                let is_taken = move || holder.is_taken(&own);
+                let talk = Talk { app, sink, outgoing, ended }.run(read(stream, incoming, is_taken));
                 // What is served ends with what its client sends; the talk decides when that is.
                 tokio::select! {
                     () = talk => {}
@@ -92,6 +102,7 @@ struct Talk {
     app: App,
     sink: SplitSink<WebSocket, Message>,
     outgoing: BoxStream<'static, Message>,
+    ended: BoxFuture<'static, ()>,
 }
 
 impl Talk {
@@ -116,6 +127,9 @@ impl Talk {
                 biased;
                 () = self.app.closing.cancelled() => {
                     return self.close(close_code::AWAY, "the server is stopping; connect again").await;
+                }
+                () = &mut self.ended => {
+                    return self.close(close_code::POLICY, "the API key cannot be used any more").await;
                 }
                 message = self.outgoing.next() => match message {
                     Some(message) => message,
@@ -145,7 +159,7 @@ impl Talk {
 }
 
 /// Until the client leaves, says nothing for too long, or breaks the protocol.
-async fn read(mut stream: SplitStream<WebSocket>, incoming: mpsc::Sender<Received>) {
+async fn read(mut stream: SplitStream<WebSocket>, incoming: mpsc::Sender<Received>, is_taken: impl Fn() -> bool) {
     while let Ok(Some(Ok(message))) = timeout(limits::WEBSOCKET_SILENCE_MAX, stream.next()).await {
         let received = match message {
             Message::Binary(bytes) => Received::Bytes(bytes),
@@ -153,6 +167,9 @@ async fn read(mut stream: SplitStream<WebSocket>, incoming: mpsc::Sender<Receive
             Message::Ping(_) | Message::Pong(_) => continue,
             Message::Close(_) => return,
         };
+        if !is_taken() {
+            continue;
+        }
         // Nobody may want any more of it; what the client is sent goes on.
         let _ = incoming.send(received).await;
     }

@@ -68,6 +68,10 @@ events!(
     ImageRemoved = "Image Removed",
     /// Images are gone that nobody named or used.
     ImagesPruned = "Images Pruned",
+    /// A key was made.
+    KeyCreated = "Key Created",
+    /// A key is not taken any more.
+    KeyRevoked = "Key Revoked",
     /// Events are to be delivered.
     WebhookCreated = "Webhook Created",
     /// Other events, or to another address, or none for a while.

@@ -85,6 +85,9 @@ pub enum ExecutionOutcome {
 }
 
 impl ExecutionOutcome {
+    /// What [`Self::as_str`] answers, for each.
+    pub const NAMES: [&'static str; 5] = ["exited", "signaled", "timeout", "oom", "killed"];
+
     /// The outcome as callers see it, without its number.
     pub const fn as_str(self) -> &'static str {
         match self {

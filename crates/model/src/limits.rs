@@ -44,6 +44,10 @@ pub const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
 /// How long the records and output of finished sandboxes and executions stay readable.
 pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// How long it is kept what was used in each hour.
+pub const USAGE_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
+/// How often what sandboxes use is added up.
+pub const USAGE_EVERY: Duration = Duration::from_secs(60);
 /// How much later than a ttl or an idle timeout `node` acts by itself, so that the controller comes first when it
 /// is alive.
 pub const NODE_TTL_GRACE: Duration = Duration::from_secs(2);
@@ -156,6 +160,19 @@ pub const MEMORY_PRESSURE_FULL_PERCENT_MAX: u32 = 10;
 pub const DISK_AVAILABLE_PERCENT_MIN: u64 = 3;
 /// Sandboxes of one node, whatever their size; the operator may say fewer.
 pub const SANDBOXES_PER_NODE_MAX: usize = 2000;
+
+/// Executions of a tenant that may run at once, unless the operator says otherwise.
+pub const EXECUTIONS_QUOTA: u64 = 10_000;
+/// Output of a tenant that may be stored at once, unless the operator says otherwise.
+pub const OUTPUT_QUOTA_BYTES: u64 = 64 * GIB;
+/// Keys of a tenant that can be used at the same time.
+pub const KEYS_MAX: usize = 1000;
+/// Longest name of a key.
+pub const KEY_NAME_BYTES_MAX: usize = 128;
+/// Longest time that can be asked for until a key expires.
+pub const KEY_TTL_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+/// How often it is written down which keys were used.
+pub const KEY_USE_EVERY: Duration = Duration::from_secs(60);
 
 /// Length of an idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use sentinal_cli::ServerOptions;
-use sentinal_model::{FreeSpace, Isolation, Pool, limits};
+use sentinal_model::{FreeSpace, Isolation, Pool, QuotaChoice, limits};
 
 /// Runs code that nobody trusts, and gives back its results
 #[derive(Debug, Parser)]
@@ -102,6 +102,11 @@ pub(crate) struct ServeOptions {
     /// engine=gvisor,size=8 with any of image=, cpu=, memory= and disk=; may be given more than once
     #[arg(long = "pool", value_name = "POOL", env = "SENTINAL_POOL", value_delimiter = ' ')]
     pub(crate) pools: Vec<Pool>,
+    /// How much there may be at once: NAME=LIMIT, for example sandboxes=100 or memory=64Gi. Names: sandboxes, cpu (cores),
+    /// memory, disk, executions (that run) and output (that is stored); none is as much as the node has room for; may be
+    /// given more than once [default: executions=10000 output=64Gi]
+    #[arg(long = "quota", value_name = "QUOTA", env = "SENTINAL_QUOTA", value_delimiter = ' ')]
+    pub(crate) quotas: Vec<QuotaChoice>,
     /// A registry that images may be pulled from although its address is not public, as HOST[:PORT]; with http:// in front
     /// if it has no TLS either; may be given more than once
     #[arg(long = "registry", value_name = "HOST", env = "SENTINAL_REGISTRY", value_delimiter = ' ')]

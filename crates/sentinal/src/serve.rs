@@ -15,7 +15,7 @@ use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
 use sentinal_controller::{Controller, OutputFolder, Parts, Settings, SystemEntropy};
 use sentinal_gateway::App;
-use sentinal_model::{Clock, Isolation, Pool, SystemClock, limits};
+use sentinal_model::{Clock, Isolation, Pool, Quotas, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
 use sentinal_scheduler::{Overcommit, Policy};
 use sentinal_store::{OpenError, SqliteStore, Store};
@@ -181,7 +181,6 @@ async fn serve(
     let store: Arc<dyn Store> = Arc::new(open_store(&database).await?);
     let admin_key = layout.data.join("admin.key");
     Keys::ensure_admin_key(store.as_ref(), clock.as_ref(), &admin_key).await?;
-    let keys = Keys::load(store.as_ref(), Arc::clone(&clock)).await?;
     let images = Images::open(&images_folder(&layout), &options.registries)?;
     let webhooks = Webhooks::open(&options.webhooks)?;
     let parts = Parts {
@@ -198,6 +197,7 @@ async fn serve(
             policy: policy(options),
             pools: options.pools.clone(),
             images_free: options.images_free,
+            quotas: quotas(options),
             webhook_retry: options.webhook_retry,
         },
     };
@@ -206,7 +206,7 @@ async fn serve(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     announce(listener.local_addr()?, &admin_key);
     let stop = CancellationToken::new();
-    let app = App::new(controller.clone(), keys, metrics);
+    let app = App::new(controller.clone(), controller.keys(), metrics);
     let serving = sentinal_gateway::serve(listener, app, stop.clone());
     let mut serving = std::pin::pin!(serving);
     let mut signals = Signals::new()?;
@@ -233,6 +233,11 @@ fn policy(options: &ServeOptions) -> Policy {
         sandboxes: options.sandboxes_max.min(limits::SANDBOXES_PER_NODE_MAX),
     };
     Policy { minimum_isolation: options.isolation.minimum(), overcommit }
+}
+
+/// What the operator has said of quotas, the last word of each, over what they are.
+fn quotas(options: &ServeOptions) -> Quotas {
+    options.quotas.iter().fold(Quotas::default(), |quotas, choice| quotas.with(*choice))
 }
 
 /// Opens the store, once a server that is just ending has let go of it.

@@ -82,6 +82,7 @@ fn sandbox() -> Result<SandboxRecord, sentinal_model::Error> {
         token: [7; 32],
         one_shot: false,
         pooled: None,
+        key: None,
         created_at: Millis(1),
         expires_at: Millis(300_001),
         paused_at: None,

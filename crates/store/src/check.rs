@@ -34,6 +34,7 @@ pub(crate) fn batch(writes: &[Write]) -> Result<()> {
         | Write::Idempotency(_)
         | Write::Key(_)
         | Write::RevokeKey { .. }
+        | Write::Usage { .. }
         | Write::Event(_)
         | Write::Webhook(_)
         | Write::WebhookProgress { .. }

@@ -10,6 +10,7 @@ mod check;
 mod limits;
 #[cfg(feature = "memory")]
 mod memory;
+mod meter;
 mod record;
 mod row;
 mod sqlite;
@@ -18,7 +19,8 @@ mod sqlite;
 pub use memory::MemoryStore;
 pub use record::{
     Build, DeliveryRecord, EventRecord, ExecutionRecord, ExecutionState, IdempotencyRecord, KeyRecord, NewDelivery,
-    NewEvent, Output, OutputPlace, Page, SandboxFilter, SandboxRecord, WebhookProgress, WebhookRecord, Write,
+    NewEvent, Output, OutputPlace, Page, Removed, SandboxFilter, SandboxRecord, UsageQuery, UsageRecord,
+    WebhookProgress, WebhookRecord, Write,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -69,6 +71,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every key that has not been revoked.
     async fn keys(&self) -> Result<Vec<KeyRecord>>;
 
+    /// A key by its id, revoked or not.
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>>;
+
+    /// Keys of a tenant, those that were revoked included, newest first: by when they were created, then by id.
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>>;
+
+    /// What a tenant has used, added up as asked, in order.
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>>;
+
     /// Events of a tenant after a cursor, oldest first, of one sandbox if named.
     async fn events(
         &self,
@@ -94,13 +105,16 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn deliveries(&self, webhook: WebhookId, page: Page<i64>) -> Result<Vec<DeliveryRecord>>;
 
     /// Removes finished sandboxes, their executions and events that ended before `before`, at most
-    /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then; answers the executions whose output
+    /// `rows_max` sandboxes, and events of no sandbox and idempotency keys from before then, and what was used long before; answers the executions whose output
     /// files may go. Events that were not over for a webhook are counted there. Takes several transactions: what it did before a failure is answered, not the failure.
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>>;
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed>;
+
+    /// How much output of executions that have ended is stored, in bytes by tenant.
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>>;
 
     /// Whether a write would be taken now; for health checks. It writes, so it costs what a write costs.
     async fn ping(&self) -> Result<()>;
 
-    /// When a key was last used; best effort, for operators.
+    /// When a key was last used; best effort.
     async fn touch_key(&self, id: KeyId, at: Millis) -> Result<()>;
 }

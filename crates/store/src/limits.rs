@@ -24,5 +24,7 @@ pub(crate) const WAL_FRAMES_MAX: i64 = 16 * 1024;
 pub(crate) const WAL_BYTES_KEPT: u32 = 16 << 20;
 /// Rows that one transaction removes: output is up to 32 KiB a row, and the writer is held up for so long.
 pub(crate) const REMOVED_ROWS_MAX: i64 = 256;
+/// Sums in one answer: a year of days has 365, and there are more hours than anybody reads.
+pub(crate) const USAGE_ROWS_MAX: i64 = 10_000;
 /// Statements that a connection keeps prepared; there are some thirty.
 pub(crate) const STATEMENTS_KEPT: usize = 64;

@@ -4,6 +4,7 @@
 //! conformance suite. Nothing in it waits, so a simulation that is seeded stays so.
 
 mod tables;
+mod usage;
 mod webhooks;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,8 +16,8 @@ use sentinal_model::{
 
 use self::tables::Tables;
 use crate::{
-    DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord,
-    Store, WebhookRecord, Write, check, row::CorruptRow,
+    DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter,
+    SandboxRecord, Store, UsageQuery, UsageRecord, WebhookRecord, Write, check, row::CorruptRow,
 };
 
 /// A store in memory. It survives a simulated crash for as long as somebody holds it.
@@ -108,8 +109,27 @@ impl Store for MemoryStore {
     }
 
     async fn keys(&self) -> Result<Vec<KeyRecord>> {
+        records(self.tables().keys.values().filter(|row| row.revoked_at.is_none()))
+    }
+
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        let row = self.tables().keys.get(&id.to_string()).cloned();
+        Ok(row.map(KeyRecord::try_from).transpose()?)
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
         let tables = self.tables();
-        records(tables.keys.values().filter(|row| !tables.revoked.contains(&row.id)))
+        let mut newest_first: Vec<_> = tables.keys.values().filter(|row| row.tenant_id == tenant.as_str()).collect();
+        newest_first.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        let shown = match page.after.map(|id| id.to_string()) {
+            Some(after) => newest_first.iter().position(|row| row.id == after).map_or(newest_first.len(), |at| at + 1),
+            None => 0,
+        };
+        records(newest_first.into_iter().skip(shown).take(rows(page.rows_max)))
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.tables().usage(tenant, query)
     }
 
     async fn events(
@@ -160,15 +180,22 @@ impl Store for MemoryStore {
         records(of_page.take(rows(page.rows_max)))
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {
         Ok(self.tables().remove_finished(before, rows_max))
+    }
+
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        Ok(self.tables().stored_output())
     }
 
     async fn ping(&self) -> Result<()> {
         Ok(())
     }
 
-    async fn touch_key(&self, _id: KeyId, _at: Millis) -> Result<()> {
+    async fn touch_key(&self, id: KeyId, at: Millis) -> Result<()> {
+        if let Some(row) = self.tables().keys.get_mut(&id.to_string()) {
+            row.last_used_at = Some(at.0);
+        }
         Ok(())
     }
 }
@@ -179,7 +206,7 @@ fn is_after(id: &str, after: Option<&str>) -> bool {
 }
 
 fn rows(rows_max: u32) -> usize {
-    usize::try_from(rows_max.min(PAGE_ROWS_MAX)).unwrap_or(usize::MAX)
+    usize::try_from(rows_max.min(PAGE_ROWS_MAX + 1)).unwrap_or(usize::MAX)
 }
 
 fn records<'a, Row, Record>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<Record>>

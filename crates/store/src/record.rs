@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use sentinal_model::{
     Command, Ended, EngineName, ExecutionId, Generation, KeyId, Made, Millis, NodeId, Once, Phase, Results, SandboxId,
-    Spec, TenantId, WebhookId,
+    Spec, TenantId, UsageBy, UsageSum, WebhookId,
 };
 
 pub use webhook::{DeliveryRecord, NewDelivery, WebhookProgress, WebhookRecord};
@@ -41,6 +41,8 @@ pub struct SandboxRecord {
     /// What it was booted from, while it is nobody's and waits to be claimed. It is so if and only if its tenant is
     /// [`TenantId::nobody`]; once it is somebody's it stays somebody's.
     pub pooled: Option<Build>,
+    /// With which key it was asked for; `None` while it is nobody's, or where that was not written down.
+    pub key: Option<KeyId>,
     /// When it was acknowledged.
     pub created_at: Millis,
     /// When its ttl runs out.
@@ -68,6 +70,7 @@ impl fmt::Debug for SandboxRecord {
             .field("token", &"[redacted]")
             .field("one_shot", &self.one_shot)
             .field("pooled", &self.pooled)
+            .field("key", &self.key)
             .field("created_at", &self.created_at)
             .field("expires_at", &self.expires_at)
             .field("paused_at", &self.paused_at)
@@ -101,6 +104,8 @@ pub struct ExecutionRecord {
     pub command: Command,
     /// Whether that is all of it: it was given no standard input.
     pub is_whole: bool,
+    /// With which key it was asked for, where that was written down.
+    pub key: Option<KeyId>,
     /// Whether it runs, or how it ended.
     pub state: ExecutionState,
     /// When it was acknowledged.
@@ -170,6 +175,45 @@ pub struct KeyRecord {
     pub created_at: Millis,
     /// When it stops being taken; `None` is never.
     pub expires_at: Option<Millis>,
+    /// When it was last used, as far as that was written down. Of a new one it is not stored.
+    pub last_used_at: Option<Millis>,
+    /// Since when it is not taken any more. Of a new one it is not stored.
+    pub revoked_at: Option<Millis>,
+}
+
+/// What was used: in one hour, or of several added up. What it was not added up by is not told apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// When the hour, or the day, begins.
+    pub hour: Millis,
+    /// On which engine.
+    pub engine: Option<EngineName>,
+    /// With which key it was asked for.
+    pub key: Option<KeyId>,
+    /// How much.
+    pub used: UsageSum,
+}
+
+/// Which of what was used, and how it is added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageQuery {
+    /// In hours that begin then or later.
+    pub since: Millis,
+    /// In hours that begin before.
+    pub until: Millis,
+    /// By what.
+    pub by: UsageBy,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// Executions that may have output files, which may go now.
+    pub with_files: Vec<ExecutionId>,
+    /// How much stored output all of them had, in bytes by tenant.
+    pub output_bytes: Vec<(TenantId, u64)>,
 }
 
 /// What a request has made that makes it at most once.
@@ -233,6 +277,16 @@ pub enum Write {
         id: KeyId,
         /// When.
         at: Millis,
+    },
+    /// What a sandbox has used up to a moment, as the host has counted it: what is new of that is added to the sums, and
+    /// nothing of it twice. Sandboxes and executions add what they are themselves. Nothing for one that has ended.
+    Usage {
+        /// Which.
+        sandbox: SandboxId,
+        /// Up to when.
+        at: Millis,
+        /// Cpu time since its boot, in microseconds.
+        cpu_us: u64,
     },
     /// Appends an event.
     Event(NewEvent),

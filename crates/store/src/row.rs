@@ -6,13 +6,15 @@ mod execution;
 mod idempotency;
 mod key;
 mod sandbox;
+mod usage;
 mod webhook;
 
 pub(crate) use event::EventRow;
-pub(crate) use execution::ExecutionRow;
+pub(crate) use execution::{ExecutionRow, OutputRow};
 pub(crate) use idempotency::IdempotencyRow;
 pub(crate) use key::KeyRow;
 pub(crate) use sandbox::SandboxRow;
+pub(crate) use usage::{UsageKey, UsageRow};
 pub(crate) use webhook::{DeliveryRow, WebhookRow};
 
 /// A row that cannot be read: damaged, or written by something else.

@@ -16,6 +16,7 @@ mod failure;
 mod open;
 mod read;
 mod remove;
+mod usage;
 mod writer;
 
 pub use open::OpenError;
@@ -31,8 +32,8 @@ use self::{
     writer::{Job, Writer},
 };
 use crate::{
-    DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord,
-    Store, WebhookRecord, Write, check,
+    DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, Removed, SandboxFilter,
+    SandboxRecord, Store, UsageQuery, UsageRecord, WebhookRecord, Write, check,
 };
 
 /// A store in one SQLite file. Dropping it lets the writer finish what was handed to it.
@@ -111,6 +112,18 @@ impl Store for SqliteStore {
         self.reads.keys().await
     }
 
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        self.reads.key(id).await
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        self.reads.keys_of(tenant, page).await
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.reads.usage(tenant, query).await
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,
@@ -141,8 +154,12 @@ impl Store for SqliteStore {
         self.reads.deliveries(webhook, page).await
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {
         remove::finished(&self.writer, before, rows_max).await
+    }
+
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        self.reads.stored_output().await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -51,6 +51,8 @@ limits!(
     OutputStored = "output_stored",
     /// Too many executions at once in one sandbox.
     ExecutionsRunning = "executions_running",
+    /// A tenant has as much as a quota allows, or as many of something as there may be.
+    Quota = "quota",
     /// A node has its most sandboxes.
     SandboxesPerNode = "sandboxes_per_node",
     /// A node has no cpu, memory or disk left to promise.

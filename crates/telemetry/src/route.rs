@@ -104,6 +104,16 @@ routes!(
     ImageJob = "/api/v1/image/job/{id}",
     /// What a build said.
     ImageJobLog = "/api/v1/image/job/{id}/log",
+    /// All keys.
+    Keys = "/api/v1/key",
+    /// The key that a caller shows.
+    OwnKey = "/api/v1/key/self",
+    /// One key.
+    Key = "/api/v1/key/{id}",
+    /// What was used.
+    Usage = "/api/v1/usage",
+    /// What may be used, and is now.
+    Quota = "/api/v1/quota",
     /// What happened.
     Logs = "/api/v1/logs",
     /// What happened, for programs.
@@ -126,6 +136,8 @@ routes!(
     Metrics = "/metrics",
     /// The description of all this.
     Openapi = "/openapi.json",
+    /// The same as a page to read.
+    Docs = "/docs",
 );
 
 impl Route {

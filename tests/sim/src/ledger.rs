@@ -2,6 +2,7 @@
 
 mod execution;
 mod sandbox;
+mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +39,7 @@ struct Books {
     untold: BTreeSet<ExecutionId>,
     /// Removed at the end of the retention time.
     removed: BTreeSet<SandboxId>,
+    counted: usage::Counted,
 }
 
 /// A record and since when it is known, on the clock that does not jump.
@@ -60,12 +62,14 @@ impl Ledger {
     /// The store has taken a batch.
     pub(crate) fn commit(&self, writes: &[Write]) {
         for write in writes {
+            lock(&self.books).counted.count(write);
             let checked = match write {
                 Write::Sandbox(record) => self.sandbox(record),
                 Write::Execution(record) => self.execution(record),
                 Write::Idempotency(_)
                 | Write::Key(_)
                 | Write::RevokeKey { .. }
+                | Write::Usage { .. }
                 | Write::Event(_)
                 | Write::Webhook(_)
                 | Write::WebhookProgress { .. }
@@ -86,6 +90,7 @@ impl Ledger {
             | Write::Idempotency(_)
             | Write::Key(_)
             | Write::RevokeKey { .. }
+            | Write::Usage { .. }
             | Write::Event(_)
             | Write::Webhook(_)
             | Write::WebhookProgress { .. }

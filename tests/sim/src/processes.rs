@@ -4,11 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use sentinal_agent_client::Agents;
 use sentinal_controller::{Controller, NoImages, NoWebhooks, Parts, Settings};
-use sentinal_model::{Clock, FreeSpace, NodeId, Pool, SandboxId, limits};
+use sentinal_model::{Clock, FreeSpace, Millis, NodeId, Pool, Quotas, SandboxId, TenantId, UsageBy, UsageSum, limits};
 use sentinal_node::{LocalNode, NodeConfig, NodeParts, Owner};
 use sentinal_node_protocol::HostBootId;
 use sentinal_scheduler::Policy;
-use sentinal_store::Store;
+use sentinal_store::{Store, UsageQuery};
 use sentinal_telemetry::Metrics;
 use tokio::{
     sync::watch,
@@ -139,6 +139,14 @@ impl Site {
         }
     }
 
+    /// All that was ever used, as the store has it.
+    pub(crate) async fn used(&self) -> Result<UsageSum, String> {
+        let query = UsageQuery { since: Millis(i64::MIN), until: Millis(i64::MAX), by: UsageBy::Engine };
+        let records = self.store.usage(&TenantId::default_tenant(), query).await;
+        let records = records.map_err(|error| format!("what was used cannot be read: {error:?}"))?;
+        Ok(records.into_iter().fold(UsageSum::default(), |sum, record| sum.plus(record.used)))
+    }
+
     fn server_parts(&self, life: &Life) -> Parts {
         let (world, life) = (Arc::clone(&self.world), life.clone());
         let store = SimStore {
@@ -162,6 +170,7 @@ impl Site {
                 policy: Policy::default(),
                 pools: self.pools(),
                 images_free: FreeSpace::default(),
+                quotas: Quotas::default(),
                 webhook_retry: limits::WEBHOOK_RETRY_DEFAULT,
             },
         }

@@ -15,7 +15,8 @@ use sentinal_model::{
     Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result as Answer, SandboxId, TenantId, WebhookId,
 };
 use sentinal_store::{
-    DeliveryRecord, EventRecord, IdempotencyRecord, KeyRecord, SandboxFilter, SqliteStore, Store, WebhookRecord, Write,
+    DeliveryRecord, EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, SqliteStore, Store, UsageQuery,
+    UsageRecord, WebhookRecord, Write,
 };
 
 /// Calls that wait: a simulation has one thread.
@@ -120,6 +121,20 @@ impl Store for Sqlite {
         self.call(|store| async move { store.keys().await })
     }
 
+    async fn key(&self, id: KeyId) -> Answer<Option<KeyRecord>> {
+        self.call(move |store| async move { store.key(id).await })
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Answer<Vec<KeyRecord>> {
+        let tenant = tenant.clone();
+        self.call(move |store| async move { store.keys_of(&tenant, page).await })
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Answer<Vec<UsageRecord>> {
+        let tenant = tenant.clone();
+        self.call(move |store| async move { store.usage(&tenant, query).await })
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,
@@ -153,8 +168,12 @@ impl Store for Sqlite {
         self.call(move |store| async move { store.deliveries(webhook, page).await })
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Answer<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Answer<Removed> {
         self.call(move |store| async move { store.remove_finished(before, rows_max).await })
+    }
+
+    async fn stored_output(&self) -> Answer<Vec<(TenantId, u64)>> {
+        self.call(|store| async move { store.stored_output().await })
     }
 
     async fn ping(&self) -> Answer<()> {

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use sentinal_controller::{ExecutionRecord, Page, SandboxRecord};
 use sentinal_model::{Code, Error, ExecutionId, IdempotencyKey, KeyId, Millis, Result, SandboxId, TenantId, WebhookId};
 use sentinal_store::{
-    DeliveryRecord, EventRecord, IdempotencyRecord, KeyRecord, SandboxFilter, Store, WebhookRecord, Write,
+    DeliveryRecord, EventRecord, IdempotencyRecord, KeyRecord, Removed, SandboxFilter, Store, UsageQuery, UsageRecord,
+    WebhookRecord, Write,
 };
 
 use crate::{ledger::Ledger, life::Life, sabotage::Sabotage, world::World};
@@ -146,6 +147,18 @@ impl Store for SimStore {
         self.inner.keys().await
     }
 
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        self.inner.key(id).await
+    }
+
+    async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        self.inner.keys_of(tenant, page).await
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        self.inner.usage(tenant, query).await
+    }
+
     async fn events(
         &self,
         tenant: &TenantId,
@@ -181,12 +194,16 @@ impl Store for SimStore {
         self.inner.deliveries(webhook, page).await
     }
 
-    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
+    async fn remove_finished(&self, before: Millis, rows_max: u32) -> Result<Removed> {
         self.read("removes old records").await?;
         let removed = self.inner.remove_finished(before, rows_max).await?;
         self.ledger.remove_finished(before);
         self.world.step(&self.life, "has removed old records").await;
         Ok(removed)
+    }
+
+    async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        self.inner.stored_output().await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -209,6 +226,7 @@ impl SimStore {
                 Write::Idempotency(_)
                 | Write::Key(_)
                 | Write::RevokeKey { .. }
+                | Write::Usage { .. }
                 | Write::Event(_)
                 | Write::Webhook(_)
                 | Write::WebhookProgress { .. }

@@ -54,6 +54,9 @@ pub(crate) async fn verify(site: &Arc<Site>) {
     nothing_is_left(site).await;
     there_is_room_again(&mut client).await;
     until(site, "the last sandbox has ended", || site.ledger.unfinished().is_empty()).await;
+    if let Err(why) = site.used().await.and_then(|sum| site.ledger.check_usage(sum)) {
+        site.world.wrong(format_args!("{why}"));
+    }
 }
 
 /// Waits for something that must come by itself.

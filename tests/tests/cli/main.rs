@@ -4,6 +4,7 @@ mod caller;
 mod carry;
 mod image;
 mod interrupt;
+mod key;
 mod output;
 mod retry;
 mod status;

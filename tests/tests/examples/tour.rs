@@ -28,6 +28,7 @@ pub(crate) async fn walk(
 ) -> Result<()> {
     let client = &server.client()?;
     the_server(client, recorder).await?;
+    keys(client, recorder).await?;
     images(client, registry, recorder).await?;
     let new = json!({"cpu": 1, "memory": "256Mi", "ttl": 600, "labels": {"team": "blue"}});
     let sandbox = recorder.json("createSandbox", 201, client.post("/sandbox").json(&new).send().await?)?;
@@ -46,6 +47,20 @@ async fn the_server(client: &Client, recorder: &mut Recorder) -> Result<()> {
         recorder.json(operation, 200, client.request(Method::GET, path).send().await?)?;
     }
     recorder.json("listEngines", 200, client.get("/engine").send().await?)?;
+    Ok(())
+}
+
+async fn keys(client: &Client, recorder: &mut Recorder) -> Result<()> {
+    let new = json!({"name": "ci", "role": "developer", "expires_in": 2_592_000});
+    let mut made: Value = client.post("/key").json(&new).send().await?.expect(201)?.json()?;
+    let path = format!("/key/{}", made["id"].as_str().unwrap_or_default());
+    // A secret is nobody's example, also that of a server which is gone.
+    made["key"] = format!("sntl_{}_{}", "0".repeat(32), "0".repeat(64)).into();
+    recorder.note("createKey", 201, "application/json", made);
+    recorder.json("listKeys", 200, client.get("/key?limit=1").send().await?)?;
+    recorder.json("readKey", 200, client.get(&path).send().await?)?;
+    recorder.json("readOwnKey", 200, client.get("/key/self").send().await?)?;
+    recorder.json("revokeKey", 200, client.delete(&path).send().await?)?;
     Ok(())
 }
 
@@ -143,6 +158,8 @@ async fn programs(client: &Client, id: &str, recorder: &mut Recorder) -> Result<
 }
 
 async fn what_happened(client: &Client, id: &str, recorder: &mut Recorder) -> Result<()> {
+    recorder.json("readUsage", 200, client.get("/usage").send().await?)?;
+    recorder.json("readQuota", 200, client.get("/quota").send().await?)?;
     recorder.json("readEvents", 200, client.get(&format!("/events?sandbox_id={id}&limit=2")).send().await?)?;
     let follow = client.get(&format!("/events?sandbox_id={id}&cursor=0")).events().await?;
     recorder.events("readEvents", follow, "execution.completed").await?;

@@ -39,6 +39,8 @@ pub(crate) struct Change {
     pub(crate) message: Option<String>,
     /// Written in the same transaction.
     pub(crate) event: Option<NewEvent>,
+    /// The cpu time of its instance, as the host has counted it at the end.
+    pub(crate) cpu_us: Option<u64>,
     /// Only if the record is still of this generation: nothing has changed since it was decided on.
     pub(crate) since: Option<Generation>,
 }
@@ -124,7 +126,13 @@ impl Entry {
         after.paused_for += before.paused_at.map_or(Duration::ZERO, |at| now.since(at));
         after.paused_at = matches!(after.phase, Phase::Paused(_)).then_some(now);
         after.finished_at = after.phase.is_finished().then_some(now);
-        self.store(context, after, change.event).await
+        let used = change.cpu_us.map(|cpu_us| Write::Usage { sandbox: after.id, at: now, cpu_us });
+        // What was used comes first: nothing is added to what has ended.
+        let mut writes: Vec<Write> = used.into_iter().collect();
+        writes.push(Write::Sandbox(Box::new(after.clone())));
+        writes.extend(change.event.map(Write::Event));
+        self.commit(context, writes).await?;
+        Ok(self.publish(context, after))
     }
 
     /// Changes the record without a change of phase, as `revise` says. Goes on to its end if the caller leaves.

@@ -21,7 +21,7 @@ use sentinal_model::{Code, Error, ImageName, Result, Spec, limits};
 use sentinal_node_protocol::{ImageConfig, ImageDetails};
 
 use super::{BuildContext, ImageJob, ImageJobKind, check_name, jobs};
-use crate::{api::Controller, events::By};
+use crate::api::Controller;
 
 /// What is to be built, and in what.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Controller {
         let spec = Spec { image: base.name.clone(), ttl: limits::IMAGE_BUILD_DEADLINE, idle_timeout: None, ..spec };
         let build = Build { context, file, base, plan, spec };
         let kind = ImageJobKind::Build { sandbox: None };
-        let new = jobs::NewJob { by: By::holder_of(permit), name, kind, deadline: limits::IMAGE_BUILD_DEADLINE };
+        let new = jobs::NewJob { by: permit.caller().clone(), name, kind, deadline: limits::IMAGE_BUILD_DEADLINE };
         jobs::start(&self.context, new, |working| steps::build(working, build)).await
     }
 

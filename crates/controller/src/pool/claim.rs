@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sentinal_model::{EngineName, Event, Millis, Spec, TenantId, limits};
+use sentinal_model::{EngineName, Event, KeyId, Millis, Spec, TenantId, limits};
 use sentinal_node_protocol::NodeView;
 use sentinal_store::SandboxRecord;
 
@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Owner {
     pub(crate) tenant: TenantId,
+    /// With which key it is asked for.
+    pub(crate) key: Option<KeyId>,
     pub(crate) spec: Spec,
     pub(crate) one_shot: bool,
     /// Why it was placed there.
@@ -40,6 +42,7 @@ impl Owner {
             engine_reason: self.reason,
             one_shot: self.one_shot,
             pooled: None,
+            key: self.key,
             created_at: self.at,
             ..pooled.clone()
         })
@@ -145,6 +148,7 @@ mod tests {
             token: [7; 32],
             one_shot: false,
             pooled: Some(build),
+            key: None,
             created_at: Millis(1000),
             expires_at: Millis(1000).after(limits::POOL_TTL),
             paused_at: None,
@@ -161,7 +165,15 @@ mod tests {
             ..spec()
         };
         let (tenant, reason) = (TenantId::default_tenant(), "it was waiting".to_owned());
-        Owner { tenant, spec, one_shot: true, reason, at: Millis(9000), mark: None }
+        Owner {
+            tenant,
+            key: Some(KeyId::from_bytes([7; 16])),
+            spec,
+            one_shot: true,
+            reason,
+            at: Millis(9000),
+            mark: None,
+        }
     }
 
     #[test]
@@ -175,6 +187,7 @@ mod tests {
             engine_reason: "it was waiting".to_owned(),
             one_shot: true,
             pooled: None,
+            key: Some(KeyId::from_bytes([7; 16])),
             created_at: Millis(9000),
             expires_at: Millis(69_000),
             ..before.clone()

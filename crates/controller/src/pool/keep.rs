@@ -287,7 +287,7 @@ async fn boot(context: &Arc<Context>, measured: &Measured, pool: &Pool) -> Resul
         let message = format!("{} cannot be booted from {:?} now", pool.engine, pool.image.as_str());
         Error::new(Code::Unavailable, message)
     })?;
-    let own = Own { tenant: TenantId::nobody(), one_shot: false, pooled: Some(build) };
+    let own = Own { tenant: TenantId::nobody(), key: None, one_shot: false, pooled: Some(build) };
     begin::begin_pooled(context, measured, (&spec(pool), &own)).await
 }
 

@@ -14,7 +14,10 @@ use sentinal_telemetry::{Limit, Route};
 use tracing::Instrument as _;
 
 use super::{Rejection, failure::write_problem, linger};
-use crate::{App, request::check_acceptable};
+use crate::{
+    App,
+    request::{Holder, check_acceptable, guarded},
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -27,15 +30,19 @@ pub(crate) async fn finish(State(app): State<App>, mut request: Request, next: N
     let started = Instant::now();
     let request_id = format!("req_{}", uuid::Uuid::now_v7().simple());
     request.extensions_mut().insert(RequestId(request_id.clone()));
+    let holder = Holder::default();
+    request.extensions_mut().insert(holder.clone());
     let route =
         request.extensions().get::<MatchedPath>().map_or(Route::Unknown, |path| Route::from_template(path.as_str()));
     let method = request.method().clone();
     let span = tracing::info_span!("gateway.request", %request_id, route = route.template(), %method);
+    let request = guarded(&app, &holder, request);
     let mut response = answer(route, request, next).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<Error>() {
         span.in_scope(|| record(&app, route, &error));
         write_problem(&mut response, &error, &request_id);
     }
+    let mut response = holder.bound(&app, response);
     add_headers(response.headers_mut(), &request_id);
     app.metrics.request(route, method.as_str(), response.status().as_u16(), started.elapsed());
     response
@@ -91,6 +98,7 @@ fn limit_of(code: Code, route: Route) -> Option<Limit> {
         (Code::TooLarge, Route::Upload | Route::Files | Route::FileArchive) => Some(Limit::UploadBytes),
         (Code::TooLarge, _) => Some(Limit::JsonBody),
         (Code::RequestTimeout, _) => Some(Limit::BodyIdle),
+        (Code::QuotaExceeded, _) => Some(Limit::Quota),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse as _, Redirect, Response},
 };
-use futures::TryStreamExt as _;
+use futures::{TryStreamExt as _, future::BoxFuture};
 use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use hyper::{
@@ -30,7 +30,7 @@ use crate::{
     by_host::is_by_host,
     links::{Door, Token},
     openapi::Binary,
-    request::{LINK, Shown, Visitor, chunks},
+    request::{Holder, LINK, Shown, Visitor, chunks},
     socket,
     stream::{Kind, body},
 };
@@ -67,12 +67,13 @@ pub(crate) async fn proxy(
     } else {
         Face::Path { prefix: prefix.clone(), port: door.port }
     };
+    let ended = Holder::of(request.extensions()).ended(&app);
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let request = outgoing(request, &prefix, &face)?;
     let mut answer = ask(&app, &permit, door, request).await?;
     for_the_caller(answer.headers_mut(), &face);
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(switch(&app, upgrade, answer)?);
+        return Ok(switch(&app, (upgrade, ended), answer)?);
     }
     let (mut parts, bytes) = answer.into_parts();
     parts.version = Version::HTTP_11;
@@ -133,7 +134,11 @@ fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
 }
 
 /// From here on it is bytes both ways, until either side has left.
-fn switch(app: &App, caller: Option<OnUpgrade>, mut answer: http::Response<Incoming>) -> Result<Response> {
+fn switch(
+    app: &App,
+    (caller, ended): (Option<OnUpgrade>, BoxFuture<'static, ()>),
+    mut answer: http::Response<Incoming>,
+) -> Result<Response> {
     let caller = caller.ok_or_else(|| {
         Error::new(Code::Unavailable, "what listens on the port changed the protocol, which nobody asked for")
     })?;
@@ -146,7 +151,13 @@ fn switch(app: &App, caller: Option<OnUpgrade>, mut answer: http::Response<Incom
             carry(caller, port).await;
             Ok::<_, hyper::Error>(())
         };
-        if let Some(Err(error)) = closing.run_until_cancelled(both).await {
+        let while_it_may = async {
+            tokio::select! {
+                done = both => done,
+                () = ended => Ok(()),
+            }
+        };
+        if let Some(Err(error)) = closing.run_until_cancelled(while_it_may).await {
             tracing::debug!(%error, "connection to a port did not change its protocol");
         }
         drop(permit);

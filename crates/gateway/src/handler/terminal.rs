@@ -52,7 +52,7 @@ pub(crate) async fn open(
     Authenticated(caller): Authenticated,
     Id(id): Id<SandboxId>,
     Asked(query): Asked<TerminalQuery>,
-    Upgrade(upgrade): Upgrade,
+    upgrade: Upgrade,
 ) -> Reply<Response> {
     let (control, read) =
         (app.policy.permit::<ControlExecution>(&caller)?, app.policy.permit::<ReadExecution>(&caller)?);

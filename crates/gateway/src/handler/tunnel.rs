@@ -40,7 +40,7 @@ pub(crate) async fn open(
     Allowed(permit): Allowed<ConnectPort>,
     Id(id): Id<SandboxId>,
     Port(port): Port,
-    Upgrade(upgrade): Upgrade,
+    upgrade: Upgrade,
 ) -> Reply<Response> {
     let room = Room::find(&app, upgrade)?;
     let (reader, writer) = tokio::io::split(app.controller.connect(&permit, id, port).await?);

@@ -58,6 +58,11 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::ExecutionSignal
         | Route::ExecutionResize
         | Route::Link
+        | Route::Usage
+        | Route::Quota
+        | Route::Keys
+        | Route::OwnKey
+        | Route::Key
         | Route::Contexts
         | Route::Context
         | Route::ExecutionStdin => &[Format::Json],
@@ -78,6 +83,7 @@ pub(crate) fn check_acceptable(route: Route, headers: &HeaderMap) -> Result<()> 
         | Route::Readyz
         | Route::Metrics
         | Route::Openapi
+        | Route::Docs
         | Route::Unknown => return Ok(()),
     };
     if formats.iter().any(|format| takes(headers, format.media_type())) {

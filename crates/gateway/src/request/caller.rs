@@ -5,6 +5,7 @@ use http::{HeaderMap, header, request::Parts};
 use sentinal_auth::{Action, Caller, Permit};
 use sentinal_model::{Code, Error, Result};
 
+use super::Holder;
 use crate::{
     App,
     answer::{Rejection, Reply},
@@ -23,7 +24,9 @@ impl FromRequestParts<App> for Authenticated {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Reply<Self> {
-        Ok(Self(app.keys.authenticate(bearer(&parts.headers)?)?))
+        let caller = app.keys.authenticate(bearer(&parts.headers)?)?;
+        Holder::of(&parts.extensions).is(caller.key());
+        Ok(Self(caller))
     }
 }
 

@@ -35,6 +35,14 @@ impl<T: DeserializeOwned> FromRequest<App> for Keyed<T> {
     }
 }
 
+/// Refuses a key where no answer could be given again, and says why.
+pub(crate) fn refuse_key(headers: &HeaderMap, why: &str) -> Result<()> {
+    if headers.contains_key(KEY) {
+        return Err(Error::invalid(format!("Idempotency-Key: is not taken here: {why}; leave it out")));
+    }
+    Ok(())
+}
+
 fn once(parts: &Parts, body: &[u8]) -> Result<Option<Once>> {
     let mut values = parts.headers.get_all(KEY).into_iter();
     let (value, None) = (values.next(), values.next()) else {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 use sentinal_auth::{ConnectPort, Permit};
 use sentinal_model::{Error, SandboxId};
 
-use super::{Authenticated, Id, Port};
+use super::{Authenticated, Holder, Id, Port, no_longer_taken};
 use crate::{
     App,
     answer::{Rejection, Reply},
@@ -45,7 +45,11 @@ impl FromRequestParts<App> for Visitor {
         let shown = parts.extensions.get::<ByHost>().and_then(|ByHost(uri)| shown(&parts.headers, uri));
         let of_the_link = shown.and_then(|(token, shown)| Some((app.links.whose(&token, door)?, shown)));
         let (caller, shown) = match of_the_link {
-            Some(found) => found,
+            Some((caller, shown)) if app.keys.is_taken(caller.key()) => {
+                Holder::of(&parts.extensions).is(caller.key());
+                (caller, shown)
+            }
+            Some(_) => return Err(no_longer_taken().into()),
             None => (Authenticated::from_request_parts(parts, app).await.map_err(explained)?.0, Shown::Key),
         };
         Ok(Self { permit: app.policy.permit(&caller)?, door, shown })

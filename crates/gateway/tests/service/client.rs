@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use sentinal_auth::{ApiKey, Keys, Role};
+use sentinal_auth::{ApiKey, Keys};
 use sentinal_gateway::{App, router};
-use sentinal_model::{Millis, SystemClock, TenantId};
+use sentinal_model::{Millis, Role, SystemClock, TenantId};
 use sentinal_store::{MemoryStore, Store as _, Write};
 use sentinal_telemetry::Metrics;
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub(crate) async fn gateway() -> Gateway {
     store.write(vec![Write::Key(record)]).await.unwrap();
     let keys = Keys::load(&store, Arc::new(SystemClock)).await.unwrap();
     let fake = Fake::default();
-    let app = App::new(fake.clone(), keys, Metrics::new());
+    let app = App::new(fake.clone(), Arc::new(keys), Metrics::new());
     Gateway { fake, router: router(app.clone()), app, key: key.expose() }
 }
 

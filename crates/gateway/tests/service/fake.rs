@@ -13,22 +13,23 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sentinal_auth::{
-    ConnectPort, ControlExecution, CreateSandbox, CreateWebhook, DestroySandbox, Execute, ImportImage, PauseSandbox,
-    Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadLogs, ReadSandbox, ReadWebhook, RemoveImage,
-    RemoveWebhook, ResumeSandbox, TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
+    ApiKey, ConnectPort, ControlExecution, CreateKey, CreateSandbox, CreateWebhook, DestroySandbox, Execute,
+    ImportImage, NewKey, PauseSandbox, Permit, ReadEngine, ReadExecution, ReadFile, ReadImage, ReadKey, ReadLogs,
+    ReadQuota, ReadSandbox, ReadSelf, ReadUsage, ReadWebhook, RemoveImage, RemoveWebhook, ResumeSandbox, RevokeKey,
+    TestWebhook, UpdateSandbox, UpdateWebhook, WriteFile,
 };
 use sentinal_controller::{
     Attached, Created, CreatedWebhook, DeliveryRecord, EngineStatus, EventQuery, EventRecord, Execution,
-    ExecutionRecord, ExecutionState, FileBody, Health, HostUsage, ImageDetails, ImageJob, ImageView, LogEntry,
-    LogQuery, NewBuild, NewExecution, NewImage, NewSandbox, NewWebhook, OpenContext, Output, OutputEvent, OutputPart,
-    OutputPlace, Page, PortStream, PullRequest, RemovedImages, SandboxFilter, SandboxRecord, WebhookAnswer,
-    WebhookRecord,
+    ExecutionRecord, ExecutionState, FileBody, Health, HostUsage, ImageDetails, ImageJob, ImageView, KeyRecord,
+    LogEntry, LogQuery, NewBuild, NewExecution, NewImage, NewSandbox, NewWebhook, OpenContext, Output, OutputEvent,
+    OutputPart, OutputPlace, Page, PortStream, PullRequest, Quota, RemovedImages, SandboxFilter, SandboxRecord,
+    UsageQuery, UsageRecord, WebhookAnswer, WebhookRecord,
 };
 use sentinal_gateway::{Ask, Offsets};
 use sentinal_model::{
     ArchiveWrite, ArchiveWritten, ByteRange, Code, ContextId, DeliveryResult, End, Ended, EngineName, Error, Event,
     ExecutionId, ExecutionOutcome, FileAt, FileChange, FileEvent, FileKind, FileLook, FileMove, FileRemoval, FileStat,
-    FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName,
+    FileWrite, FileWritten, FolderEntry, FolderList, FolderPage, FolderWatch, Generation, ImageJobId, ImageName, KeyId,
     Millis, NewContext, NewFolder, NodeId, Phase, Placement, Result, Results, SandboxId, SandboxUpdate, Spec,
     StdinPart, Stream, TenantId, TerminalSize, Usage, WebhookId, WebhookSecret, WebhookUpdate, WritePlace,
 };
@@ -81,6 +82,7 @@ impl Fake {
             token: [0; 32],
             one_shot: false,
             pooled: None,
+            key: None,
             created_at: NOW,
             expires_at: NOW.after(spec.ttl),
             paused_at: None,
@@ -116,6 +118,7 @@ impl Fake {
             is_whole: new.command.stdin.is_empty(),
             command: new.command,
             state: ExecutionState::Running,
+            key: None,
             created_at: NOW,
         };
         let id = record.id;
@@ -632,6 +635,36 @@ impl Ask for Fake {
 
     async fn prune_images(&self, _: &Permit<RemoveImage>) -> Result<RemovedImages> {
         Ok(RemovedImages::default())
+    }
+
+    async fn create_key(&self, permit: &Permit<CreateKey>, new: NewKey) -> Result<(ApiKey, KeyRecord)> {
+        let key = ApiKey::generate()?;
+        let record = key.record(permit.tenant().clone(), new.role, &new.name, NOW);
+        Ok((key, KeyRecord { expires_at: new.expires_at, ..record }))
+    }
+
+    async fn key(&self, _: &Permit<ReadKey>, id: KeyId) -> Result<KeyRecord> {
+        Err(Error::not_found(format!("{id} does not exist")))
+    }
+
+    async fn own_key(&self, permit: &Permit<ReadSelf>) -> Result<KeyRecord> {
+        Err(Error::not_found(format!("{} does not exist", permit.key())))
+    }
+
+    async fn list_keys(&self, _: &Permit<ReadKey>, _: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        Ok(Vec::new())
+    }
+
+    async fn revoke_key(&self, _: &Permit<RevokeKey>, id: KeyId) -> Result<KeyRecord> {
+        Err(Error::not_found(format!("{id} does not exist")))
+    }
+
+    async fn usage(&self, _: &Permit<ReadUsage>, _: UsageQuery) -> Result<Vec<UsageRecord>> {
+        Ok(Vec::new())
+    }
+
+    fn quotas(&self, _: &Permit<ReadQuota>) -> Vec<Quota> {
+        Vec::new()
     }
 
     async fn create_webhook(&self, permit: &Permit<CreateWebhook>, new: NewWebhook) -> Result<CreatedWebhook> {

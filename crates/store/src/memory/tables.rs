@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sentinal_model::{ExecutionId, Generation, Millis, Result};
+use sentinal_model::{Generation, Millis, Result, TenantId, UsageSum};
 
 use super::webhooks::Webhooks;
 use crate::{
-    ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
-    row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow},
+    ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, Removed, SandboxRecord, Write, check,
+    meter::Meter,
+    row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow, UsageKey},
 };
 
 /// Every table by its primary key.
@@ -18,20 +19,23 @@ pub(super) struct Tables {
     /// By tenant and key.
     pub(super) idempotency: BTreeMap<(String, String), IdempotencyRow>,
     pub(super) keys: BTreeMap<String, KeyRow>,
-    pub(super) revoked: BTreeSet<String>,
     pub(super) events: BTreeMap<i64, EventRow>,
+    pub(super) usage: BTreeMap<UsageKey, UsageSum>,
+    pub(super) meters: BTreeMap<String, Meter>,
     pub(super) webhooks: Webhooks,
     last_cursor: i64,
 }
 
 /// What a row was before a batch, to put it back.
-enum Before {
+pub(super) enum Before {
     Sandbox(String, Option<SandboxRow>),
     Execution(String, Option<ExecutionRow>),
     Idempotency((String, String), Option<IdempotencyRow>),
     Key(String),
     Revoked(String),
     Event(i64),
+    Usage(UsageKey, Option<UsageSum>),
+    Meter(String, Option<Meter>),
     Webhooks(Webhooks),
 }
 
@@ -52,11 +56,16 @@ impl Tables {
             Write::Execution(record) => self.execution(record, undo),
             Write::Idempotency(record) => self.idempotency(record, undo),
             Write::Key(record) => self.key(record, undo),
-            Write::RevokeKey { id, .. } => {
-                let id = id.to_string();
-                if self.keys.contains_key(&id) && self.revoked.insert(id.clone()) {
-                    undo.push(Before::Revoked(id));
+            Write::RevokeKey { id, at } => {
+                if let Some(row) = self.keys.get_mut(&id.to_string()).filter(|row| row.revoked_at.is_none()) {
+                    row.revoked_at = Some(at.0);
+                    undo.push(Before::Revoked(row.id.clone()));
                 }
+                Ok(())
+            }
+            Write::Usage { sandbox, at, cpu_us } => {
+                let to = Meter { at: at.0, cpu_us: i64::try_from(*cpu_us).unwrap_or(i64::MAX) };
+                self.metered(&sandbox.to_string(), to, undo);
                 Ok(())
             }
             Write::Event(event) => {
@@ -90,7 +99,8 @@ impl Tables {
             let generation = Generation(u64::try_from(stored.generation).unwrap_or(0));
             return Err(check::stale_sandbox(record.id, record.generation, generation, &stored.phase));
         }
-        undo.push(Before::Sandbox(row.id.clone(), self.sandboxes.insert(row.id.clone(), row)));
+        undo.push(Before::Sandbox(row.id.clone(), self.sandboxes.insert(row.id.clone(), row.clone())));
+        self.sandbox_used(&row, undo);
         Ok(())
     }
 
@@ -102,7 +112,8 @@ impl Tables {
         if !self.sandboxes.contains_key(&row.sandbox_id) {
             return Err(check::orphan_execution(record.id, record.sandbox));
         }
-        undo.push(Before::Execution(row.id.clone(), self.executions.insert(row.id.clone(), row)));
+        undo.push(Before::Execution(row.id.clone(), self.executions.insert(row.id.clone(), row.clone())));
+        self.execution_used(&row, undo);
         Ok(())
     }
 
@@ -148,14 +159,20 @@ impl Tables {
             Before::Execution(id, row) => put_back(&mut self.executions, id, row),
             Before::Idempotency(key, row) => put_back(&mut self.idempotency, key, row),
             Before::Key(id) => put_back(&mut self.keys, id, None),
-            Before::Revoked(id) => drop(self.revoked.remove(&id)),
+            Before::Revoked(id) => {
+                if let Some(row) = self.keys.get_mut(&id) {
+                    row.revoked_at = None;
+                }
+            }
             Before::Event(cursor) => put_back(&mut self.events, cursor, None),
+            Before::Usage(key, used) => put_back(&mut self.usage, key, used),
+            Before::Meter(id, meter) => put_back(&mut self.meters, id, meter),
             Before::Webhooks(webhooks) => self.webhooks = webhooks,
         }
     }
 
     /// As [`crate::Store::remove_finished`].
-    pub(super) fn remove_finished(&mut self, before: Millis, rows_max: u32) -> Vec<ExecutionId> {
+    pub(super) fn remove_finished(&mut self, before: Millis, rows_max: u32) -> Removed {
         let ended = |row: &SandboxRow| row.finished_at.filter(|at| *at < before.0).map(|at| (at, row.id.clone()));
         let mut oldest: Vec<_> = self.sandboxes.values().filter_map(ended).collect();
         oldest.sort_unstable();
@@ -169,9 +186,26 @@ impl Tables {
         let removed: Vec<EventRow> = self.events.extract_if(.., |_, row| is_old(row)).map(|(_, row)| row).collect();
         self.webhooks.lose(&removed);
         self.idempotency.retain(|_, row| before.0 <= row.created_at);
-        let executions = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id));
-        executions.filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok()).collect()
+        self.meters.retain(|id, _| !gone.contains(id));
+        self.forget_usage(before);
+        let executions: Vec<_> = self.executions.extract_if(.., |_, row| gone.contains(&row.sandbox_id)).collect();
+        let output_bytes = output_bytes(executions.iter().map(|(_, row)| row));
+        let with_files = executions.iter().filter(|(_, row)| row.has_file()).filter_map(|(id, _)| id.parse().ok());
+        Removed { with_files: with_files.collect(), output_bytes }
     }
+
+    /// As [`crate::Store::stored_output`].
+    pub(super) fn stored_output(&self) -> Vec<(TenantId, u64)> {
+        output_bytes(self.executions.values().filter(|row| row.is_finished()))
+    }
+}
+
+fn output_bytes<'a>(rows: impl Iterator<Item = &'a ExecutionRow>) -> Vec<(TenantId, u64)> {
+    let mut sums = BTreeMap::<TenantId, u64>::new();
+    for row in rows {
+        *sums.entry(TenantId::from_stored(&row.tenant_id)).or_default() += row.stored_bytes();
+    }
+    sums.into_iter().collect()
 }
 
 fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<V>) {

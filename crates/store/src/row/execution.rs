@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use rusqlite::Row;
-use sentinal_model::{Command, Ended, ExecutionOutcome, GuestPath, Millis, Results, TenantId, TerminalSize, Usage};
+use sentinal_model::{
+    Command, Ended, ExecutionOutcome, GuestPath, Millis, Results, TenantId, TerminalSize, Usage, UsageSum,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{CorruptRow, Reader, micros, stored};
+use super::{CorruptRow, Reader, UsageKey, micros, stored};
 use crate::{ExecutionRecord, ExecutionState, Output, OutputPlace};
 
 /// A row of the table `execution`. All that only an end brings is there if and only if the state is `finished`.
@@ -32,6 +34,7 @@ pub(crate) struct ExecutionRow {
     pub(crate) stderr_stored: Option<i64>,
     pub(crate) stderr: Option<Vec<u8>>,
     pub(crate) results: Option<String>,
+    pub(crate) key_id: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) finished_at: Option<i64>,
@@ -62,6 +65,7 @@ impl TryFrom<&Row<'_>> for ExecutionRow {
             stderr_stored: row.get("stderr_stored")?,
             stderr: row.get("stderr")?,
             results: row.get("results")?,
+            key_id: row.get("key_id")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
             finished_at: row.get("finished_at")?,
@@ -106,6 +110,7 @@ impl From<&ExecutionRecord> for ExecutionRow {
             tenant_id: record.tenant.to_string(),
             command: command_column(record),
             state: Self::RUNNING.to_owned(),
+            key_id: record.key.map(|key| key.to_string()),
             created_at: record.created_at.0,
             expires_at: record.created_at.after(record.command.timeout).0,
             ..Self::default()
@@ -148,6 +153,25 @@ impl ExecutionRow {
     #[cfg(feature = "memory")]
     pub(crate) fn is_finished(&self) -> bool {
         self.state == Self::FINISHED
+    }
+
+    /// Where it counts in that hour, on this engine.
+    pub(crate) fn usage_key(&self, hour: i64, engine: String) -> UsageKey {
+        let (tenant_id, key_id) = (self.tenant_id.clone(), self.key_id.clone().unwrap_or_default());
+        UsageKey { tenant_id, hour, engine, key_id }
+    }
+
+    /// What counts of it, and when; `None` until it has ended.
+    pub(crate) fn used(&self) -> Option<(i64, UsageSum)> {
+        let outcome = ExecutionOutcome::from_stored(self.outcome.as_deref()?, Some(0), Some(0))?;
+        let bytes = [self.stdout_total, self.stderr_total].map(|total| total.unwrap_or(0).cast_unsigned());
+        Some((self.finished_at?, UsageSum::execution(outcome, bytes[0].saturating_add(bytes[1]))))
+    }
+
+    /// How much of its output is stored.
+    #[cfg(feature = "memory")]
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        [self.stdout_stored, self.stderr_stored].map(|stored| stored.unwrap_or(0).cast_unsigned()).iter().sum()
     }
 
     /// As lists show it.
@@ -231,6 +255,7 @@ impl TryFrom<ExecutionRow> for ExecutionRecord {
             tenant: TenantId::from_stored(&row.tenant_id),
             is_whole: row.command_json(&reader)?.is_whole,
             command: row.command(&reader)?,
+            key: reader.parsed("key_id", row.key_id.as_deref().map(str::parse).transpose())?,
             created_at: Millis(row.created_at),
             state: row.into_state(&reader)?,
         })
@@ -264,14 +289,14 @@ impl ExecutionRow {
                 results: self.read_results(reader)?,
                 ended: self.ended(reader)?,
                 finished_at: Millis(reader.some("finished_at", self.finished_at)?),
-                stdout: OutputRow {
+                stdout: StreamRow {
                     place: self.stdout_place,
                     total: self.stdout_total,
                     stored: self.stdout_stored,
                     bytes: self.stdout,
                 }
                 .into_output(reader, "stdout")?,
-                stderr: OutputRow {
+                stderr: StreamRow {
                     place: self.stderr_place,
                     total: self.stderr_total,
                     stored: self.stderr_stored,
@@ -304,14 +329,14 @@ fn amount(reader: &Reader<'_>, column: &'static str, value: Option<i64>) -> Resu
 }
 
 /// The columns of one stream.
-struct OutputRow {
+struct StreamRow {
     place: Option<String>,
     total: Option<i64>,
     stored: Option<i64>,
     bytes: Option<Vec<u8>>,
 }
 
-impl OutputRow {
+impl StreamRow {
     fn into_output(self, reader: &Reader<'_>, stream: &'static str) -> Result<Output, CorruptRow> {
         let place = match self.place.as_deref() {
             Some(ExecutionRow::ROW) => OutputPlace::Row(reader.some(stream, self.bytes)?),
@@ -323,5 +348,30 @@ impl OutputRow {
             bytes_stored: amount(reader, stream, self.stored)?,
             place,
         })
+    }
+}
+
+/// How much output of a tenant is stored.
+#[derive(Debug)]
+pub(crate) struct OutputRow {
+    tenant_id: String,
+    bytes: i64,
+}
+
+impl TryFrom<&Row<'_>> for OutputRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { tenant_id: row.get("tenant_id")?, bytes: row.get("bytes")? })
+    }
+}
+
+impl TryFrom<OutputRow> for (TenantId, u64) {
+    type Error = CorruptRow;
+
+    fn try_from(row: OutputRow) -> Result<Self, CorruptRow> {
+        let reader = Reader { table: "execution", id: &row.tenant_id };
+        let bytes = reader.parsed("stdout_stored", u64::try_from(row.bytes))?;
+        Ok((TenantId::from_stored(&row.tenant_id), bytes))
     }
 }

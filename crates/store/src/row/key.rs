@@ -6,7 +6,7 @@ use sentinal_model::{Millis, TenantId};
 use super::{CorruptRow, Reader};
 use crate::KeyRecord;
 
-/// A row of the table `api_key`, without what only operators read.
+/// A row of the table `api_key`.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyRow {
     pub(crate) id: String,
@@ -16,6 +16,8 @@ pub(crate) struct KeyRow {
     pub(crate) secret_hash: Vec<u8>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: Option<i64>,
+    pub(crate) last_used_at: Option<i64>,
+    pub(crate) revoked_at: Option<i64>,
 }
 
 impl TryFrom<&Row<'_>> for KeyRow {
@@ -30,6 +32,8 @@ impl TryFrom<&Row<'_>> for KeyRow {
             secret_hash: row.get("secret_hash")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
+            last_used_at: row.get("last_used_at")?,
+            revoked_at: row.get("revoked_at")?,
         })
     }
 }
@@ -44,6 +48,8 @@ impl From<&KeyRecord> for KeyRow {
             secret_hash: record.secret_hash.to_vec(),
             created_at: record.created_at.0,
             expires_at: record.expires_at.map(|at| at.0),
+            last_used_at: None,
+            revoked_at: None,
         }
     }
 }
@@ -59,6 +65,8 @@ impl TryFrom<KeyRow> for KeyRecord {
             secret_hash: reader.parsed("secret_hash", row.secret_hash.as_slice().try_into())?,
             created_at: Millis(row.created_at),
             expires_at: row.expires_at.map(Millis),
+            last_used_at: row.last_used_at.map(Millis),
+            revoked_at: row.revoked_at.map(Millis),
             name: row.name,
             role: row.role,
         })

@@ -8,7 +8,7 @@ use sentinal_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{CorruptRow, Reader, micros, stored};
+use super::{CorruptRow, Reader, UsageKey, micros, stored};
 use crate::{Build, SandboxRecord};
 
 /// A row of the table `sandbox`.
@@ -27,6 +27,7 @@ pub(crate) struct SandboxRow {
     pub(crate) token: Vec<u8>,
     pub(crate) one_shot: i64,
     pub(crate) pooled: Option<String>,
+    pub(crate) key_id: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) paused_at: Option<i64>,
@@ -52,6 +53,7 @@ impl TryFrom<&Row<'_>> for SandboxRow {
             token: row.get("token")?,
             one_shot: row.get("one_shot")?,
             pooled: row.get("pooled")?,
+            key_id: row.get("key_id")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
             paused_at: row.get("paused_at")?,
@@ -102,6 +104,7 @@ impl From<&SandboxRecord> for SandboxRow {
             token: record.token.to_vec(),
             one_shot: i64::from(record.one_shot),
             pooled: record.pooled.as_ref().map(pooled_column),
+            key_id: record.key.map(|key| key.to_string()),
             created_at: record.created_at.0,
             expires_at: record.expires_at.0,
             paused_at: record.paused_at.map(|at| at.0),
@@ -159,6 +162,7 @@ impl TryFrom<SandboxRow> for SandboxRecord {
             token: reader.parsed("token", row.token.as_slice().try_into())?,
             one_shot: row.one_shot != 0,
             pooled: row.pooled.as_deref().map(|json| pooled(&reader, json)).transpose()?,
+            key: reader.parsed("key_id", row.key_id.as_deref().map(str::parse).transpose())?,
             created_at: Millis(row.created_at),
             expires_at: Millis(row.expires_at),
             paused_at: row.paused_at.map(Millis),
@@ -194,6 +198,18 @@ impl SandboxRow {
         stored.generation <= self.generation
             && (stored.tenant_id == self.tenant_id || stored.pooled.is_some())
             && (!stored.is_finished() || self.is_finished())
+    }
+
+    /// Memory that is kept for it.
+    #[cfg(feature = "memory")]
+    pub(crate) fn memory_mib(&self) -> u64 {
+        serde_json::from_str::<SpecJson>(&self.spec).map_or(0, |json| json.memory_bytes >> 20)
+    }
+
+    /// Where it counts in that hour.
+    pub(crate) fn usage_key(&self, hour: i64) -> UsageKey {
+        let (tenant_id, key_id) = (self.tenant_id.clone(), self.key_id.clone().unwrap_or_default());
+        UsageKey { tenant_id, hour, engine: self.engine.clone().unwrap_or_default(), key_id }
     }
 
     fn generation(&self, reader: &Reader<'_>) -> Result<Generation, CorruptRow> {

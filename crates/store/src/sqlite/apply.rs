@@ -6,11 +6,12 @@ use rusqlite::{Connection, params};
 use sentinal_model::{Error, ExecutionId, Generation, Result, SandboxId};
 
 use super::{
-    failure, remove,
+    failure, remove, usage,
     writer::{Done, Job},
 };
 use crate::{
     ExecutionRecord, IdempotencyRecord, KeyRecord, NewEvent, SandboxRecord, Write, check,
+    meter::Meter,
     row::{EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow},
 };
 
@@ -103,6 +104,10 @@ fn write(connection: &Connection, write: &Write) -> std::result::Result<(), Refu
             connection.prepare_cached(revoke)?.execute(params![id.to_string(), at.0])?;
             Ok(())
         }
+        Write::Usage { sandbox, at, cpu_us } => {
+            let to = Meter { at: at.0, cpu_us: i64::try_from(*cpu_us).unwrap_or(i64::MAX) };
+            Ok(usage::metered(connection, &sandbox.to_string(), to)?)
+        }
         Write::Event(event) => Ok(append(connection, event)?),
         Write::Webhook(record) => webhook::webhook(connection, record),
         Write::WebhookProgress { id, generation, progress } => {
@@ -117,15 +122,15 @@ const HEARTBEAT: &str = "INSERT INTO heartbeat (node_id, tenant_id, generation, 
      ON CONFLICT (node_id) DO UPDATE SET generation = heartbeat.generation + 1";
 
 const SANDBOX: &str = "INSERT INTO sandbox (id, tenant_id, node_id, generation, phase, ending, engine, engine_reason, spec, \
-     message, token, one_shot, created_at, expires_at, finished_at, paused_at, paused_ms, pooled) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
+     message, token, one_shot, created_at, expires_at, finished_at, paused_at, paused_ms, pooled, key_id) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
      ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, node_id = excluded.node_id, \
      generation = excluded.generation, pooled = excluded.pooled, \
      phase = excluded.phase, ending = excluded.ending, engine = excluded.engine, \
      engine_reason = excluded.engine_reason, spec = excluded.spec, message = excluded.message, \
      token = excluded.token, one_shot = excluded.one_shot, created_at = excluded.created_at, \
      expires_at = excluded.expires_at, finished_at = excluded.finished_at, paused_at = excluded.paused_at, \
-     paused_ms = excluded.paused_ms \
+     paused_ms = excluded.paused_ms, key_id = excluded.key_id \
      WHERE sandbox.generation <= excluded.generation \
      AND (sandbox.tenant_id = excluded.tenant_id OR sandbox.pooled IS NOT NULL) \
      AND (sandbox.phase <> 'finished' OR excluded.phase = 'finished')";
@@ -150,10 +155,11 @@ fn sandbox(connection: &Connection, record: &SandboxRecord) -> std::result::Resu
         row.finished_at,
         row.paused_at,
         row.paused_ms,
-        row.pooled
+        row.pooled,
+        row.key_id
     ])?;
     if stored == 1 {
-        return Ok(());
+        return Ok(usage::sandbox(connection, &row)?);
     }
     Err(Refused::Job(stale(connection, record.id, record.generation)?))
 }
@@ -170,8 +176,8 @@ fn stale(connection: &Connection, id: SandboxId, written: Generation) -> rusqlit
 // nothing is inserted.
 const EXECUTION: &str = "INSERT INTO execution (id, sandbox_id, tenant_id, command, state, outcome, exit_code, signal, \
      duration_us, cpu_us, memory_peak_bytes, stdout_place, stdout_total, stdout_stored, stdout, stderr_place, \
-     stderr_total, stderr_stored, stderr, created_at, expires_at, finished_at, results, node_id, generation) \
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
+     stderr_total, stderr_stored, stderr, created_at, expires_at, finished_at, results, key_id, node_id, generation) \
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, \
      sandbox.node_id, sandbox.generation FROM sandbox WHERE sandbox.id = ?2 \
      ON CONFLICT (id) DO UPDATE SET command = excluded.command, state = excluded.state, outcome = excluded.outcome, \
      exit_code = excluded.exit_code, signal = excluded.signal, duration_us = excluded.duration_us, \
@@ -208,9 +214,13 @@ fn execution(connection: &Connection, record: &ExecutionRecord) -> std::result::
         row.created_at,
         row.expires_at,
         row.finished_at,
-        row.results
+        row.results,
+        row.key_id
     ])?;
-    if stored == 1 || has_finished(connection, record.id)? {
+    if stored == 1 {
+        return Ok(usage::execution(connection, &row)?);
+    }
+    if has_finished(connection, record.id)? {
         return Ok(());
     }
     Err(Refused::Job(check::orphan_execution(record.id, record.sandbox)))

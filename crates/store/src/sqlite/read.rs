@@ -4,15 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Params, Row};
 use sentinal_model::{
-    Error, ExecutionId, IdempotencyKey, Result, SandboxId, TenantId, WebhookId, limits::PAGE_ROWS_MAX,
+    Error, ExecutionId, IdempotencyKey, KeyId, Result, SandboxId, TenantId, UsageBy, WebhookId, limits::PAGE_ROWS_MAX,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{failure, open::Database};
 use crate::{
     DeliveryRecord, EventRecord, ExecutionRecord, IdempotencyRecord, KeyRecord, Page, SandboxFilter, SandboxRecord,
-    WebhookRecord, limits,
-    row::{CorruptRow, DeliveryRow, EventRow, ExecutionRow, IdempotencyRow, KeyRow, SandboxRow, WebhookRow},
+    UsageQuery, UsageRecord, WebhookRecord, limits,
+    row::{
+        CorruptRow, DeliveryRow, EventRow, ExecutionRow, IdempotencyRow, KeyRow, OutputRow, SandboxRow, UsageRow,
+        WebhookRow,
+    },
 };
 
 /// Greater than every id: where a list that begins with the newest begins.
@@ -37,8 +40,28 @@ macro_rules! listed_executions {
         concat!(
             "SELECT id, sandbox_id, tenant_id, command, state, outcome, exit_code, signal, duration_us, cpu_us, \
              memory_peak_bytes, stdout_place, stdout_total, stdout_stored, stdout, stderr_place, stderr_total, \
-             stderr_stored, stderr, NULL AS results, created_at, expires_at, finished_at",
+             stderr_stored, stderr, NULL AS results, key_id, created_at, expires_at, finished_at",
             $rest
+        )
+    };
+}
+
+/// Hours of a tenant, added up by these three.
+macro_rules! summed_by {
+    ($hour:literal, $engine:literal, $key:literal) => {
+        concat!(
+            "SELECT tenant_id, ",
+            $hour,
+            " AS hour, ",
+            $engine,
+            " AS engine, ",
+            $key,
+            " AS key_id, SUM(sandboxes) AS sandboxes, SUM(sandbox_ms) AS sandbox_ms, SUM(cpu_us) AS cpu_us, \
+             SUM(memory_mib_ms) AS memory_mib_ms, SUM(executions_exited) AS executions_exited, \
+             SUM(executions_signaled) AS executions_signaled, SUM(executions_timeout) AS executions_timeout, \
+             SUM(executions_oom) AS executions_oom, SUM(executions_killed) AS executions_killed, \
+             SUM(output_bytes) AS output_bytes FROM usage WHERE tenant_id = ?1 AND hour >= ?2 AND hour < ?3 \
+             GROUP BY 1, 2, 3, 4 ORDER BY 2, 3, 4 LIMIT ?4"
         )
     };
 }
@@ -120,6 +143,36 @@ impl Reads {
 
     pub(super) async fn keys(&self) -> Result<Vec<KeyRecord>> {
         self.all::<KeyRow, _>("SELECT * FROM api_key WHERE revoked_at IS NULL ORDER BY id", []).await
+    }
+
+    pub(super) async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>> {
+        self.one::<KeyRow, _>("SELECT * FROM api_key WHERE id = ?1", [id.to_string()]).await
+    }
+
+    pub(super) async fn keys_of(&self, tenant: &TenantId, page: Page<KeyId>) -> Result<Vec<KeyRecord>> {
+        // A key's row stays for good: one that is not there was never the last of a page.
+        let page_of = "SELECT * FROM api_key WHERE tenant_id = ?1 AND (?2 = ?4 OR (created_at, id) < \
+             (SELECT created_at, id FROM api_key WHERE tenant_id = ?1 AND id = ?2)) \
+             ORDER BY created_at DESC, id DESC LIMIT ?3";
+        let terms = (tenant.to_string(), before(page.after), rows(page.rows_max), BEYOND_EVERY_ID);
+        self.all::<KeyRow, _>(page_of, terms).await
+    }
+
+    pub(super) async fn stored_output(&self) -> Result<Vec<(TenantId, u64)>> {
+        let sums = "SELECT tenant_id, SUM(COALESCE(stdout_stored, 0) + COALESCE(stderr_stored, 0)) AS bytes \
+             FROM execution WHERE state = 'finished' GROUP BY tenant_id";
+        self.all::<OutputRow, _>(sums, []).await
+    }
+
+    pub(super) async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
+        let sums = match query.by {
+            UsageBy::Hour => summed_by!("hour", "''", "''"),
+            UsageBy::Day => summed_by!("(hour / 86400000) * 86400000", "''", "''"),
+            UsageBy::Key => summed_by!("0", "''", "key_id"),
+            UsageBy::Engine => summed_by!("0", "engine", "''"),
+        };
+        let terms = (tenant.to_string(), query.since.0, query.until.0, limits::USAGE_ROWS_MAX);
+        self.all::<UsageRow, _>(sums, terms).await
     }
 
     pub(super) async fn events(
@@ -222,7 +275,7 @@ fn before<Id: ToString>(after: Option<Id>) -> String {
     after.map_or_else(|| BEYOND_EVERY_ID.to_owned(), |id| id.to_string())
 }
 
-/// How many rows a page may have.
+/// How many rows a page may have, and one that says that there is another page.
 fn rows(rows_max: u32) -> i64 {
-    i64::from(rows_max.min(PAGE_ROWS_MAX))
+    i64::from(rows_max.min(PAGE_ROWS_MAX + 1))
 }

@@ -3,13 +3,14 @@
 //! A sandbox's row goes last, so a removal that is cut short is found and finished by the next one.
 
 use rusqlite::{Connection, Params, params};
-use sentinal_model::{ExecutionId, Millis, Result};
+use sentinal_model::{ExecutionId, Millis, Result, TenantId, limits::USAGE_RETENTION};
 
 use super::{
     apply::{Refused, webhook},
     writer::{Done, Job, Writer},
 };
 use crate::{
+    Removed,
     limits::REMOVED_ROWS_MAX,
     row::{EventRow, ExecutionRow},
 };
@@ -29,32 +30,38 @@ enum What {
     Sandboxes,
     EventsWithoutSandbox,
     Idempotency,
+    Usage,
 }
 
 /// Removes what ended before `before`; answers the executions that had output files. After a failure it answers
 /// what it did until then: those files have no row any more.
-pub(super) async fn finished(writer: &Writer, before: Millis, rows_max: u32) -> Result<Vec<ExecutionId>> {
-    let mut with_files = Vec::new();
-    for what in [What::Executions, What::Events, What::Sandboxes, What::EventsWithoutSandbox, What::Idempotency] {
+pub(super) async fn finished(writer: &Writer, before: Millis, rows_max: u32) -> Result<Removed> {
+    let mut all_done = Done::default();
+    let all =
+        [What::Executions, What::Events, What::Sandboxes, What::EventsWithoutSandbox, What::Idempotency, What::Usage];
+    for what in all {
         let removal = Removal { what, before, sandboxes_max: i64::from(rows_max) };
-        match exhaust(writer, removal, &mut with_files).await {
+        match exhaust(writer, removal, &mut all_done).await {
             Ok(()) => {}
-            Err(error) if with_files.is_empty() => return Err(error),
+            Err(error) if all_done.rows_removed == 0 => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "removal of finished sandboxes cut short");
                 break;
             }
         }
     }
-    Ok(with_files)
+    let by_tenant = |(tenant, bytes): (String, u64)| (TenantId::from_stored(&tenant), bytes);
+    let output_bytes = all_done.output_bytes.into_iter().map(by_tenant).collect();
+    Ok(Removed { with_files: all_done.with_files, output_bytes })
 }
 
 /// Repeats a step until it finds nothing more; sandboxes themselves go in one.
-async fn exhaust(writer: &Writer, removal: Removal, with_files: &mut Vec<ExecutionId>) -> Result<()> {
+async fn exhaust(writer: &Writer, removal: Removal, all_done: &mut Done) -> Result<()> {
     loop {
         let done = writer.run(Job::Remove(removal)).await?;
-        with_files.extend(done.with_files);
-        if matches!(removal.what, What::Sandboxes) || done.rows_removed == 0 {
+        let rows_removed = done.rows_removed;
+        all_done.add(done);
+        if matches!(removal.what, What::Sandboxes) || rows_removed == 0 {
             return Ok(());
         }
     }
@@ -69,7 +76,7 @@ macro_rules! the_oldest {
 const EXECUTIONS: &str = concat!(
     "DELETE FROM execution WHERE id IN (SELECT id FROM execution WHERE sandbox_id IN ",
     the_oldest!(),
-    " LIMIT ?3) RETURNING id, stdout_place, stderr_place"
+    " LIMIT ?3) RETURNING id, stdout_place, stderr_place, tenant_id, COALESCE(stdout_stored, 0) + COALESCE(stderr_stored, 0)"
 );
 const EVENTS: &str = concat!(
     "DELETE FROM event WHERE cursor IN (SELECT cursor FROM event WHERE sandbox_id IN ",
@@ -89,6 +96,9 @@ const EVENTS_WITHOUT_SANDBOX: &str = "DELETE FROM event WHERE cursor IN \
 const IDEMPOTENCY: &str = "DELETE FROM idempotency WHERE (tenant_id, key) IN \
      (SELECT tenant_id, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 
+const USAGE: &str = "DELETE FROM usage WHERE (tenant_id, hour, engine, key_id) IN \
+     (SELECT tenant_id, hour, engine, key_id FROM usage WHERE hour < ?1 ORDER BY hour LIMIT ?2)";
+
 /// Removes the rows of one step.
 pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::Result<Done, Refused> {
     let (before, sandboxes_max) = (removal.before.0, removal.sandboxes_max);
@@ -98,8 +108,14 @@ pub(super) fn step(connection: &Connection, removal: &Removal) -> std::result::R
         What::Sandboxes => connection.prepare_cached(SANDBOXES)?.execute(params![before, sandboxes_max])?,
         What::EventsWithoutSandbox => events(connection, EVENTS_WITHOUT_SANDBOX, params![before, REMOVED_ROWS_MAX])?,
         What::Idempotency => connection.prepare_cached(IDEMPOTENCY)?.execute(params![before, REMOVED_ROWS_MAX])?,
+        What::Usage => connection.prepare_cached(USAGE)?.execute(params![usage_before(before), REMOVED_ROWS_MAX])?,
     };
-    Ok(Done { rows_removed: removed, with_files: Vec::new() })
+    Ok(Done { rows_removed: removed, ..Done::default() })
+}
+
+/// What was used is kept for longer than what used it.
+pub(crate) fn usage_before(before: i64) -> i64 {
+    before.saturating_sub(i64::try_from(USAGE_RETENTION.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Removes events; those that a webhook has not delivered are counted there.
@@ -118,6 +134,8 @@ fn executions(connection: &Connection, removal: &Removal) -> rusqlite::Result<Do
     while let Some(row) = removed.next()? {
         done.rows_removed += 1;
         let (id, places): (String, [Option<String>; 2]) = (row.get(0)?, [row.get(1)?, row.get(2)?]);
+        let (tenant, bytes): (String, i64) = (row.get(3)?, row.get(4)?);
+        *done.output_bytes.entry(tenant).or_default() += u64::try_from(bytes).unwrap_or(0);
         if places.iter().flatten().any(|place| place == ExecutionRow::FILE) {
             // An id that does not parse has no file of that name either.
             done.with_files.extend(id.parse::<ExecutionId>().ok());

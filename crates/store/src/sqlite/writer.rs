@@ -4,7 +4,7 @@
 //! many callers as there are. A connection on which anything failed is never used again: the next group gets a
 //! fresh one, so a disk that was full is no trouble once it has room.
 
-use std::{sync::Arc, thread};
+use std::{collections::BTreeMap, sync::Arc, thread};
 
 use rusqlite::{Connection, TransactionBehavior};
 use sentinal_model::{Code, Error, ExecutionId, KeyId, Millis};
@@ -38,6 +38,19 @@ pub(super) struct Done {
     pub(super) rows_removed: usize,
     /// Executions among them that had an output file.
     pub(super) with_files: Vec<ExecutionId>,
+    /// Stored output of executions among them, in bytes by tenant.
+    pub(super) output_bytes: BTreeMap<String, u64>,
+}
+
+impl Done {
+    /// Both together.
+    pub(super) fn add(&mut self, other: Self) {
+        self.rows_removed += other.rows_removed;
+        self.with_files.extend(other.with_files);
+        for (tenant, bytes) in other.output_bytes {
+            *self.output_bytes.entry(tenant).or_default() += bytes;
+        }
+    }
 }
 
 struct Request {

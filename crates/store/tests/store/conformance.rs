@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sentinal_model::{Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId};
+use sentinal_model::{
+    Code, End, ExecutionId, Failure, Generation, KeyId, Made, Millis, Once, Phase, TenantId, UsageBy, UsageSum,
+};
 use sentinal_store::{
-    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, SandboxFilter, SqliteStore, Store, Write,
+    IdempotencyRecord, MemoryStore, NewEvent, OutputPlace, Page, Removed, SandboxFilter, SqliteStore, Store,
+    UsageQuery, Write,
 };
 
 use crate::records::{
@@ -55,9 +58,15 @@ conformance!(
     what_a_request_has_made_is_found_again,
     retention_forgets_requests,
     a_revoked_key_is_gone_for_good,
+    keys_are_listed_newest_first_in_pages,
+    the_largest_page_says_that_there_is_another,
+    what_was_used_is_added_up_once,
+    what_was_used_is_added_up_by_what_is_asked_for,
+    what_was_used_outlives_what_used_it,
     events_come_by_cursor,
     the_newest_event_of_a_tenant_is_found,
     retention_takes_what_ended_before,
+    stored_output_is_known_until_it_goes,
     retention_takes_the_oldest_first,
     retention_takes_more_than_one_transaction_holds,
     a_ping_and_a_touch_are_taken,
@@ -363,6 +372,122 @@ async fn a_revoked_key_is_gone_for_good(store: &dyn Store) {
     check_conflict(store, vec![Write::Key(key(1))]).await;
 }
 
+async fn keys_are_listed_newest_first_in_pages(store: &dyn Store) {
+    let at = |number, at| sentinal_store::KeyRecord { created_at: Millis(at), ..key(number) };
+    let others = sentinal_store::KeyRecord { tenant: tenant("other"), ..key(9) };
+    let written = [at(3, 10), at(1, 20), at(2, 20), others];
+    store.write(written.iter().cloned().map(Write::Key).collect()).await.unwrap();
+    store.write(vec![Write::RevokeKey { id: key(1).id, at: Millis(30) }]).await.unwrap();
+    store.touch_key(key(2).id, Millis(40)).await.unwrap();
+    let revoked = sentinal_store::KeyRecord { revoked_at: Some(Millis(30)), ..at(1, 20) };
+    let used = sentinal_store::KeyRecord { last_used_at: Some(Millis(40)), ..at(2, 20) };
+    let tenant = tenant("default");
+    let page = |after: Option<u64>| Page { after: after.map(|number| key(number).id), rows_max: 2 };
+    assert_eq!(store.keys_of(&tenant, page(None)).await.unwrap(), [used, revoked.clone()]);
+    assert_eq!(store.keys_of(&tenant, page(Some(1))).await.unwrap(), [at(3, 10)]);
+    assert!(store.keys_of(&tenant, page(Some(3))).await.unwrap().is_empty());
+    assert!(store.keys_of(&tenant, page(Some(7))).await.unwrap().is_empty());
+    assert_eq!(store.key(key(1).id).await.unwrap(), Some(revoked));
+    assert_eq!(store.key(key(7).id).await.unwrap(), None);
+}
+
+async fn the_largest_page_says_that_there_is_another(store: &dyn Store) {
+    let max = sentinal_model::limits::PAGE_ROWS_MAX;
+    store.write((0..u64::from(max) + 2).map(|number| Write::Key(key(number))).collect()).await.unwrap();
+    for (rows_max, found) in [(max, 1000), (max + 1, 1001), (u32::MAX, 1001)] {
+        let page = store.keys_of(&tenant("default"), Page { after: None, rows_max }).await.unwrap();
+        assert_eq!(page.len(), found, "{rows_max}");
+    }
+}
+
+const HOUR: i64 = 3_600_000;
+
+fn usage_by(by: UsageBy) -> UsageQuery {
+    UsageQuery { since: Millis(0), until: Millis(i64::MAX), by }
+}
+
+async fn total(store: &dyn Store) -> UsageSum {
+    let all = store.usage(&tenant("default"), usage_by(UsageBy::Hour)).await.unwrap();
+    all.into_iter().fold(UsageSum::default(), |sum, record| sum.plus(record.used))
+}
+
+fn used(number: u64, at: i64, cpu_us: u64) -> Write {
+    Write::Usage { sandbox: sandbox_id(number), at: Millis(at), cpu_us }
+}
+
+async fn what_was_used_is_added_up_once(store: &dyn Store) {
+    let memory_mib = running(1).spec.memory.bytes() >> 20;
+    let check = async |sandboxes: u64, sandbox_ms: u64, cpu_us: u64| {
+        let (memory_mib_ms, sum) = (memory_mib * sandbox_ms, total(store).await);
+        assert_eq!(sum, UsageSum { sandboxes, sandbox_ms, cpu_us, memory_mib_ms, ..UsageSum::default() });
+    };
+    // What is pooled is nobody's use.
+    store.write(vec![write(&pooled(1)), used(1, 500, 70)]).await.unwrap();
+    check(0, 0, 0).await;
+    let claimed = sentinal_store::SandboxRecord { generation: pooled(1).generation.next(), ..running(1) };
+    for _ in 0..2 {
+        store.write(vec![write(&claimed)]).await.unwrap();
+        check(1, 0, 0).await;
+    }
+    for _ in 0..2 {
+        store.write(vec![used(1, 3000, 50)]).await.unwrap();
+        check(1, 2000, 50).await;
+    }
+    store.write(vec![used(1, 2000, 40)]).await.unwrap();
+    check_conflict(store, vec![used(1, 9000, 900), write(&sandbox(1))]).await;
+    check(1, 2000, 50).await;
+    let end = sentinal_store::SandboxRecord { generation: claimed.generation.next(), ..finished(1, 5000) };
+    for _ in 0..2 {
+        store.write(vec![used(1, 5000, 80), write(&end)]).await.unwrap();
+        check(1, 4000, 80).await;
+    }
+    store.write(vec![used(1, 8000, 90), used(2, 8000, 90)]).await.unwrap();
+    check(1, 4000, 80).await;
+}
+
+async fn what_was_used_is_added_up_by_what_is_asked_for(store: &dyn Store) {
+    let late = sentinal_store::SandboxRecord { created_at: Millis(30 * HOUR), key: None, ..running(2) };
+    let (started, other) = (execution(1, &running(1)), execution(2, &late));
+    store.write(vec![write(&running(1)), write(&late), write_execution(&started)]).await.unwrap();
+    let first = ended(&started, 3, OutputPlace::Row(b"hello\n".to_vec()));
+    for _ in 0..2 {
+        store.write(vec![write_execution(&first)]).await.unwrap();
+    }
+    store.write(vec![write_execution(&ended(&other, 0, OutputPlace::Row(b"hi\n".to_vec())))]).await.unwrap();
+    store.write(vec![used(1, HOUR + 1000, 5), used(2, 30 * HOUR + 1000, 7)]).await.unwrap();
+    let by = async |by| store.usage(&tenant("default"), usage_by(by)).await.unwrap();
+    let hours = by(UsageBy::Hour).await;
+    let times: Vec<_> = hours.iter().map(|record| (record.hour.0 / HOUR, record.used.sandbox_ms)).collect();
+    assert_eq!(times, [(0, 3_599_000), (1, 1000), (30, 1000)]);
+    let days = by(UsageBy::Day).await;
+    let times: Vec<_> = days.iter().map(|record| (record.hour.0 / HOUR, record.used.sandboxes)).collect();
+    assert_eq!(times, [(0, 1), (24, 1)]);
+    let engines = by(UsageBy::Engine).await;
+    assert_eq!((engines.len(), engines[0].engine), (1, running(1).engine));
+    assert_eq!((engines[0].used.executions[0], engines[0].used.cpu_us), (2, 12));
+    let keys: Vec<_> = by(UsageBy::Key).await.iter().map(|record| (record.key, record.used.sandbox_ms)).collect();
+    let (none, one) = ((None, 1000), (running(1).key, 3_600_000));
+    assert!(keys.contains(&none) && keys.contains(&one), "{keys:?}");
+    let some = UsageQuery { since: Millis(HOUR), until: Millis(30 * HOUR), by: UsageBy::Hour };
+    assert_eq!(store.usage(&tenant("default"), some).await.unwrap(), hours[1..2]);
+    assert!(store.usage(&tenant("other"), usage_by(UsageBy::Hour)).await.unwrap().is_empty());
+}
+
+async fn what_was_used_outlives_what_used_it(store: &dyn Store) {
+    store.write(vec![write(&running(1)), used(1, 3000, 50), write(&finished(1, 5000))]).await.unwrap();
+    let before = total(store).await;
+    assert_eq!(before.sandbox_ms, 4000);
+    store.remove_finished(Millis(HOUR), 10).await.unwrap();
+    // Whoever was not told that its end was written down writes it again.
+    store.write(vec![used(1, 5000, 50), write(&finished(1, 5000))]).await.unwrap();
+    assert_eq!(total(store).await, before);
+    store.remove_finished(Millis(HOUR), 10).await.unwrap();
+    assert_eq!((store.sandbox(sandbox_id(1)).await.unwrap(), total(store).await), (None, before));
+    let kept_ms = i64::try_from(sentinal_model::limits::USAGE_RETENTION.as_millis()).unwrap();
+    store.remove_finished(Millis(kept_ms + HOUR), 10).await.unwrap();
+    assert_eq!(total(store).await, UsageSum::default());
+}
+
 async fn events_come_by_cursor(store: &dyn Store) {
     let mut others = event(None, 4);
     others.tenant = tenant("other");
@@ -401,13 +526,13 @@ async fn retention_takes_what_ended_before(store: &dyn Store) {
     batch.extend(events.map(|(id, at)| Write::Event(event(id, at))));
     store.write(batch).await.unwrap();
 
-    assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap(), [of_old[1].id]);
+    assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap().with_files, [of_old[1].id]);
     assert_eq!(store.sandboxes(&old.tenant, &ALL, FROM_THE_NEWEST).await.unwrap(), [alive, young.clone()]);
     let page = Page { after: None, rows_max: 10 };
     assert_eq!(store.executions(&old.tenant, None, page).await.unwrap(), [of_young]);
     let left = store.events(&old.tenant, None, 0, 10).await.unwrap();
     assert_eq!(left.iter().map(|row| row.event.at.0).collect::<Vec<_>>(), [10, 6000]);
-    assert!(store.remove_finished(Millis(6000), 100).await.unwrap().is_empty());
+    assert_eq!(store.remove_finished(Millis(6000), 100).await.unwrap(), Removed::default());
 
     // The cursor of a removed event does not come back.
     let last = left.last().unwrap().cursor;
@@ -415,6 +540,26 @@ async fn retention_takes_what_ended_before(store: &dyn Store) {
     store.write(vec![Write::Event(event(None, 9999))]).await.unwrap();
     let newest = store.events(&old.tenant, None, 0, 10).await.unwrap().pop().unwrap();
     assert!(last < newest.cursor);
+}
+
+async fn stored_output_is_known_until_it_goes(store: &dyn Store) {
+    assert!(store.stored_output().await.unwrap().is_empty());
+    let (old, young) = (finished(1, 5000), finished(2, 6000));
+    let of_old = ended(&execution(1, &old), 0, OutputPlace::File);
+    let of_young = ended(&execution(2, &young), 0, OutputPlace::Row(b"hello".to_vec()));
+    let mut batch = vec![write(&old), write(&young)];
+    batch.extend([&of_old, &of_young, &execution(3, &young)].map(write_execution));
+    store.write(batch).await.unwrap();
+    let bytes = |record: &sentinal_store::ExecutionRecord| match &record.state {
+        sentinal_store::ExecutionState::Finished { stdout, stderr, .. } => stdout.bytes_stored + stderr.bytes_stored,
+        sentinal_store::ExecutionState::Running => 0,
+    };
+    let (old_bytes, young_bytes) = (bytes(&of_old), bytes(&of_young));
+    assert!(0 < old_bytes && 0 < young_bytes);
+    assert_eq!(store.stored_output().await.unwrap(), [(tenant("default"), old_bytes + young_bytes)]);
+    let removed = store.remove_finished(Millis(6000), 100).await.unwrap();
+    assert_eq!(removed.output_bytes, [(tenant("default"), old_bytes)]);
+    assert_eq!(store.stored_output().await.unwrap(), [(tenant("default"), young_bytes)]);
 }
 
 async fn retention_takes_the_oldest_first(store: &dyn Store) {
@@ -430,7 +575,7 @@ async fn retention_takes_more_than_one_transaction_holds(store: &dyn Store) {
     let executions: Vec<_> = (1..=700).map(|number| ended(&execution(number, &old), 0, OutputPlace::File)).collect();
     store.write(executions.iter().map(write_execution).collect()).await.unwrap();
     store.write((0..700).map(|at| Write::Event(event(Some(old.id), at))).collect()).await.unwrap();
-    let mut removed = store.remove_finished(Millis(6000), 1).await.unwrap();
+    let mut removed = store.remove_finished(Millis(6000), 1).await.unwrap().with_files;
     removed.sort_unstable();
     assert_eq!(removed, executions.iter().map(|record| record.id).collect::<Vec<_>>());
     assert_eq!(store.sandbox(old.id).await.unwrap(), None);
@@ -442,4 +587,5 @@ async fn a_ping_and_a_touch_are_taken(store: &dyn Store) {
     store.ping().await.unwrap();
     store.touch_key(key(1).id, Millis(5)).await.unwrap();
     store.touch_key(KeyId::generate(), Millis(5)).await.unwrap();
+    assert_eq!(store.key(key(1).id).await.unwrap().unwrap().last_used_at, Some(Millis(5)));
 }

@@ -29,6 +29,7 @@ pub(crate) fn sandbox(number: u64) -> SandboxRecord {
         token: [7; 32],
         one_shot: false,
         pooled: None,
+        key: Some(KeyId::from_bytes([7; 16])),
         created_at: Millis(1000),
         expires_at: Millis(301_000),
         paused_at: None,
@@ -83,6 +84,7 @@ pub(crate) fn execution(number: u64, sandbox: &SandboxRecord) -> ExecutionRecord
         },
         is_whole: true,
         state: ExecutionState::Running,
+        key: Some(KeyId::from_bytes([8; 16])),
         created_at: Millis(2000),
     }
 }
@@ -113,6 +115,8 @@ pub(crate) fn key(number: u64) -> KeyRecord {
         secret_hash: [9; 32],
         created_at: Millis(1000),
         expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
     }
 }
 

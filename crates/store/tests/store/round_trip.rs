@@ -82,6 +82,7 @@ fn sandbox() -> impl Strategy<Value = SandboxRecord> {
             one_shot: words.2,
             tenant: if pooled.is_some() { TenantId::nobody() } else { TenantId::default_tenant() },
             pooled,
+            key: None,
             created_at: Millis(times.0),
             expires_at: Millis(times.1),
             paused_at: matches!(phase, Phase::Paused(_)).then_some(Millis(times.2)),

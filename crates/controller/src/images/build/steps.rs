@@ -31,7 +31,7 @@ pub(super) async fn build(working: Working, build: Build) -> Result<String> {
     let all = build.plan.steps.len();
     progress.send_modify(|at| (at.stage, at.steps_total) = (ImageStage::Preparing, all as u64));
     log.line(&format!("FROM {}", build.base.name));
-    let entry = begin(context, &by.tenant, (build.spec.clone(), Kind::OneShot), None).await?;
+    let entry = begin(context, by, (build.spec.clone(), Kind::OneShot), None).await?;
     let _gone = Abandon(Arc::clone(&entry));
     working.in_sandbox(entry.record().id).await?;
     up(&entry, limits::WAIT_MAX).await?;
@@ -85,8 +85,7 @@ impl Inside<'_> {
 
     /// One that does not end with 0 is the end of the build.
     async fn run(&self, command: Command) -> Result<()> {
-        let execution =
-            start(&self.working.context, self.entry, (self.working.by.tenant.clone(), command), None).await?;
+        let execution = start(&self.working.context, self.entry, (self.working.by.clone(), command), None).await?;
         let mut events = self.controller().follow_own(execution.id).await?;
         while let Some(event) = events.try_next().await? {
             match event {
@@ -101,7 +100,7 @@ impl Inside<'_> {
     }
 
     async fn folder(&self, path: &str) -> Result<()> {
-        let (agent, _used) = self.controller().agent(&self.working.by.tenant, self.entry.record().id).await?;
+        let (agent, _used) = self.controller().agent(&self.working.by.tenant(), self.entry.record().id).await?;
         if path == "/" {
             return Ok(());
         }
@@ -111,7 +110,7 @@ impl Inside<'_> {
     }
 
     async fn copy(&self, sources: &[String], to: &str) -> Result<()> {
-        let (agent, _used) = self.controller().agent(&self.working.by.tenant, self.entry.record().id).await?;
+        let (agent, _used) = self.controller().agent(&self.working.by.tenant(), self.entry.record().id).await?;
         let (mut folder, mut name) = (to, None);
         if !to.ends_with('/') && self.build.context.is_one_file(sources)? {
             let look = FileLook { at: as_root(folder_at(to)?), follow: true };
@@ -129,7 +128,7 @@ impl Inside<'_> {
         let body = self.build.context.pick(sources, name)?;
         let written = agent.write_archive(&archive, body).await.map_err(Error::from)?;
         let (id, now) = (self.entry.record().id, self.working.context.now());
-        let event = events::archive_unpacked(&self.working.by.tenant, id, now, (&archive.at.path, written));
+        let event = events::archive_unpacked(&self.working.by.tenant(), id, now, (&archive.at.path, written));
         self.controller().happened(event).await
     }
 
@@ -137,7 +136,7 @@ impl Inside<'_> {
     async fn collect(&self) -> Result<String> {
         let Working { context, by, name, progress, log, .. } = self.working;
         progress.send_modify(|at| at.stage = ImageStage::Collecting);
-        let (agent, used) = self.controller().agent(&by.tenant, self.entry.record().id).await?;
+        let (agent, used) = self.controller().agent(&by.tenant(), self.entry.record().id).await?;
         let told = progress.clone();
         let root = agent.read_root().await?.map_err(Error::from).inspect_ok(move |bytes| {
             // The sandbox is in use as long as it is read.

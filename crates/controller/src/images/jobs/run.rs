@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sentinal_auth::Caller;
 use sentinal_model::{Code, Error, ImageJobId, ImageName, Result, SandboxId};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Held, ImageJob, ImageJobKind, ImageJobState};
 use crate::{
     context::Context,
-    events::By,
     images::{ImageProgress, log::Log},
 };
 
@@ -19,7 +19,7 @@ const SANDBOX_GONE_DEADLINE: Duration = Duration::from_secs(30);
 /// A job that is to begin.
 #[derive(Debug)]
 pub(crate) struct NewJob {
-    pub(crate) by: By,
+    pub(crate) by: Caller,
     pub(crate) name: ImageName,
     pub(crate) kind: ImageJobKind,
     pub(crate) deadline: Duration,
@@ -30,7 +30,7 @@ pub(crate) struct NewJob {
 pub(crate) struct Working {
     pub(crate) context: Arc<Context>,
     pub(crate) id: ImageJobId,
-    pub(crate) by: By,
+    pub(crate) by: Caller,
     pub(crate) name: ImageName,
     pub(crate) progress: watch::Sender<ImageProgress>,
     pub(crate) log: Arc<Log>,
@@ -56,7 +56,7 @@ where
     let (progress, seen) = watch::channel(ImageProgress::default());
     let job = ImageJob {
         id: context.parts.entropy.image_job(),
-        tenant: by.tenant.clone(),
+        tenant: by.tenant().clone(),
         name,
         kind,
         state: ImageJobState::Running,
