@@ -1,9 +1,9 @@
 //! What every part of the controller works with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::Agents;
-use sentinal_model::{Clock, Error, Millis, Pool, Result};
+use sentinal_model::{Clock, Error, Millis, Pool, Result, limits};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
 use sentinal_store::{Store, Write};
@@ -30,6 +30,21 @@ pub struct Settings {
     pub policy: Policy,
     /// What is kept booted for whoever asks; each of a shape of its own.
     pub pools: Vec<Pool>,
+    /// Output of one stream that is stored, in bytes; what comes after is counted and dropped.
+    pub output_stored_bytes: u64,
+    /// How long what has ended stays readable.
+    pub retention: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            pools: Vec::new(),
+            output_stored_bytes: limits::OUTPUT_STORED_BYTES_MAX,
+            retention: limits::RETENTION,
+        }
+    }
 }
 
 /// What a controller is made of.

@@ -146,7 +146,9 @@ async fn start(
         created_at: context.now(),
     };
     let execution = Execution { id: record.id, sandbox: record.sandbox, is_replay: false };
-    let spool = |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream });
+    let stored_max = context.parts.settings.output_stored_bytes;
+    let spool =
+        |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream }, stored_max);
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
     context.live.insert(&live)?;
     let (started, told) = oneshot::channel();
@@ -196,10 +198,11 @@ async fn record_and_collect(context: Arc<Context>, mut job: Job, mark: Option<Ma
 /// Resumes the executions that an earlier server left running in a sandbox. Those of a one-shot decide its end.
 pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: Vec<ExecutionRecord>) {
     let one_shot = entry.record().one_shot;
+    let stored_max = context.parts.settings.output_stored_bytes;
     for record in records.into_iter().take(limits::EXECUTIONS_HELD_MAX) {
         let file = |stream| OutputFile { execution: record.id, stream };
-        let stdout = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stdout)).await;
-        let stderr = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stderr)).await;
+        let stdout = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stdout), stored_max).await;
+        let stderr = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stderr), stored_max).await;
         let (stdout, stderr) = match (stdout, stderr) {
             (Ok(stdout), Ok(stderr)) => (stdout, stderr),
             (Err(error), _) | (_, Err(error)) => {

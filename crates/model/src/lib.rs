@@ -18,6 +18,7 @@ pub mod limits;
 mod phase;
 mod pool;
 mod quantity;
+mod similar;
 mod spec;
 
 pub use clock::{Clock, Millis, SystemClock};
@@ -35,5 +36,6 @@ pub use id::{ContextId, ExecutionId, Generation, ImageJobId, InvalidId, KeyId, N
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey, Made, Once};
 pub use phase::{End, Event, Failure, Phase, Placement, Rejected, State};
 pub use pool::{InvalidPool, Pool};
-pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, parse_bytes};
+pub use quantity::{Cpu, Disk, InvalidQuantity, Memory, bytes_text, parse_bytes};
+pub use similar::similar;
 pub use spec::{ImageName, Labels, SandboxUpdate, Spec};

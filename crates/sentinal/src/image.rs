@@ -13,11 +13,11 @@ use crate::cli::{ImageCommand, ImageOptions};
 /// `sentinal image`.
 pub(crate) fn run(options: &ImageOptions) -> Result<ExitCode> {
     match &options.command {
-        ImageCommand::Build { images, force } => {
+        ImageCommand::Build { images, force, .. } => {
             let rebuild = if *force { Rebuild::Always } else { Rebuild::IfChanged };
             build(images, rebuild)
         }
-        ImageCommand::Ls { images } => list(images),
+        ImageCommand::Ls { images, .. } => list(images),
     }
 }
 

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
 use sentinal_controller::{Controller, OutputFolder, Parts, Settings, SystemEntropy};
-use sentinal_gateway::App;
+use sentinal_gateway::{App, Limits};
 use sentinal_model::{Clock, Isolation, Pool, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
 use sentinal_scheduler::{Overcommit, Policy};
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     EX_CONFIG,
-    cli::{LogOptions, ServeOptions},
+    cli::{LimitOptions, LogOptions, ServeOptions},
     images::Images,
     node, open_files, privilege, user,
 };
@@ -54,13 +54,7 @@ struct Layout {
 pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     start_logging(&options.log)?;
     open_files::raise();
-    ensure!(
-        options.listen.ip().is_loopback() || options.plain_http_trusted_network,
-        "{} is not a loopback address and the server speaks plain HTTP; put it behind a proxy with TLS, and say that the \
-         network between them is trusted with --plain-http-trusted-network",
-        options.listen
-    );
-    check_pools(&options.pools, options.isolation.minimum())?;
+    check(options)?;
     let layout = layout(options)?;
     let listener = listen(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
     let node = if privilege::is_root() {
@@ -78,6 +72,17 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(serve(options, layout, listener, node))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses settings that cannot work together.
+pub(crate) fn check(options: &ServeOptions) -> Result<()> {
+    ensure!(
+        options.listen.ip().is_loopback() || options.plain_http_trusted_network,
+        "{} is not a loopback address and the server speaks plain HTTP; put it behind a proxy with TLS, and say that the \
+         network between them is trusted with --plain-http-trusted-network",
+        options.listen
+    );
+    check_pools(&options.pools, options.isolation.minimum())
 }
 
 /// Also where the server before this one is just ending: the kernel closes the sockets of a process a little after it.
@@ -191,14 +196,14 @@ async fn serve(
         clock,
         entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
-        settings: Settings { policy: policy(options), pools: options.pools.clone() },
+        settings: settings(options),
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     announce(listener.local_addr()?, &admin_key);
     let stop = CancellationToken::new();
-    let app = App::new(controller.clone(), keys, metrics);
+    let app = App::new(controller.clone(), keys, metrics).with_limits(gateway_limits(&options.limits));
     let serving = sentinal_gateway::serve(listener, app, stop.clone());
     let mut serving = std::pin::pin!(serving);
     let mut signals = Signals::new()?;
@@ -218,11 +223,30 @@ async fn serve(
 }
 
 /// What the operator decided.
+fn settings(options: &ServeOptions) -> Settings {
+    Settings {
+        policy: policy(options),
+        pools: options.pools.clone(),
+        output_stored_bytes: options.limits.output_stored_max.0,
+        retention: options.limits.retention.duration(),
+    }
+}
+
+fn gateway_limits(options: &LimitOptions) -> Limits {
+    Limits {
+        json_body_bytes: options.json_body_max.0,
+        upload_bytes: options.upload_max.0,
+        upload_files: usize::try_from(options.upload_files_max).unwrap_or(usize::MAX),
+        output_inline_bytes: options.output_inline_max.0,
+    }
+}
+
 fn policy(options: &ServeOptions) -> Policy {
     let overcommit = Overcommit {
         cpu: options.cpu_overcommit,
         memory: options.memory_overcommit,
-        sandboxes: options.sandboxes_max.min(limits::SANDBOXES_PER_NODE_MAX),
+        sandboxes: usize::try_from(options.sandboxes_max).unwrap_or(usize::MAX).min(limits::SANDBOXES_PER_NODE_MAX),
+        memory_available_percent: options.memory_available_min,
     };
     Policy { minimum_isolation: options.isolation.minimum(), overcommit }
 }

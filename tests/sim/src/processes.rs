@@ -157,7 +157,7 @@ impl Site {
             clock: world,
             entropy: Arc::<Dice>::clone(&self.dice),
             metrics: self.metrics.clone(),
-            settings: Settings { policy: Policy::default(), pools: self.pools() },
+            settings: Settings { pools: self.pools(), ..Settings::default() },
         }
     }
 
