@@ -8,8 +8,12 @@ use sentinal_model::{
 };
 use sentinal_scheduler as scheduler;
 use sentinal_store::{Build, SandboxRecord, Write};
-use sentinal_telemetry::Claim;
+use sentinal_telemetry::{Claim, Origin, step, step_went};
 use tokio::time::{Instant, sleep};
+use tracing::{
+    Instrument as _,
+    field::{Empty, display},
+};
 
 use crate::{
     activity::Use,
@@ -47,11 +51,29 @@ pub(crate) async fn begin(
     (spec, kind): (Spec, Kind),
     mark: Option<Mark>,
 ) -> Result<Arc<Entry>> {
+    let (own, origin) =
+        (Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None }, Origin::here());
+    let span = step!("controller.create", sandbox = Empty, engine = Empty);
+    let begun = given(context, (&spec, &own), mark, origin).instrument(span.clone()).await;
+    if let Ok(entry) = &begun {
+        let record = entry.record();
+        span.record("sandbox", display(record.id)).record("engine", record.engine.map(EngineName::as_str));
+    }
+    step_went(&span, &begun);
+    begun
+}
+
+async fn given(
+    context: &Arc<Context>,
+    (spec, own): (&Spec, &Own),
+    mark: Option<Mark>,
+    origin: Origin,
+) -> Result<Arc<Entry>> {
     let asked = Instant::now();
     context.pools.asked();
-    let own = Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None };
     for _ in 0..CLAIMS_MAX {
-        let (entry, source) = placed_now(context, (&spec, &own), Pooled::Taken).await?;
+        let (entry, source) = placed_now(context, (spec, own), Pooled::Taken).await?;
+        entry.asked_by(origin.clone());
         let Source::Pool(reason) = source else { return acknowledged(context, entry, mark).await };
         let at = context.now();
         let (tenant, spec, mark) = (own.tenant.clone(), spec.clone(), mark.clone());
@@ -60,7 +82,8 @@ pub(crate) async fn begin(
             return Ok(entry);
         }
     }
-    let (entry, _) = placed_now(context, (&spec, &own), Pooled::Left).await?;
+    let (entry, _) = placed_now(context, (spec, own), Pooled::Left).await?;
+    entry.asked_by(origin);
     acknowledged(context, entry, mark).await
 }
 
@@ -109,7 +132,8 @@ fn placed(
     place::check_image(&spec.image, &measured.view)?;
     let (asked, token) = (Instant::now(), context.parts.entropy.token()?);
     let is_callers = own.pooled.is_none();
-    let chosen = context.table.place_with(|entries| {
+    let span = step!("scheduler.place", engine = Empty, reason = Empty);
+    let place = || context.table.place_with(|entries| {
         let waiting = match pooled {
             Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
             Pooled::Left => BTreeMap::new(),
@@ -128,7 +152,12 @@ fn placed(
         }
         let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
         Ok((Entry::new(record, Observed::AsRecorded), Source::Boot))
-    })?;
+    });
+    let chosen = span.in_scope(place);
+    step_went(&span, &chosen);
+    let chosen = chosen?;
+    let record = chosen.0.record();
+    span.record("engine", record.engine.map(EngineName::as_str)).record("reason", &record.engine_reason);
     context.metrics().sandbox_placed(asked.elapsed());
     if is_callers && matches!(chosen.1, Source::Boot) {
         count_miss(context, spec, &chosen.0);
@@ -193,7 +222,9 @@ async fn claimed(
         }
         claim
     });
-    let claim = claim.await;
+    let span = step!("controller.claim", sandbox = %entry.record().id, engine = entry.record().engine.map(EngineName::as_str));
+    let claim = claim.instrument(span.clone()).await;
+    step_went(&span, &claim);
     context.pools.asked();
     context.pools.wake();
     let Some(engine) = entry.record().engine else { return Ok(None) };

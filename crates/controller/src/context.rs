@@ -10,6 +10,7 @@ use sentinal_store::{Store, Write};
 use sentinal_telemetry::Metrics;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{
     entropy::Entropy,
@@ -131,7 +132,7 @@ impl Context {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let done = self.tasks.spawn(work).await;
+        let done = self.tasks.spawn(work.in_current_span()).await;
         done.unwrap_or_else(|error| Err(Error::internal(&error)))
     }
 

@@ -15,6 +15,7 @@ use std::{
 use sentinal_agent_client::Agent;
 use sentinal_model::{Code, Error, Generation, Millis};
 use sentinal_store::SandboxRecord;
+use sentinal_telemetry::Origin;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -46,6 +47,8 @@ pub(crate) struct Entry {
     in_doubt: AtomicBool,
     /// In which generation it began again from nothing.
     began: AtomicU64,
+    /// Who asked for what is being done to it.
+    origin: Mutex<Origin>,
 }
 
 impl Entry {
@@ -65,7 +68,18 @@ impl Entry {
             oom_kills: OomKills::default(),
             in_doubt: AtomicBool::new(false),
             began: AtomicU64::new(0),
+            origin: Mutex::default(),
         })
+    }
+
+    /// What is done to it from now on is part of what asked for it; of nothing, where nobody did.
+    pub(crate) fn asked_by(&self, origin: Origin) {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
+    }
+
+    /// Who asked for what is being done to it.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The record as the store has it.

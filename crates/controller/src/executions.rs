@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sentinal_auth::{CreateSandbox, Execute, Permit, ReadExecution};
 use sentinal_model::{Code, Command, Error, ExecutionId, Made, Result, SandboxId, Spec, Stream, TenantId, limits};
 use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
+use sentinal_telemetry::Origin;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -159,6 +160,7 @@ async fn start(
         command: Some(command),
         is_resumed: false,
         paused_before: entry.record().paused_for,
+        origin: Origin::here(),
         started: Some(started),
     };
     let own = Arc::clone(context);
@@ -221,7 +223,8 @@ pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: 
             let can_start = live.record.is_whole && !timeout.is_zero();
             let command = can_start.then(|| Command { timeout, ..live.record.command.clone() });
             let paused_before = Duration::ZERO;
-            let job = Job { live, entry, used, command, is_resumed: true, paused_before, started: None };
+            let origin = Origin::default();
+            let job = Job { live, entry, used, command, is_resumed: true, paused_before, origin, started: None };
             context.spawn(collect::collect(Arc::clone(context), job));
         }
     }

@@ -5,8 +5,10 @@ mod engine;
 mod execution;
 mod gateway;
 mod pool;
+mod trace;
 
 pub use pool::{Claim, PoolCounts};
+pub use trace::SpanFate;
 
 use std::{fmt, sync::Arc};
 
@@ -29,6 +31,7 @@ struct Figures {
     engine: engine::Figures,
     execution: execution::Figures,
     pool: pool::Figures,
+    trace: trace::Figures,
 }
 
 impl Metrics {
@@ -44,6 +47,7 @@ impl Metrics {
             engine: engine::Figures::register(&mut registry),
             execution: execution::Figures::register(&mut registry),
             pool: pool::Figures::register(&mut registry),
+            trace: trace::Figures::register(&mut registry),
             registry,
         }))
     }
