@@ -51,8 +51,7 @@ pub(crate) async fn begin(
     (spec, kind): (Spec, Kind),
     mark: Option<Mark>,
 ) -> Result<Arc<Entry>> {
-    let (own, origin) =
-        (Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None }, Origin::here());
+    let (own, origin) = (Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None }, Origin::here());
     let span = step!("controller.create", sandbox = Empty, engine = Empty);
     let begun = given(context, (&spec, &own), mark, origin).instrument(span.clone()).await;
     if let Ok(entry) = &begun {
@@ -133,26 +132,29 @@ fn placed(
     let (asked, token) = (Instant::now(), context.parts.entropy.token()?);
     let is_callers = own.pooled.is_none();
     let span = step!("scheduler.place", engine = Empty, reason = Empty);
-    let place = || context.table.place_with(|entries| {
-        let waiting = match pooled {
-            Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
-            Pooled::Left => BTreeMap::new(),
-        };
-        let warm: Vec<EngineName> = waiting.keys().copied().collect();
-        let offer = Offer { measured, warm: &warm, policy: context.parts.settings.policy };
-        let (placement, source) = match choose(spec, offer, entries) {
-            Err(full) if is_callers && full.code() == Code::NoCapacity => {
-                make_room(spec, offer, entries).ok_or(full)?
+    let place = || {
+        context.table.place_with(|entries| {
+            let waiting = match pooled {
+                Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
+                Pooled::Left => BTreeMap::new(),
+            };
+            let warm: Vec<EngineName> = waiting.keys().copied().collect();
+            let offer = Offer { measured, warm: &warm, policy: context.parts.settings.policy };
+            let (placement, source) = match choose(spec, offer, entries) {
+                Err(full) if is_callers && full.code() == Code::NoCapacity => {
+                    make_room(spec, offer, entries).ok_or(full)?
+                }
+                chosen => chosen?,
+            };
+            let taken =
+                waiting.get(&placement.engine).filter(|entry| source == scheduler::Source::Pool && entry.take());
+            if let Some(entry) = taken {
+                return Ok((Arc::clone(entry), Source::Pool(placement.reason)));
             }
-            chosen => chosen?,
-        };
-        let taken = waiting.get(&placement.engine).filter(|entry| source == scheduler::Source::Pool && entry.take());
-        if let Some(entry) = taken {
-            return Ok((Arc::clone(entry), Source::Pool(placement.reason)));
-        }
-        let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
-        Ok((Entry::new(record, Observed::AsRecorded), Source::Boot))
-    });
+            let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
+            Ok((Entry::new(record, Observed::AsRecorded), Source::Boot))
+        })
+    };
     let chosen = span.in_scope(place);
     step_went(&span, &chosen);
     let chosen = chosen?;
@@ -222,7 +224,8 @@ async fn claimed(
         }
         claim
     });
-    let span = step!("controller.claim", sandbox = %entry.record().id, engine = entry.record().engine.map(EngineName::as_str));
+    let span =
+        step!("controller.claim", sandbox = %entry.record().id, engine = entry.record().engine.map(EngineName::as_str));
     let claim = claim.instrument(span.clone()).await;
     step_went(&span, &claim);
     context.pools.asked();

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::{Agent, AgentError, Connection, Events, ExecutionEvent, Finished, Start};
 use sentinal_model::{
-    Command, End, Ended, EngineName, Error, ExecutionId, ExecutionOutcome, Failure, Millis, Phase, Result, Results, Stream, Usage,
-    limits,
+    Command, End, Ended, EngineName, Error, ExecutionId, ExecutionOutcome, Failure, Millis, Phase, Result, Results,
+    Stream, Usage, limits,
 };
 use sentinal_store::{ExecutionRecord, ExecutionState, Write};
 use sentinal_telemetry::{Origin, step};
@@ -67,7 +67,8 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
     let (execution, sandbox) = (live.record.id, live.record.sandbox);
     let engine = job.entry.record().engine.map(EngineName::as_str);
     let origin = std::mem::take(&mut job.origin);
-    let span = step!(origin: &origin, "agent.execute", %sandbox, %execution, engine, outcome = Empty, duration_ms = Empty);
+    let span =
+        step!(origin: &origin, "agent.execute", %sandbox, %execution, engine, outcome = Empty, duration_ms = Empty);
     let mut finished = async {
         let entry = Arc::clone(&job.entry);
         let told = tokio::select! {

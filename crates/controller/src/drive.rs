@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     decide::{Action, Observed, Own, Terms, decide},
     entry::{Change, Entry},
-    events, lease, pause, pool,
+    events, lease, pause, pool, usage,
 };
 
 /// How long to rest after an action failed that must succeed in the end.
@@ -190,7 +190,8 @@ fn was_cut_off(error: &Error) -> bool {
 async fn boot_traced(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) -> Result<()> {
     let record = entry.record();
     let engine = record.engine.map(EngineName::as_str);
-    let span = step!(origin: &entry.origin(), "engine.boot", sandbox = %record.id, engine, generation = record.generation.0);
+    let span =
+        step!(origin: &entry.origin(), "engine.boot", sandbox = %record.id, engine, generation = record.generation.0);
     let booted = boot(context, entry, observed).instrument(span.clone()).await;
     step_went(&span, &booted);
     if !record.one_shot {
@@ -220,7 +221,8 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
         agent_deadline: record.expires_at.since(context.now()) + limits::AGENT_TTL_GRACE,
     };
     let is_booted = Notify::new();
-    let booted = async { context.node().boot(boot).await.inspect(|()| is_booted.notify_one()) }.instrument(step!("node.boot"));
+    let booted =
+        async { context.node().boot(boot).await.inspect(|()| is_booted.notify_one()) }.instrument(step!("node.boot"));
     let dialled = async {
         dialled(&agent, &is_booted).await?;
         context.metrics().agent_dialled(asked.elapsed());
@@ -382,11 +384,13 @@ async fn halt_all(context: &Arc<Context>, entry: &Arc<Entry>, record: Arc<Sandbo
     let span = step!("engine.halt");
     let halted = context.node().halt(record.id, record.generation).instrument(span.clone()).await;
     step_went(&span, &halted);
-    if let Err(error) = halted {
-        tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
-        sleep(RETRY_AFTER).await;
-        return;
-    }
+    let used = match halted {
+        Ok(used) => used,
+        Err(error) => {
+            tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
+            return sleep(RETRY_AFTER).await;
+        }
+    };
     context.parts.agents.forget(record.id);
     // Every execution has its end in the store before the sandbox has.
     context.live.none_left_of(record.id).await;
@@ -394,6 +398,7 @@ async fn halt_all(context: &Arc<Context>, entry: &Arc<Entry>, record: Arc<Sandbo
         Ok(finished) => {
             if let (Some(engine), Phase::Finished(end)) = (record.engine, &finished.phase) {
                 context.metrics().engine_halted(engine, asked.elapsed());
+                usage::ended(context, entry, (engine, used));
                 if record.pooled.is_none() {
                     context.metrics().sandbox_finished(Some(engine), *end);
                 }

@@ -26,6 +26,9 @@ use crate::{
 
 pub(crate) use change::{Change, Claimed};
 
+/// Of a sandbox that an earlier server has made.
+const NOT_KNOWN: u64 = u64::MAX;
+
 /// One sandbox. Its record changes only as `change` has it: one change at a time, and only after the store has it.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -49,6 +52,8 @@ pub(crate) struct Entry {
     began: AtomicU64,
     /// Who asked for what is being done to it.
     origin: Mutex<Origin>,
+    /// The processor time that the figures have of it, in microseconds.
+    cpu_us_counted: AtomicU64,
 }
 
 impl Entry {
@@ -69,12 +74,20 @@ impl Entry {
             in_doubt: AtomicBool::new(false),
             began: AtomicU64::new(0),
             origin: Mutex::default(),
+            cpu_us_counted: AtomicU64::new(if observed == Observed::AsRecorded { 0 } else { NOT_KNOWN }),
         })
     }
 
     /// What is done to it from now on is part of what asked for it; of nothing, where nobody did.
     pub(crate) fn asked_by(&self, origin: Origin) {
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
+    }
+
+    /// How much more processor time it has used than the figures have, in microseconds, when it has used `cpu_us` in all.
+    /// What an earlier server has counted is not counted again.
+    pub(crate) fn cpu_us_since(&self, cpu_us: u64) -> u64 {
+        let before = self.cpu_us_counted.swap(cpu_us, Ordering::Relaxed);
+        if before == NOT_KNOWN { 0 } else { cpu_us.saturating_sub(before) }
     }
 
     /// Who asked for what is being done to it.

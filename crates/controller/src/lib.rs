@@ -11,6 +11,7 @@
 //! - `idempotency` has a request that is sent again make nothing more;
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
+//! - `usage` measures what sandboxes use, for the figures;
 //! - `news` tells those who wait for events that there are some;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
@@ -52,6 +53,7 @@ mod start;
 mod table;
 mod terminal;
 mod update;
+mod usage;
 
 pub use api::{
     Controller, Created, EventQuery, Execution, FileBody, Health, LogEntry, LogQuery, NewExecution, NewSandbox,

@@ -21,6 +21,7 @@ use crate::{
     pool::{self, Pools},
     retention,
     table::Table,
+    usage,
 };
 
 impl Controller {
@@ -51,6 +52,7 @@ impl Controller {
         context.spawn(lease::keep(Arc::clone(&context)));
         context.spawn(retention::retain(Arc::clone(&context)));
         context.spawn(pool::keep(Arc::clone(&context)));
+        context.spawn(usage::measure(Arc::clone(&context)));
         Ok(Self { context })
     }
 

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use sentinal_cli::ServerOptions;
 use sentinal_model::{Isolation, Pool, limits};
+use sentinal_telemetry::{LogFormat, LoggingError};
 
 use crate::amount::{self, Bytes, Span};
 
@@ -308,6 +309,14 @@ pub(crate) struct IsolationOptions {
     allow_shared_kernel: bool,
 }
 
+impl TraceOptions {
+    /// Where spans go, if anywhere.
+    pub(crate) fn collector(&self) -> Option<sentinal_telemetry::TraceOptions> {
+        let endpoint = self.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty())?;
+        Some(sentinal_telemetry::TraceOptions { endpoint, sample: self.trace_sample })
+    }
+}
+
 impl IsolationOptions {
     /// The least isolation that a sandbox may have.
     pub(crate) const fn minimum(&self) -> Isolation {
@@ -316,6 +325,11 @@ impl IsolationOptions {
 }
 
 impl LogOptions {
+    /// What lines look like.
+    pub(crate) fn format(&self) -> Result<LogFormat, LoggingError> {
+        self.log_format.parse()
+    }
+
     /// The same options as arguments for a child.
     pub(crate) fn arguments(&self) -> [String; 4] {
         ["--log-format".to_owned(), self.log_format.clone(), "--log".to_owned(), self.log.clone()]

@@ -6,6 +6,7 @@
 //! `sentinal-cli`.
 
 mod amount;
+mod banner;
 mod cli;
 mod completion;
 mod config;

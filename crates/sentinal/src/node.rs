@@ -22,7 +22,7 @@ const LAUNCHER: &str = "launch-for-engine";
 
 /// `sentinal node`.
 pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
-    serve::start_logging(&options.log)?;
+    serve::start_logging(&options.log, None)?;
     if options.worker {
         open_files::raise();
         return work(options);

@@ -19,7 +19,7 @@ use sentinal_model::{Clock, Isolation, Pool, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
 use sentinal_scheduler::{Overcommit, Policy};
 use sentinal_store::{OpenError, SqliteStore, Store};
-use sentinal_telemetry::{LogFormat, Metrics};
+use sentinal_telemetry::{Metrics, Traces};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -29,13 +29,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     EX_CONFIG,
-    cli::{LimitOptions, LogOptions, ServeOptions},
+    banner::{self, Served},
+    cli::{LimitOptions, LogOptions, ServeOptions, TraceOptions},
     images::Images,
     node, open_files, privilege, user,
 };
 
 /// How long a stop may take before it is an error.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long the last spans may take to be sent.
+const TRACE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How long a server that is started again waits for the one before it to let go of the address and of the data.
 const HANDOVER_DEADLINE: Duration = Duration::from_secs(5);
@@ -52,7 +56,7 @@ struct Layout {
 
 /// `sentinal serve`.
 pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
-    start_logging(&options.log)?;
+    let traces = start_logging(&options.log, Some(&options.trace))?;
     open_files::raise();
     check(options)?;
     let layout = layout(options)?;
@@ -70,7 +74,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     let node = node.map(watched);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(options, layout, listener, node))?;
+    runtime.block_on(serve(options, layout, (listener, node), traces))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,6 +86,12 @@ pub(crate) fn check(options: &ServeOptions) -> Result<()> {
          network between them is trusted with --plain-http-trusted-network",
         options.listen
     );
+    if let Some(endpoint) = options.trace.collector().map(|collector| collector.endpoint) {
+        ensure!(
+            endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+            "--otlp-endpoint {endpoint:?} is no URL; write it like http://127.0.0.1:4317"
+        );
+    }
     check_pools(&options.pools, options.isolation.minimum())
 }
 
@@ -149,7 +159,7 @@ fn start_node(options: &ServeOptions, layout: &Layout) -> Result<Child> {
     node.args(node::arguments(&layout.node_state, &layout.node_socket, &options.parts)).args(options.log.arguments());
     // In a group of its own: what interrupts the server at a terminal leaves the node alone.
     let node = node.stdin(Stdio::null()).process_group(0).spawn().context("cannot start the node")?;
-    tracing::info!(pid = node.id(), "node started");
+    tracing::debug!(pid = node.id(), "node started");
     Ok(node)
 }
 
@@ -176,11 +186,12 @@ async fn refused(node: Option<oneshot::Receiver<ExitStatus>>, socket: &Path) {
 async fn serve(
     options: &ServeOptions,
     layout: Layout,
-    listener: TcpListener,
-    node: Option<oneshot::Receiver<ExitStatus>>,
+    (listener, node): (TcpListener, Option<oneshot::Receiver<ExitStatus>>),
+    traces: Option<Traces>,
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::new();
+    traces.as_ref().map(|traces| traces.send(&metrics)).transpose()?;
     let database = layout.data.join("sentinal.db");
     let store: Arc<dyn Store> = Arc::new(open_store(&database).await?);
     let admin_key = layout.data.join("admin.key");
@@ -201,7 +212,12 @@ async fn serve(
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    announce(listener.local_addr()?, &admin_key);
+    let served = Served {
+        url: format!("http://{}", listener.local_addr()?),
+        admin_key: admin_key.clone(),
+        data: layout.data.clone(),
+    };
+    let said = tokio::spawn(banner::say(controller.clone(), served, options.log.format()?));
     let stop = CancellationToken::new();
     let app = App::new(controller.clone(), keys, metrics).with_limits(gateway_limits(&options.limits));
     let serving = sentinal_gateway::serve(listener, app, stop.clone());
@@ -214,12 +230,17 @@ async fn serve(
         () = refused(node, &layout.node_socket) => outcome = Err(anyhow!("the node cannot start, and without it there are no sandboxes; its last words say why")),
     }
     stop.cancel();
-    tokio::select! {
+    said.abort();
+    let stopped = tokio::select! {
         stopped = tokio::time::timeout(STOP_DEADLINE, async { serving.await; controller.stop().await }) => {
             stopped.context("the server did not stop in time").and(outcome)
         }
         () = signals.next() => outcome,
+    };
+    if let Some(traces) = traces {
+        traces.finish(TRACE_DEADLINE).await;
     }
+    stopped
 }
 
 /// What the operator decided.
@@ -282,10 +303,6 @@ impl Signals {
     }
 }
 
-fn announce(address: SocketAddr, admin_key: &Path) {
-    tracing::info!(%address, url = format!("http://{address}"), admin_key = %admin_key.display(), "server listening");
-}
-
 fn layout(options: &ServeOptions) -> Result<Layout> {
     let data = std::path::absolute(&options.data_dir).context("cannot tell where the data folder is")?;
     let node_state = data.join("node");
@@ -306,10 +323,10 @@ fn answers(socket: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(socket).is_ok()
 }
 
-/// Sends log lines to standard error.
-pub(crate) fn start_logging(options: &LogOptions) -> Result<()> {
-    let format: LogFormat = options.log_format.parse()?;
-    sentinal_telemetry::init_logging(format, &options.log).context("cannot begin logging")
+/// Sends log lines to standard error, and spans to a collector if there is one.
+pub(crate) fn start_logging(options: &LogOptions, trace: Option<&TraceOptions>) -> Result<Option<Traces>> {
+    let trace = trace.and_then(TraceOptions::collector);
+    sentinal_telemetry::init_logging(options.format()?, &options.log, trace).context("cannot begin logging")
 }
 
 #[cfg(test)]

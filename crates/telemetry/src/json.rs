@@ -182,9 +182,11 @@ mod tests {
     #[test]
     fn a_line_has_the_events_fields_and_those_of_the_spans_around_it() {
         let lines = logged(|| {
-            let request = tracing::info_span!("request", request_id = "req_1", code = "outer", late = tracing::field::Empty);
+            let request =
+                tracing::info_span!("request", request_id = "req_1", code = "outer", late = tracing::field::Empty);
             request.record("late", 7);
-            request.in_scope(|| tracing::warn!(target: "here", code = "inner", seconds = 0.5, ok = true, "it\nhappened"));
+            request
+                .in_scope(|| tracing::warn!(target: "here", code = "inner", seconds = 0.5, ok = true, "it\nhappened"));
         });
         let [line] = lines.as_slice() else { panic!("{lines:?}") };
         assert!(line["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());

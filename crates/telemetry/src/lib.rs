@@ -15,7 +15,7 @@ mod trace;
 
 pub use limit::Limit;
 pub use logging::{LogFormat, LoggingError, init_logging};
-pub use metrics::{Claim, Metrics, PoolCounts, SpanFate};
+pub use metrics::{Claim, InUse, Metrics, MetricsFormat, NodeRoom, PoolCounts, SpanFate};
 pub use route::Route;
 pub use trace::{Origin, TraceError, TraceOptions, Traces, step_went};
 #[doc(hidden)]

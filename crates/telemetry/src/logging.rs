@@ -69,7 +69,9 @@ pub fn init_logging(
         EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })?;
     let filter = parsed.and(filter_fn(|metadata| metadata.target() != trace::TARGET));
     let lines = match format {
-        LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(Lines::default).with_ansi(is_terminal()).boxed(),
+        LogFormat::Text => {
+            tracing_subscriber::fmt::layer().with_writer(Lines::default).with_ansi(is_terminal()).boxed()
+        }
         LogFormat::Json => JsonLines::new(std::io::stderr).boxed(),
     };
     let traces = trace.map(Traces::new);
@@ -93,7 +95,9 @@ impl io::Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut out = io::stderr().lock();
         match line.get(..LINE_BYTES_MAX) {
-            Some(first) if LINE_BYTES_MAX < line.len() => [first, b"...\n"].into_iter().try_for_each(|part| out.write_all(part))?,
+            Some(first) if LINE_BYTES_MAX < line.len() => {
+                [first, b"...\n"].into_iter().try_for_each(|part| out.write_all(part))?
+            }
             Some(_) | None => out.write_all(line)?,
         }
         Ok(line.len())

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use clap::{Arg, Command, CommandFactory as _};
+#[cfg(test)]
+use clap::Command;
+use clap::{Arg, CommandFactory as _};
 
 use super::{
     SETTINGS,

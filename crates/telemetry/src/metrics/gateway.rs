@@ -42,7 +42,7 @@ impl Figures {
         };
         registry.register(
             "sentinal_gateway_request_seconds",
-            "From a request's head to the head of its answer",
+            "From a request's head to the head of its answer, in seconds",
             figures.request_seconds.clone(),
         );
         registry.register("sentinal_gateway_connections", "Open client connections", figures.connections.clone());
