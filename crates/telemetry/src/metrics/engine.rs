@@ -69,6 +69,17 @@ impl Figures {
     }
 }
 
+impl Figures {
+    /// An engine's figures stand at zero unless they stand higher.
+    pub(super) fn exists(&self, engine: EngineName) {
+        let labels = EngineLabels::new(engine);
+        drop(self.failures.get_or_create(&labels));
+        for histogram in [&self.boot_seconds, &self.halt_seconds] {
+            drop(histogram.get_or_create(&labels));
+        }
+    }
+}
+
 impl Metrics {
     /// An instance is up.
     pub fn engine_booted(&self, engine: EngineName, took: Duration) {

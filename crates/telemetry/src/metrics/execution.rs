@@ -68,6 +68,15 @@ impl Figures {
     }
 }
 
+impl Figures {
+    /// An engine's figures stand at zero unless they stand higher.
+    pub(super) fn exists(&self, engine: EngineName) {
+        for result in ["completed", "failed"] {
+            drop(self.jobs.get_or_create(&JobLabels { engine: engine.as_str(), result }));
+        }
+    }
+}
+
 impl Metrics {
     /// One more program runs.
     pub fn execution_started(&self) {

@@ -41,6 +41,9 @@ pub(super) struct Figures {
 impl Figures {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let figures = Self { spans: Family::default() };
+        for fate in [SpanFate::Made, SpanFate::Sent, SpanFate::Refused] {
+            drop(figures.spans.get_or_create(&FateLabels { fate: fate.as_str() }));
+        }
         registry.register(
             "sentinal_trace_spans",
             "Spans: made, sent to the collector, or refused by it; the rest waits or was dropped by a full queue",

@@ -168,6 +168,14 @@ impl Metrics {
         usage.node_up.set(1);
     }
 
+    /// Everything that is counted for an engine stands at zero from the first moment: a rate sees the first failure.
+    fn engine_exists(&self, engine: EngineName) {
+        self.sandbox_cpu(engine, 0);
+        drop(self.0.usage.oom_kills.get_or_create(&EngineLabels::new(engine)));
+        self.0.engine.exists(engine);
+        self.0.execution.exists(engine);
+    }
+
     /// The node does not answer.
     pub fn node_is_silent(&self) {
         self.0.usage.node_up.set(0);
@@ -175,6 +183,7 @@ impl Metrics {
 
     /// What the last probe of an engine found.
     pub fn engine_probed(&self, engine: EngineName, is_usable: bool) {
+        self.engine_exists(engine);
         self.0.usage.engine_usable.get_or_create(&EngineLabels::new(engine)).set(i64::from(is_usable));
     }
 }
