@@ -26,6 +26,8 @@ pub(crate) async fn measure(context: Arc<Context>) {
 }
 
 async fn measure_all(context: &Context) {
+    let Ok(known) = context.node_state.view() else { return };
+    let engines = known.view.engines.iter().map(|engine| engine.name);
     let is_up = |entry: &Arc<Entry>| matches!(entry.record().phase, Phase::Running(_) | Phase::Paused(_));
     let entries: Vec<_> = context.table.all().into_iter().filter(is_up).collect();
     let measured = stream::iter(entries).map(|entry| async move {
@@ -35,8 +37,7 @@ async fn measure_all(context: &Context) {
         count_cpu(context, &entry, (engine, usage));
         Some((engine, usage))
     });
-    let mut in_use: BTreeMap<EngineName, InUse> =
-        EngineName::ALL.into_iter().map(|name| (name, InUse::default())).collect();
+    let mut in_use: BTreeMap<EngineName, InUse> = engines.map(|name| (name, InUse::default())).collect();
     let mut measured = measured.buffer_unordered(AT_ONCE);
     while let Some(measured) = measured.next().await {
         let Some((engine, usage)) = measured else { continue };

@@ -10,6 +10,8 @@ mod json;
 mod limit;
 mod logging;
 mod metrics;
+#[cfg(test)]
+mod reference;
 mod route;
 mod trace;
 

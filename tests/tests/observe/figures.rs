@@ -32,7 +32,8 @@ pub(crate) async fn figures(client: &Client) -> Result<String> {
 }
 
 async fn scrape(client: &Client) -> Result<String> {
-    Ok(client.request(Method::GET, "/metrics").send().await?.expect(200)?.text())
+    let answer = client.request(Method::GET, "/metrics").send().await?.expect(200)?;
+    String::from_utf8(answer.body.to_vec()).context("text")
 }
 
 fn value(text: &str, series: &str) -> Result<f64> {

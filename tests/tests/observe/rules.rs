@@ -47,8 +47,7 @@ async fn all_that_dashboard_and_alerts_name_is_exposed() -> Fact {
     expressions(&dashboard, &mut shown);
     ensure!(10 <= shown.len(), "only {} expressions were found in the dashboard", shown.len());
     let rules = read("alerts.yml")?;
-    let wanted: BTreeSet<&str> =
-        shown.iter().flat_map(|expression| names(expression)).chain(names(&rules)).collect();
+    let wanted: BTreeSet<&str> = shown.iter().flat_map(|expression| names(expression)).chain(names(&rules)).collect();
     let Some(server) = Server::start("rules", Options::default()).await? else { return Ok(()) };
     let text = figures(&server.client()?).await?;
     let exposed = names(&text);
@@ -81,7 +80,10 @@ fn every_alert_says_what_to_do_and_where_that_is_written() -> Fact {
     ensure!(8 <= alerts.len(), "only {alerts:?} were found");
     let tests = read("alerts_test.yml")?;
     for alert in alerts {
-        ensure!(page.contains(&format!("### {alert}\n")), "docs/observability.md does not say what to do about {alert}");
+        ensure!(
+            page.contains(&format!("### {alert}\n")),
+            "docs/observability.md does not say what to do about {alert}"
+        );
         ensure!(tests.contains(&format!("alertname: {alert}\n")), "no test fires {alert}");
         ensure!(rules.contains(&format!("observability.md#{}", alert.to_lowercase())), "{alert} has no runbook");
     }
