@@ -96,7 +96,7 @@ impl io::Write for Lines {
         let mut out = io::stderr().lock();
         match line.get(..LINE_BYTES_MAX) {
             Some(first) if LINE_BYTES_MAX < line.len() => {
-                [first, b"...\n"].into_iter().try_for_each(|part| out.write_all(part))?
+                [first, b"...\n"].into_iter().try_for_each(|part| out.write_all(part))?;
             }
             Some(_) | None => out.write_all(line)?,
         }
