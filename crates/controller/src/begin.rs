@@ -53,7 +53,7 @@ pub(crate) async fn begin(
 ) -> Result<Arc<Entry>> {
     let (own, origin) = (Own { tenant: tenant.clone(), one_shot: kind == Kind::OneShot, pooled: None }, Origin::here());
     let span = step!("controller.create", sandbox = Empty, engine = Empty);
-    let begun = given(context, (&spec, &own), mark, origin).instrument(span.clone()).await;
+    let begun = Box::pin(given(context, (&spec, &own), mark, origin)).instrument(span.clone()).await;
     if let Ok(entry) = &begun {
         let record = entry.record();
         span.record("sandbox", display(record.id)).record("engine", record.engine.map(EngineName::as_str));

@@ -53,8 +53,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The configuration file that was named; `None` for a command that reads none.
-    pub(crate) fn config(&self) -> Option<Option<PathBuf>> {
+    /// Where its configuration file is; `None` for a command that reads none.
+    pub(crate) const fn config(&self) -> Option<&ConfigOption> {
         let option = match self {
             Self::Serve(options) => &options.config,
             Self::Node(options) => &options.config,
@@ -64,7 +64,7 @@ impl Command {
             }) => config,
             Self::Client(_) | Self::Config(_) | Self::Completion { .. } => return None,
         };
-        Some(option.config.clone())
+        Some(option)
     }
 }
 
@@ -219,7 +219,7 @@ pub(crate) struct LimitOptions {
 /// Where spans go.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TraceOptions {
-    /// Send spans of every step to this OTLP collector over gRPC, for example http://127.0.0.1:4317; off unless given
+    /// Send spans of every step to this OTLP collector over gRPC, for example `http://127.0.0.1:4317`; off unless given
     #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub(crate) otlp_endpoint: Option<String>,
     /// Which share of the requests is traced, 0 to 1, of those whose caller has not decided

@@ -40,8 +40,10 @@ pub(crate) enum Unusable {
 /// Reads the command line, and the file that stands behind it.
 pub(crate) fn command_line(arguments: Vec<OsString>) -> Result<Cli, Unusable> {
     let cli = Cli::try_parse_from(&arguments).map_err(Unusable::CommandLine)?;
-    let Some(named) = cli.command.config() else { return Ok(cli) };
-    let Some(file) = File::find(named).map_err(|problem| Unusable::File(vec![problem]))? else { return Ok(cli) };
+    let Some(option) = cli.command.config() else { return Ok(cli) };
+    let Some(file) = File::find(option.config.clone()).map_err(|problem| Unusable::File(vec![problem]))? else {
+        return Ok(cli);
+    };
     let given = file.settings(&Cli::command()).map_err(Unusable::File)?;
     let command = apply::defaults(Cli::command(), &given);
     let matches = command.try_get_matches_from(arguments).map_err(Unusable::CommandLine)?;

@@ -50,7 +50,9 @@ fn main() -> ExitCode {
         Ok(Cli { command }) => command,
         Err(Unusable::CommandLine(error)) => return misread(&error),
         Err(Unusable::File(problems)) => {
-            problems.iter().for_each(|problem| say(&format!("sentinal: {problem}")));
+            for problem in &problems {
+                say(&format!("sentinal: {problem}"));
+            }
             return ExitCode::from(EX_CONFIG);
         }
     };

@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -45,7 +46,7 @@ impl TraceService for Service {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.lock().unwrap().push(request.into_inner());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(request.into_inner());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
@@ -79,14 +80,14 @@ impl Collector {
     }
 
     fn spans(&self) -> Vec<Span> {
-        let requests = self.requests.lock().unwrap();
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let resources = requests.iter().flat_map(|request| &request.resource_spans);
         resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| scope.spans.clone()).collect()
     }
 
     /// What the sender calls itself.
     pub(crate) fn services(&self) -> Vec<String> {
-        let requests = self.requests.lock().unwrap();
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let resources = requests.iter().flat_map(|request| &request.resource_spans);
         let attributes = resources.filter_map(|resource| resource.resource.as_ref()).flat_map(|one| &one.attributes);
         let named = attributes.filter(|attribute| attribute.key == "service.name");
@@ -126,6 +127,7 @@ impl Trace {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "no span has others")]
 fn text(value: &Value) -> String {
     match value {
         Value::StringValue(text) => text.clone(),
@@ -136,5 +138,8 @@ fn text(value: &Value) -> String {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -19,7 +19,7 @@ use super::{
     apply::refusal,
     kind::Kind,
     problem::{Problem, position},
-    settings::{POOL, POOL_KEYS, POOL_OPTION},
+    settings::{POOL, POOL_KEYS, POOL_OPTION, Setting},
 };
 
 /// More is no configuration.
@@ -99,6 +99,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn section(&mut self, key: &Key<'_>, value: &Value<'_>) {
         let name = key.get_ref().as_ref();
+        #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else TOML has")]
         match value.get_ref() {
             DeValue::Array(pools) if name == POOL => self.pools(pools.iter()),
             _ if name == POOL => self.wrong(key, POOL, "write each pool as a table of its own: [[pool]]".to_owned()),
@@ -129,9 +130,9 @@ impl Reader<'_> {
         let mut values = Vec::new();
         let mut at = None;
         for pool in pools {
-            match pool.get_ref() {
-                DeValue::Table(table) => values.extend(self.pool(table, pool)),
-                _ => self.wrong(pool, POOL, "write each pool as a table of its own: [[pool]]".to_owned()),
+            match pool.get_ref().as_table() {
+                Some(table) => values.extend(self.pool(table, pool)),
+                None => self.wrong(pool, POOL, "write each pool as a table of its own: [[pool]]".to_owned()),
             }
             at.get_or_insert_with(|| self.file.place(&pool.span()));
         }
@@ -147,6 +148,7 @@ impl Reader<'_> {
                 self.no_key(POOL, key, &format!("{POOL}.{name}"));
                 return None;
             }
+            #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else TOML has")]
             let text = match value.get_ref() {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Integer(number) => number.to_string(),
@@ -160,7 +162,7 @@ impl Reader<'_> {
         }
         let text = fields.join(",");
         let Err(error) = text.parse::<Pool>() else { return Some(text) };
-        let (name, problem) = error.problem().split_once(": ").unwrap_or(("", error.problem()));
+        let (name, problem) = error.problem().split_once(": ").unwrap_or_else(|| ("", error.problem()));
         match table.iter().find(|(key, _)| key.get_ref() == name) {
             Some((_, value)) => self.wrong(value, &format!("{POOL}.{name}"), problem.to_owned()),
             None => self.wrong(whole, POOL, error.problem().to_owned()),
@@ -170,7 +172,7 @@ impl Reader<'_> {
 
     fn no_section(&mut self, key: &Key<'_>) {
         let name = key.get_ref().as_ref();
-        let mut known: Vec<&str> = SETTINGS.iter().map(|setting| setting.section()).collect();
+        let mut known: Vec<&str> = SETTINGS.iter().map(Setting::section).collect();
         known.dedup();
         known.push(POOL);
         let nearest = similar(name, known.iter().copied());
@@ -185,7 +187,7 @@ impl Reader<'_> {
 
     fn no_key(&mut self, section: &str, key: &Key<'_>, full: &str) {
         let name = key.get_ref().as_ref();
-        let of_section = SETTINGS.iter().filter(|setting| setting.section() == section).map(|setting| setting.name());
+        let of_section = SETTINGS.iter().filter(|setting| setting.section() == section).map(Setting::name);
         let mut known: Vec<&str> = of_section.collect();
         if section == POOL {
             known.extend(POOL_KEYS.iter().map(|(name, _)| *name));

@@ -22,16 +22,17 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(arg: &Arg) -> Self {
         let parser = arg.get_value_parser().type_id();
-        let is = |one: TypeId| parser == one;
-        match arg.get_action() {
-            ArgAction::Append => Self::Texts,
-            _ if is(TypeId::of::<bool>()) => Self::Truth,
-            _ if is(TypeId::of::<u64>()) => Self::Whole,
-            _ if is(TypeId::of::<f64>()) => Self::Share,
-            _ if is(TypeId::of::<Bytes>()) => Self::Bytes,
-            _ if is(TypeId::of::<Span>()) => Self::Span,
-            _ => Self::Text,
+        if matches!(arg.get_action(), ArgAction::Append) {
+            return Self::Texts;
         }
+        let kinds = [
+            (TypeId::of::<bool>(), Self::Truth),
+            (TypeId::of::<u64>(), Self::Whole),
+            (TypeId::of::<f64>(), Self::Share),
+            (TypeId::of::<Bytes>(), Self::Bytes),
+            (TypeId::of::<Span>(), Self::Span),
+        ];
+        kinds.into_iter().find(|(one, _)| parser == *one).map_or(Self::Text, |(_, kind)| kind)
     }
 
     /// As the reference and errors say it.

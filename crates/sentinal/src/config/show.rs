@@ -39,7 +39,7 @@ impl Shown<'_> {
         for setting in SETTINGS.iter().filter(|setting| self.serve.try_contains_id(setting.option).is_ok()) {
             if setting.section() != section {
                 section = setting.section();
-                let _ = write!(text, "{}[{section}]\n", if text.is_empty() { "" } else { "\n" });
+                let _ = writeln!(text, "{}[{section}]", if text.is_empty() { "" } else { "\n" });
             }
             let _ = writeln!(text, "{}", self.line(setting));
         }
