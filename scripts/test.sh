@@ -49,9 +49,10 @@ prepare() {
     step 2400 image "$TARGET_DIR/debug/sentinal" image build-default
     export SENTINAL_BIN="$TARGET_DIR/debug/sentinal" SENTINAL_IMAGES=/var/cache/sentinal/images
     export SENTINAL_AGENT="$TARGET_DIR/x86_64-unknown-linux-musl/agent/sentinal-agent"
-    # Where it cannot be had, the test that needs it is skipped and says so.
+    # Where they cannot be had, the tests that need them are skipped and say so.
     SENTINAL_SCHEMATHESIS=$(within 600 scripts/schemathesis.sh) || SENTINAL_SCHEMATHESIS=
-    export SENTINAL_SCHEMATHESIS
+    SENTINAL_PROMTOOL=$(within 600 scripts/promtool.sh) || SENTINAL_PROMTOOL=
+    export SENTINAL_SCHEMATHESIS SENTINAL_PROMTOOL
 }
 
 tests() {

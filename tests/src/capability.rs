@@ -33,6 +33,8 @@ pub enum Missing {
     OpenFiles,
     /// What generates requests from an OpenAPI document.
     Schemathesis,
+    /// What checks figures and alerts for Prometheus.
+    Promtool,
 }
 
 impl Missing {
@@ -47,6 +49,7 @@ impl Missing {
             Self::Script => "script is not in PATH (Debian: bsdutils)",
             Self::SmallDisk => "no tmpfs may be mounted here",
             Self::OpenFiles => "one process may not open enough files here (ulimit -Hn)",
+            Self::Promtool => "SENTINAL_PROMTOOL does not say where it is (scripts/promtool.sh installs it)",
             Self::Schemathesis => {
                 "SENTINAL_SCHEMATHESIS does not say where it is (scripts/schemathesis.sh installs it)"
             }

@@ -131,6 +131,8 @@ impl Server {
         };
         command.args(more);
         command = wrapped(command, wrapper);
+        // Whatever this machine is configured with.
+        command.env("SENTINAL_CONFIG", "/dev/null");
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
         let child = spawn(command, &self.place.log(role))?;
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,11 +2,13 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 13] = [
     "ARCHITECTURE.md",
     "README.md",
     "SECURITY.md",
     "CHANGELOG.md",
+    "docs/configuration.md",
+    "docs/observability.md",
     "docs/engines.md",
     "docs/images.md",
     "docs/cli.md",

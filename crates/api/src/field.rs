@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
 
-use sentinal_model::{Error, Millis, Result};
+use sentinal_model::{Error, Millis, Result, similar};
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
@@ -11,28 +11,10 @@ use serde::{
 /// Says that `name` is no field, and which one may have been meant.
 pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
     let list = known.join(", ");
-    let similar = known.iter().map(|candidate| (distance(name, candidate), candidate)).min();
-    match similar {
-        Some((steps, candidate)) if steps <= 2 && steps < candidate.len() => {
-            format!("unknown field {name:?}; did you mean {candidate:?}? known fields: {list}")
-        }
-        _ => format!("unknown field {name:?}; known fields: {list}"),
+    match similar(name, known.iter().copied()) {
+        Some(candidate) => format!("unknown field {name:?}; did you mean {candidate:?}? known fields: {list}"),
+        None => format!("unknown field {name:?}; known fields: {list}"),
     }
-}
-
-/// How many letters must be changed, added or removed to make `b` of `a` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Puts the field's name in front of what is wrong with it.

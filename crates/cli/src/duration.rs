@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::failure::Failure;
 
 /// Seconds: `30`, `1.5`, `90s`, `5m`, `2h`, `1d`, `500ms`.
-pub(crate) fn parse_seconds(text: &str) -> Result<f64> {
+pub fn parse_seconds(text: &str) -> Result<f64> {
     const UNITS: [(&str, f64); 5] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
     let (number, factor) =
         UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor))).unwrap_or((text, 1.0));

@@ -41,6 +41,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 pub use command::Command;
+pub use duration::parse_seconds;
 pub use image::ImageCommand;
 pub use report::ServerReport;
 pub use server::ServerOptions;

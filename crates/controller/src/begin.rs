@@ -9,8 +9,12 @@ use sentinal_model::{
 };
 use sentinal_scheduler as scheduler;
 use sentinal_store::{Build, SandboxRecord, Write};
-use sentinal_telemetry::Claim;
+use sentinal_telemetry::{Claim, Origin, step, step_went};
 use tokio::time::{Instant, sleep};
+use tracing::{
+    Instrument as _,
+    field::{Empty, display},
+};
 
 use crate::{
     activity::Use,
@@ -49,12 +53,30 @@ pub(crate) async fn begin(
     (spec, kind): (Spec, Kind),
     mark: Option<Mark>,
 ) -> Result<Arc<Entry>> {
-    let asked = Instant::now();
-    context.pools.asked();
     let own =
         Own { tenant: caller.tenant().clone(), key: Some(caller.key()), one_shot: kind == Kind::OneShot, pooled: None };
+    let origin = Origin::here();
+    let span = step!("controller.create", sandbox = Empty, engine = Empty);
+    let begun = Box::pin(given(context, (&spec, &own), mark, origin)).instrument(span.clone()).await;
+    if let Ok(entry) = &begun {
+        let record = entry.record();
+        span.record("sandbox", display(record.id)).record("engine", record.engine.map(EngineName::as_str));
+    }
+    step_went(&span, &begun);
+    begun
+}
+
+async fn given(
+    context: &Arc<Context>,
+    (spec, own): (&Spec, &Own),
+    mark: Option<Mark>,
+    origin: Origin,
+) -> Result<Arc<Entry>> {
+    let asked = Instant::now();
+    context.pools.asked();
     for _ in 0..CLAIMS_MAX {
-        let (entry, source) = placed_now(context, (&spec, &own), Pooled::Taken).await?;
+        let (entry, source) = placed_now(context, (spec, own), Pooled::Taken).await?;
+        entry.asked_by(origin.clone());
         let Source::Pool(reason) = source else { return acknowledged(context, entry, mark).await };
         let at = context.now();
         let (tenant, key, spec, mark) = (own.tenant.clone(), own.key, spec.clone(), mark.clone());
@@ -63,7 +85,8 @@ pub(crate) async fn begin(
             return Ok(entry);
         }
     }
-    let (entry, _) = placed_now(context, (&spec, &own), Pooled::Left).await?;
+    let (entry, _) = placed_now(context, (spec, own), Pooled::Left).await?;
+    entry.asked_by(origin);
     acknowledged(context, entry, mark).await
 }
 
@@ -114,31 +137,40 @@ fn placed(
     place::check_image(&spec.image, &measured.view)?;
     let (asked, token) = (Instant::now(), context.parts.entropy.token()?);
     let is_callers = own.pooled.is_none();
-    let chosen = context.table.place_with(|entries| {
-        if is_callers {
-            let used = quota::of_sandboxes(entries, &own.tenant);
-            context.parts.settings.quotas.check(&used, &quota::of_spec(spec))?;
-        }
-        let waiting = match pooled {
-            Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
-            Pooled::Left => BTreeMap::new(),
-        };
-        let warm: Vec<EngineName> = waiting.keys().copied().collect();
-        let offer = Offer { measured, warm: &warm, policy: context.parts.settings.policy };
-        let (placement, source) = match choose(spec, offer, entries) {
-            Err(full) if is_callers && full.code() == Code::NoCapacity => {
-                make_room(spec, offer, entries).ok_or(full)?
+    let span = step!("scheduler.place", engine = Empty, reason = Empty);
+    let place = || {
+        context.table.place_with(|entries| {
+            if is_callers {
+                let used = quota::of_sandboxes(entries, &own.tenant);
+                context.parts.settings.quotas.check(&used, &quota::of_spec(spec))?;
             }
-            chosen => chosen?,
-        };
-        let taken = waiting.get(&placement.engine).filter(|entry| source == scheduler::Source::Pool && entry.take());
-        if let Some(entry) = taken {
-            entry.is_claimed_by(Some(own.tenant.clone()));
-            return Ok((Arc::clone(entry), Source::Pool(placement.reason)));
-        }
-        let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
-        Ok((Entry::new(record, Observed::AsRecorded), Source::Boot))
-    })?;
+            let waiting = match pooled {
+                Pooled::Taken => pool::waiting(entries, spec, &measured.view, context.now()),
+                Pooled::Left => BTreeMap::new(),
+            };
+            let warm: Vec<EngineName> = waiting.keys().copied().collect();
+            let offer = Offer { measured, warm: &warm, policy: context.parts.settings.policy };
+            let (placement, source) = match choose(spec, offer, entries) {
+                Err(full) if is_callers && full.code() == Code::NoCapacity => {
+                    make_room(spec, offer, entries).ok_or(full)?
+                }
+                chosen => chosen?,
+            };
+            let taken =
+                waiting.get(&placement.engine).filter(|entry| source == scheduler::Source::Pool && entry.take());
+            if let Some(entry) = taken {
+                entry.is_claimed_by(Some(own.tenant.clone()));
+                return Ok((Arc::clone(entry), Source::Pool(placement.reason)));
+            }
+            let record = new_record(context, spec.clone(), placement, (own.clone(), token))?;
+            Ok((Entry::new(record, Observed::AsRecorded), Source::Boot))
+        })
+    };
+    let chosen = span.in_scope(place);
+    step_went(&span, &chosen);
+    let chosen = chosen?;
+    let record = chosen.0.record();
+    span.record("engine", record.engine.map(EngineName::as_str)).record("reason", &record.engine_reason);
     context.metrics().sandbox_placed(asked.elapsed());
     if is_callers && matches!(chosen.1, Source::Boot) {
         count_miss(context, spec, &chosen.0);
@@ -207,7 +239,10 @@ async fn claimed(
         }
         claim
     });
-    let claim = claim.await;
+    let span =
+        step!("controller.claim", sandbox = %entry.record().id, engine = entry.record().engine.map(EngineName::as_str));
+    let claim = claim.instrument(span.clone()).await;
+    step_went(&span, &claim);
     context.pools.asked();
     context.pools.wake();
     let Some(engine) = entry.record().engine else { return Ok(None) };

@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::{Agent, AgentError, Connection, Events, ExecutionEvent, Finished, Start};
 use sentinal_model::{
-    Command, End, Ended, Error, ExecutionId, ExecutionOutcome, Failure, Millis, Phase, Result, Results, Stream, Usage,
-    limits,
+    Command, End, Ended, EngineName, Error, ExecutionId, ExecutionOutcome, Failure, Millis, Phase, Result, Results,
+    Stream, Usage, limits,
 };
 use sentinal_store::{ExecutionRecord, ExecutionState, Write};
+use sentinal_telemetry::{Origin, step};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
 };
+use tracing::{Instrument as _, field::Empty};
 
 use crate::{activity::Use, context::Context, entry::Entry, events, live::Live, overdue, terminal};
 
@@ -44,6 +46,8 @@ pub(crate) struct Job {
     pub(crate) is_resumed: bool,
     /// How long the sandbox had been paused before it; zero if nobody knows.
     pub(crate) paused_before: Duration,
+    /// Who asked for it.
+    pub(crate) origin: Origin,
     /// Told when the agent has started it, or why it did not.
     pub(crate) started: Option<oneshot::Sender<Result<()>>>,
 }
@@ -60,7 +64,12 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
     let live = Arc::clone(&job.live);
     let begun = Instant::now();
     let paused_before = job.paused_before;
-    let mut finished = {
+    let (execution, sandbox) = (live.record.id, live.record.sandbox);
+    let engine = job.entry.record().engine.map(EngineName::as_str);
+    let origin = std::mem::take(&mut job.origin);
+    let span =
+        step!(origin: &origin, "agent.execute", %sandbox, %execution, engine, outcome = Empty, duration_ms = Empty);
+    let mut finished = async {
         let entry = Arc::clone(&job.entry);
         let told = tokio::select! {
             // The agent's word comes first.
@@ -70,13 +79,20 @@ pub(crate) async fn collect(context: Arc<Context>, mut job: Job) {
             never = terminal::mind(&live, &entry) => match never {},
         };
         told.unwrap_or_else(|outcome| ended_by_us(outcome, &live, context.now()))
-    };
+    }
+    .instrument(span.clone())
+    .await;
     let oom_kills = job.entry.oom_kills();
     finished.ended.outcome = oom_kills.explain(&context, live.record.sandbox, finished.ended.outcome).await;
     context
         .metrics()
         .execution_overhead(begun.elapsed().saturating_sub(Duration::from_micros(finished.ended.duration_us)));
-    let record = finish(&context, &live, finished).await;
+    span.record("outcome", finished.ended.outcome.as_str()).record("duration_ms", finished.ended.duration_us / 1000);
+    drop(span);
+    let span = step!(origin: &origin, "results.collect", %sandbox, %execution, output_bytes = Empty);
+    let record = finish(&context, &live, finished).instrument(span.clone()).await;
+    span.record("output_bytes", live.stdout.total().saturating_add(live.stderr.total()));
+    drop(span);
     if let Some(started) = job.started.take() {
         // Over before it was seen to start: the caller reads the end.
         let _ = started.send(Ok(()));

@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
-use sentinal_model::{Clock, Error, FreeSpace, Millis, Pool, Quotas, Result};
+use sentinal_model::{Clock, Error, FreeSpace, Millis, Pool, Quotas, Result, limits};
 use sentinal_node_protocol::Node;
 use sentinal_scheduler::Policy;
 use sentinal_store::{Store, Write};
 use sentinal_telemetry::Metrics;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{
     entropy::Entropy,
@@ -39,6 +40,24 @@ pub struct Settings {
     pub quotas: Quotas,
     /// How long an event that could not be delivered waits at first; each further wait is longer.
     pub webhook_retry: Duration,
+    /// Output of one stream that is stored, in bytes; what comes after is counted and dropped.
+    pub output_stored_bytes: u64,
+    /// How long what has ended stays readable.
+    pub retention: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            pools: Vec::new(),
+            images_free: FreeSpace::default(),
+            quotas: Quotas::default(),
+            webhook_retry: limits::WEBHOOK_RETRY_DEFAULT,
+            output_stored_bytes: limits::OUTPUT_STORED_BYTES_MAX,
+            retention: limits::RETENTION,
+        }
+    }
 }
 
 /// What a controller is made of.
@@ -133,7 +152,7 @@ impl Context {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let done = self.tasks.spawn(work).await;
+        let done = self.tasks.spawn(work.in_current_span()).await;
         done.unwrap_or_else(|error| Err(Error::internal(&error)))
     }
 

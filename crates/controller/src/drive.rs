@@ -3,19 +3,21 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sentinal_agent_client::{Agent, AgentError, Listen};
-use sentinal_model::{Code, End, Error, Event, Failure, Generation, Millis, Phase, Result, limits};
+use sentinal_model::{Code, End, EngineName, Error, Event, Failure, Generation, Millis, Phase, Result, limits};
 use sentinal_node_protocol::{AgentToken, Boot, Place};
 use sentinal_store::SandboxRecord;
+use sentinal_telemetry::{Origin, step, step_went};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
+use tracing::Instrument as _;
 
 use crate::{
     context::Context,
     decide::{Action, Observed, Own, Terms, decide},
     entry::{Change, Entry},
-    events, lease, pause, pool,
+    events, figures, lease, pause, pool,
 };
 
 /// How long to rest after an action failed that must succeed in the end.
@@ -154,7 +156,7 @@ async fn boot_unless_stopped(context: &Arc<Context>, entry: &Arc<Entry>, observe
     let booted = tokio::select! {
         biased;
         () = stopped => return,
-        booted = timeout(UP_DEADLINE, boot(context, entry, observed)) => booted,
+        booted = timeout(UP_DEADLINE, boot_traced(context, entry, observed)) => booted,
     };
     let message = match booted {
         Ok(Ok(())) => return,
@@ -185,6 +187,20 @@ fn was_cut_off(error: &Error) -> bool {
     matches!(error.code(), Code::Unavailable | Code::Conflict)
 }
 
+async fn boot_traced(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) -> Result<()> {
+    let record = entry.record();
+    let engine = record.engine.map(EngineName::as_str);
+    let span =
+        step!(origin: &entry.origin(), "engine.boot", sandbox = %record.id, engine, generation = record.generation.0);
+    let booted = boot(context, entry, observed).instrument(span.clone()).await;
+    step_went(&span, &booted);
+    if !record.one_shot {
+        // What becomes of it later is nothing that its creator waits for.
+        entry.asked_by(Origin::default());
+    }
+    booted
+}
+
 /// Places, listens, boots, waits for the agent, and writes down that it runs.
 async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) -> Result<()> {
     let mut record = entry.record();
@@ -205,12 +221,14 @@ async fn boot(context: &Arc<Context>, entry: &Arc<Entry>, observed: Observed) ->
         agent_deadline: record.expires_at.since(context.now()) + limits::AGENT_TTL_GRACE,
     };
     let is_booted = Notify::new();
-    let booted = async { context.node().boot(boot).await.inspect(|()| is_booted.notify_one()) };
+    let booted =
+        async { context.node().boot(boot).await.inspect(|()| is_booted.notify_one()) }.instrument(step!("node.boot"));
     let dialled = async {
         dialled(&agent, &is_booted).await?;
         context.metrics().agent_dialled(asked.elapsed());
         Ok(())
-    };
+    }
+    .instrument(step!("agent.dial"));
     tokio::try_join!(booted, dialled)?;
     if let Some(engine) = record.engine {
         context.metrics().engine_booted(engine, asked.elapsed());
@@ -352,13 +370,25 @@ async fn stop(context: &Arc<Context>, entry: &Arc<Entry>, record: &SandboxRecord
 /// Removes everything of the sandbox, then writes down that nothing is left.
 async fn halt(context: &Arc<Context>, entry: &Arc<Entry>) {
     let record = entry.record();
+    let engine = record.engine.map(EngineName::as_str);
+    let end = match &record.phase {
+        Phase::Stopping(_, end) | Phase::Finished(end) => Some(end.as_str()),
+        Phase::Pending | Phase::Booting(_) | Phase::Running(_) | Phase::Paused(_) => None,
+    };
+    let span = step!(origin: &entry.origin(), "controller.destroy", sandbox = %record.id, engine, outcome = end);
+    halt_all(context, entry, record).instrument(span).await;
+}
+
+async fn halt_all(context: &Arc<Context>, entry: &Arc<Entry>, record: Arc<SandboxRecord>) {
     let asked = Instant::now();
-    let used = match context.node().halt(record.id, record.generation).await {
+    let span = step!("engine.halt");
+    let halted = context.node().halt(record.id, record.generation).instrument(span.clone()).await;
+    step_went(&span, &halted);
+    let used = match halted {
         Ok(used) => used,
         Err(error) => {
             tracing::warn!(sandbox = %record.id, ?error, "sandbox not halted yet");
-            sleep(RETRY_AFTER).await;
-            return;
+            return sleep(RETRY_AFTER).await;
         }
     };
     context.parts.agents.forget(record.id);
@@ -369,6 +399,7 @@ async fn halt(context: &Arc<Context>, entry: &Arc<Entry>) {
         Ok(finished) => {
             if let (Some(engine), Phase::Finished(end)) = (record.engine, &finished.phase) {
                 context.metrics().engine_halted(engine, asked.elapsed());
+                figures::ended(context, entry, (engine, used));
                 if record.pooled.is_none() {
                     context.metrics().sandbox_finished(Some(engine), *end);
                 }

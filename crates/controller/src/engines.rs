@@ -1,10 +1,16 @@
 //! The engines, as the node's last probes found them.
 
+use std::time::Duration;
+
 use sentinal_auth::{Permit, ReadEngine};
 use sentinal_model::EngineName;
 use sentinal_node_protocol::Probe;
+use tokio::time::{sleep, timeout};
 
 use crate::api::Controller;
+
+/// How often to look whether the node has answered.
+const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// An engine and whether it can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +26,22 @@ pub struct EngineStatus {
 impl Controller {
     /// All engines, strongest isolation first. Answered from what is known.
     pub fn engines(&self, _permit: &Permit<ReadEngine>) -> Vec<EngineStatus> {
+        self.own_engines()
+    }
+
+    /// The same for the server itself, once the node has answered or `deadline` is over.
+    pub async fn engines_at_start(&self, deadline: Duration) -> Vec<EngineStatus> {
+        let answered = async {
+            while self.context.node_state.view().is_err() {
+                sleep(POLL_EVERY).await;
+            }
+        };
+        // Whether it did is what the engines say.
+        let _ = timeout(deadline, answered).await;
+        self.own_engines()
+    }
+
+    fn own_engines(&self) -> Vec<EngineStatus> {
         let view = self.context.node_state.view();
         let minimum = self.context.parts.settings.policy.minimum_isolation;
         let usable = |name| {

@@ -15,6 +15,7 @@ use std::{
 use sentinal_agent_client::Agent;
 use sentinal_model::{Code, Error, Generation, Millis, TenantId};
 use sentinal_store::SandboxRecord;
+use sentinal_telemetry::Origin;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
 };
 
 pub(crate) use change::{Change, Claimed};
+
+/// Of a sandbox that an earlier server has made.
+const NOT_KNOWN: u64 = u64::MAX;
 
 /// One sandbox. Its record changes only as `change` has it: one change at a time, and only after the store has it.
 #[derive(Debug)]
@@ -48,6 +52,10 @@ pub(crate) struct Entry {
     in_doubt: AtomicBool,
     /// In which generation it began again from nothing.
     began: AtomicU64,
+    /// Who asked for what is being done to it.
+    origin: Mutex<Origin>,
+    /// The processor time that the figures have of it, in microseconds.
+    cpu_us_counted: AtomicU64,
 }
 
 impl Entry {
@@ -68,7 +76,26 @@ impl Entry {
             oom_kills: OomKills::default(),
             in_doubt: AtomicBool::new(false),
             began: AtomicU64::new(0),
+            origin: Mutex::default(),
+            cpu_us_counted: AtomicU64::new(if observed == Observed::AsRecorded { 0 } else { NOT_KNOWN }),
         })
+    }
+
+    /// What is done to it from now on is part of what asked for it; of nothing, where nobody did.
+    pub(crate) fn asked_by(&self, origin: Origin) {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
+    }
+
+    /// How much more processor time it has used than the figures have, in microseconds, when it has used `cpu_us` in all.
+    /// What an earlier server has counted is not counted again.
+    pub(crate) fn cpu_us_since(&self, cpu_us: u64) -> u64 {
+        let before = self.cpu_us_counted.swap(cpu_us, Ordering::Relaxed);
+        if before == NOT_KNOWN { 0 } else { cpu_us.saturating_sub(before) }
+    }
+
+    /// Who asked for what is being done to it.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The record as the store has it.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sentinal_auth::{Caller, CreateSandbox, Execute, Permit, ReadExecution};
 use sentinal_model::{Code, Command, Error, ExecutionId, Made, Result, SandboxId, Spec, Stream, limits};
 use sentinal_store::{ExecutionRecord, ExecutionState, Page, Write};
+use sentinal_telemetry::Origin;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -150,7 +151,9 @@ pub(crate) async fn start(
         created_at: context.now(),
     };
     let execution = Execution { id: record.id, sandbox: record.sandbox, is_replay: false };
-    let spool = |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream });
+    let stored_max = context.parts.settings.output_stored_bytes;
+    let spool =
+        |stream| Spool::new(Arc::clone(context.outputs()), OutputFile { execution: record.id, stream }, stored_max);
     let live = Live::new(record.clone(), spool(Stream::Stdout), spool(Stream::Stderr));
     context.live.admit(&live, &context.parts.settings.quotas)?;
     let (started, told) = oneshot::channel();
@@ -161,6 +164,7 @@ pub(crate) async fn start(
         command: Some(command),
         is_resumed: false,
         paused_before: entry.record().paused_for,
+        origin: Origin::here(),
         started: Some(started),
     };
     let own = Arc::clone(context);
@@ -200,10 +204,11 @@ async fn record_and_collect(context: Arc<Context>, mut job: Job, mark: Option<Ma
 /// Resumes the executions that an earlier server left running in a sandbox. Those of a one-shot decide its end.
 pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: Vec<ExecutionRecord>) {
     let one_shot = entry.record().one_shot;
+    let stored_max = context.parts.settings.output_stored_bytes;
     for record in records.into_iter().take(limits::EXECUTIONS_HELD_MAX) {
         let file = |stream| OutputFile { execution: record.id, stream };
-        let stdout = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stdout)).await;
-        let stderr = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stderr)).await;
+        let stdout = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stdout), stored_max).await;
+        let stderr = Spool::resume(Arc::clone(context.outputs()), file(Stream::Stderr), stored_max).await;
         let (stdout, stderr) = match (stdout, stderr) {
             (Ok(stdout), Ok(stderr)) => (stdout, stderr),
             (Err(error), _) | (_, Err(error)) => {
@@ -222,7 +227,8 @@ pub(crate) async fn resume(context: &Arc<Context>, entry: &Arc<Entry>, records: 
             let can_start = live.record.is_whole && !timeout.is_zero();
             let command = can_start.then(|| Command { timeout, ..live.record.command.clone() });
             let paused_before = Duration::ZERO;
-            let job = Job { live, entry, used, command, is_resumed: true, paused_before, started: None };
+            let origin = Origin::default();
+            let job = Job { live, entry, used, command, is_resumed: true, paused_before, origin, started: None };
             context.spawn(collect::collect(Arc::clone(context), job));
         }
     }

@@ -15,6 +15,7 @@
 //! - `images` brings images to the node and takes them away;
 //! - `activity` knows who uses a sandbox, for its idle timeout, and `lease` lets the node know, too;
 //! - `webhooks` delivers events to addresses of their owners;
+//! - `figures` measures what sandboxes use, for whoever scrapes;
 //! - `news` tells those who wait for events that there are some;
 //! - `collect` is one task per execution that brings its output to safety, across broken connections; `overdue` ends
 //!   what is past its timeout.
@@ -33,6 +34,7 @@ mod entropy;
 mod entry;
 mod events;
 mod executions;
+mod figures;
 mod files;
 mod idempotency;
 mod images;

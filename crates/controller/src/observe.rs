@@ -10,6 +10,7 @@ use futures::StreamExt;
 use sentinal_model::{Code, Generation, Isolation, Phase, Result, SandboxId};
 use sentinal_node_protocol::{EndReason, InstanceState, NodeEvent, NodeView, Probe};
 use sentinal_store::SandboxRecord;
+use sentinal_telemetry::NodeRoom;
 
 use crate::{context::Context, decide::Observed, entry::Entry};
 
@@ -62,7 +63,11 @@ pub(crate) async fn describe(context: &Context) -> Result<Arc<Measured>> {
             let measured = Arc::new(Measured { view, up });
             let before = context.node_state.set(Ok(Arc::clone(&measured))).ok();
             let minimum = context.parts.settings.policy.minimum_isolation;
-            tell_of_engines(before.as_ref().map(|before| &before.view), &measured.view, minimum);
+            count_node(context, &measured.view);
+            // The first time is the start, which says it by itself.
+            if let Some(before) = before {
+                tell_of_engines(&before.view, &measured.view, minimum);
+            }
             Ok(measured)
         }
         Err(error) => {
@@ -72,10 +77,23 @@ pub(crate) async fn describe(context: &Context) -> Result<Arc<Measured>> {
     }
 }
 
+/// Takes what the node has into the figures.
+fn count_node(context: &Context, view: &NodeView) {
+    let room = view.room;
+    context.metrics().node_answers(NodeRoom {
+        cpu_milli: room.cpu_milli_total,
+        memory_bytes: (room.memory_bytes_total, room.memory_bytes_available),
+        disk_bytes: (room.disk_bytes_total, room.disk_bytes_available),
+    });
+    for engine in &view.engines {
+        context.metrics().engine_probed(engine.name, matches!(engine.probe, Probe::Available { .. }));
+    }
+}
+
 /// Says which engines can be used, and which cannot, when that is new.
-fn tell_of_engines(before: Option<&NodeView>, now: &NodeView, minimum: Isolation) {
+fn tell_of_engines(before: &NodeView, now: &NodeView, minimum: Isolation) {
     for engine in &now.engines {
-        let known = before.and_then(|view| view.engines.iter().find(|known| known.name == engine.name));
+        let known = before.engines.iter().find(|known| known.name == engine.name);
         if known.is_some_and(|known| known.probe == engine.probe) {
             continue;
         }
@@ -98,6 +116,7 @@ fn tell_of_engines(before: Option<&NodeView>, now: &NodeView, minimum: Isolation
 pub(crate) async fn observe(context: Arc<Context>) {
     loop {
         if let Err(error) = watch(&context).await {
+            context.metrics().node_is_silent();
             let before = context.node_state.set(Err(error.message().to_owned()));
             if before.is_ok() || before.is_err_and(|known| known != error.message()) {
                 // Once, and not as often as it is tried.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sentinal_model::{ExecutionId, Millis, Result, Stream, limits};
+use sentinal_model::{ExecutionId, Millis, Result, Stream};
 
 use crate::{context::Context, outputs::OutputFile};
 
@@ -24,7 +24,7 @@ pub(crate) async fn retain(context: Arc<Context>) {
 }
 
 async fn remove_old(context: &Context) -> Result<()> {
-    let retention = i64::try_from(limits::RETENTION.as_millis()).unwrap_or(i64::MAX);
+    let retention = i64::try_from(context.parts.settings.retention.as_millis()).unwrap_or(i64::MAX);
     let before = Millis(context.now().0.saturating_sub(retention));
     let removed = context.store().remove_finished(before, BATCH_ROWS).await?;
     context.stored.removed(&removed.output_bytes);

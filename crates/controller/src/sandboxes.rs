@@ -6,6 +6,7 @@ use sentinal_auth::{CreateSandbox, DestroySandbox, Permit, ReadSandbox};
 use sentinal_model::{Code, End, Error, Event, Made, Phase, Result, SandboxId, TenantId};
 use sentinal_node_protocol::HostUsage;
 use sentinal_store::{Page, SandboxFilter, SandboxRecord};
+use sentinal_telemetry::Origin;
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -88,6 +89,7 @@ impl Controller {
     pub async fn destroy(&self, permit: &Permit<DestroySandbox>, id: SandboxId) -> Result<SandboxRecord> {
         let asked = Instant::now();
         let entry = self.entry(permit.tenant(), id).await?;
+        entry.asked_by(Origin::here());
         let event = events::sandbox_destroyed(&entry.record(), End::Destroyed, self.context.now());
         let change = Change { event: Some(event), ..Change::default() };
         entry.advance(&self.context, Event::Stop(End::Destroyed), change).await?;

@@ -26,6 +26,8 @@ pub(crate) struct Spool {
 
 #[derive(Debug, Default)]
 struct State {
+    /// How much may be stored.
+    stored_max: u64,
     /// All of it, as long as `in_file` is false.
     memory: Vec<u8>,
     in_file: bool,
@@ -64,7 +66,7 @@ impl Tail {
 impl State {
     /// What of `data` is new and within the limit.
     fn fresh<'a>(&self, offset: u64, data: &'a [u8]) -> io::Result<&'a [u8]> {
-        let room = limits::OUTPUT_STORED_BYTES_MAX.saturating_sub(self.stored);
+        let room = self.stored_max.saturating_sub(self.stored);
         if offset > self.total && room > 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the agent left a hole in the output"));
         }
@@ -86,14 +88,15 @@ impl State {
 }
 
 impl Spool {
-    pub(crate) fn new(files: Arc<dyn OutputFiles>, file: OutputFile) -> Self {
-        Self { files, file, state: Mutex::default() }
+    /// Stores up to `stored_max` bytes.
+    pub(crate) fn new(files: Arc<dyn OutputFiles>, file: OutputFile, stored_max: u64) -> Self {
+        Self { files, file, state: Mutex::new(State { stored_max, ..State::default() }) }
     }
 
     /// Goes on where an earlier server stopped: at the end of the file, or at the beginning if there is none.
-    pub(crate) async fn resume(files: Arc<dyn OutputFiles>, file: OutputFile) -> io::Result<Self> {
+    pub(crate) async fn resume(files: Arc<dyn OutputFiles>, file: OutputFile, stored_max: u64) -> io::Result<Self> {
         let stored = files.length(file).await?;
-        let state = State { in_file: stored > 0, stored, total: stored, ..State::default() };
+        let state = State { stored_max, in_file: stored > 0, stored, total: stored, ..State::default() };
         Ok(Self { files, file, state: Mutex::new(state) })
     }
 
@@ -219,7 +222,7 @@ mod tests {
 
     fn spool() -> (tempfile::TempDir, Spool) {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::new(Arc::new(OutputFolder::new(folder.path())), FILE);
+        let spool = Spool::new(Arc::new(OutputFolder::new(folder.path())), FILE, limits::OUTPUT_STORED_BYTES_MAX);
         (folder, spool)
     }
 
@@ -249,14 +252,15 @@ mod tests {
 
     #[test]
     fn of_what_is_not_stored_the_last_is_left() {
-        let mut state = State { stored: limits::OUTPUT_STORED_BYTES_MAX - 2, ..State::default() };
+        const MAX: u64 = 1 << 20;
+        let mut state = State { stored_max: MAX, stored: MAX - 2, ..State::default() };
         state.total = state.stored;
         let mut take = |offset, data: &[u8]| {
             let fresh = state.fresh(offset, data).unwrap().to_vec();
             state.took(offset, data, &fresh);
             (state.stored.saturating_sub(offset), state.tail.read(0, u64::MAX))
         };
-        let at = limits::OUTPUT_STORED_BYTES_MAX - 2;
+        let at = MAX - 2;
         assert_eq!(take(at, b"abcd"), (2, (at + 2, Bytes::from_static(b"cd"))));
         assert_eq!(take(at, b"abcdef").1, (at + 2, Bytes::from_static(b"cdef")));
         let (start, bytes) = take(at + 6, &vec![b'x'; TAIL_BYTES]).1;
@@ -278,7 +282,7 @@ mod tests {
         let (_folder, spool) = spool();
         spool.append(0, &vec![7; 20_000]).await.unwrap();
         assert_eq!(spool.safe(), 20_000);
-        let resumed = Spool::resume(Arc::clone(&spool.files), FILE).await.unwrap();
+        let resumed = Spool::resume(Arc::clone(&spool.files), FILE, limits::OUTPUT_STORED_BYTES_MAX).await.unwrap();
         assert_eq!(resumed.total(), 20_000);
         resumed.append(19_999, &[7, 8]).await.unwrap();
         assert_eq!(resumed.read(19_999, 10).await.unwrap(), [7, 8][..]);

@@ -13,7 +13,7 @@ use crate::{
     decide::Observed,
     drive,
     entry::Entry,
-    executions,
+    executions, figures,
     idempotency::Requests,
     images, keys, lease,
     live::LiveExecutions,
@@ -64,6 +64,7 @@ impl Controller {
         context.spawn(pool::keep(Arc::clone(&context)));
         context.spawn(images::relieve(Arc::clone(&context)));
         webhooks::start(&context).await?;
+        context.spawn(figures::measure(Arc::clone(&context)));
         Ok(Self { context })
     }
 

@@ -25,7 +25,7 @@ mod serve;
 mod socket;
 mod stream;
 
-pub use app::App;
+pub use app::{App, Limits};
 pub use ask::{Ask, Authenticate, Offsets};
 pub use openapi::document as openapi_document;
 pub use present::event_document;

@@ -55,7 +55,7 @@ pub const NODE_TTL_GRACE: Duration = Duration::from_secs(2);
 pub const AGENT_TTL_GRACE: Duration = Duration::from_secs(4);
 
 /// Largest JSON body.
-pub const JSON_BODY_BYTES_MAX: usize = 1 << 20;
+pub const JSON_BODY_BYTES_MAX: u64 = MIB;
 /// Deepest nesting of a JSON body.
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Largest upload, all files of it together.

@@ -31,6 +31,13 @@ pub struct InvalidPool {
     problem: String,
 }
 
+impl InvalidPool {
+    /// What is wrong, without how to write a pool on a command line.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
 impl Pool {
     /// Whether its sandboxes are what `spec` asks for, once the engine was chosen.
     pub fn serves(&self, spec: &Spec, engine: EngineName) -> bool {

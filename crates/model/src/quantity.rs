@@ -74,6 +74,19 @@ fn format_bytes(bytes: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
+/// Bytes as they would be written: the shortest exact quantity.
+pub fn bytes_text(bytes: u64) -> String {
+    struct Text(u64);
+
+    impl fmt::Display for Text {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            format_bytes(self.0, f)
+        }
+    }
+
+    Text(bytes).to_string()
+}
+
 macro_rules! bytes {
     ($(#[$doc:meta])* $name:ident, $what:literal, $min:expr, $max:expr) => {
         $(#[$doc])*

@@ -114,7 +114,7 @@ impl ProbedEngine {
         let _ = self.probed.set(());
         let changed = before.probe != fresh.probe;
         if changed {
-            tracing::info!(engine = %fresh.name, probe = ?fresh.probe, "engine probed");
+            tracing::debug!(engine = %fresh.name, probe = ?fresh.probe, "engine probed");
         }
         changed
     }

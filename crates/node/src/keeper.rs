@@ -101,7 +101,7 @@ impl Keeper {
         let program = self.worker.get_program().to_string_lossy().into_owned();
         let child = self.worker.process_group(0).spawn();
         let child = child.map_err(|source| KeeperError::Start { program, source })?;
-        tracing::info!(pid = child.id(), "worker started");
+        tracing::debug!(pid = child.id(), "worker started");
         // Not dropped with a wait: `reap` collects it like everybody else.
         Ok(Pid::from_child(&child))
     }

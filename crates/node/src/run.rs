@@ -101,7 +101,7 @@ pub async fn run_with(
     adopt(&host).await?;
     let (listener, _file) = socket::listen(&config.socket, config.server).map_err(Cause::from)?;
     let _probing = start_probing(&host);
-    tracing::info!(node = %config.node_id, socket = %config.socket.display(), "node started");
+    tracing::debug!(node = %config.node_id, socket = %config.socket.display(), "node started");
 
     let stop = CancellationToken::new();
     let door = Door::new(config.server, stop.clone());

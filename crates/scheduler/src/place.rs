@@ -33,6 +33,8 @@ pub struct Overcommit {
     pub memory: u64,
     /// How many sandboxes.
     pub sandboxes: usize,
+    /// Percent of its memory that must be available for one more.
+    pub memory_available_percent: u64,
 }
 
 impl Default for Overcommit {
@@ -41,6 +43,7 @@ impl Default for Overcommit {
             cpu: limits::CPU_OVERCOMMIT,
             memory: limits::MEMORY_OVERCOMMIT,
             sandboxes: limits::SANDBOXES_PER_NODE_MAX,
+            memory_available_percent: limits::MEMORY_AVAILABLE_PERCENT_MIN,
         }
     }
 }

@@ -59,7 +59,8 @@ impl Room {
     /// Why a sandbox of this size does not fit now; `None` if it does. The overcommit rule: limits may add up to
     /// more than there is, as long as what is really available stays above its floor.
     pub fn refusal(&self, cpu: Cpu, memory: Memory, overcommit: Overcommit) -> Option<String> {
-        self.promises(cpu, memory, overcommit).or_else(|| self.measurements(memory))
+        self.promises(cpu, memory, overcommit)
+            .or_else(|| self.measurements(memory, overcommit.memory_available_percent))
     }
 
     fn promises(&self, cpu: Cpu, memory: Memory, overcommit: Overcommit) -> Option<String> {
@@ -80,8 +81,7 @@ impl Room {
         None
     }
 
-    fn measurements(&self, memory: Memory) -> Option<String> {
-        let percent = limits::MEMORY_AVAILABLE_PERCENT_MIN;
+    fn measurements(&self, memory: Memory, percent: u64) -> Option<String> {
         if below(self.memory_bytes_available, self.memory_bytes_total, percent) {
             return Some(format!("less than {percent} % of its memory is available"));
         }
@@ -191,7 +191,7 @@ mod tests {
         let refusal = |overcommit| {
             room().refusal(Cpu::try_from_cores(4.0).unwrap(), Memory::try_from_bytes(GIB).unwrap(), overcommit)
         };
-        assert_eq!(refusal(Overcommit { cpu: 2, memory: 1, sandboxes: 1 }), None);
+        assert_eq!(refusal(Overcommit { cpu: 2, memory: 1, sandboxes: 1, ..Overcommit::default() }), None);
         assert!(refusal(Overcommit { cpu: 1, ..Overcommit::default() }).unwrap().contains("cpu"));
         assert!(refusal(Overcommit { sandboxes: 0, ..Overcommit::default() }).unwrap().contains("sandboxes"));
     }

@@ -2,9 +2,12 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use sentinal_cli::ServerOptions;
 use sentinal_model::{FreeSpace, Isolation, Pool, QuotaChoice, limits};
+use sentinal_telemetry::{LogFormat, LoggingError};
+
+use crate::amount::{self, Bytes, Span};
 
 /// Runs code that nobody trusts, and gives back its results
 #[derive(Debug, Parser)]
@@ -39,11 +42,78 @@ pub(crate) enum Command {
     /// Probe every engine and what it needs, and say what to do about what is lacking (as the user who would run the
     /// node); then ask the server how it is
     Doctor(DoctorOptions),
+    /// Look after the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print what completes commands in a shell
     Completion {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Command {
+    /// Where its configuration file is; `None` for a command that reads none.
+    pub(crate) const fn config(&self) -> Option<&ConfigOption> {
+        let option = match self {
+            Self::Serve(options) => &options.config,
+            Self::Node(options) => &options.config,
+            Self::Doctor(options) => &options.config,
+            Self::Image(ImageOptions { command: ImageCommand::BuildDefault { config, .. } }) => config,
+            Self::Image(ImageOptions { command: ImageCommand::Client(_) })
+            | Self::Client(_)
+            | Self::Config(_)
+            | Self::Completion { .. } => return None,
+        };
+        Some(option)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Tell whether a server would start with a file, and everything that is wrong with it
+    Check {
+        /// The file
+        #[arg(env = "SENTINAL_CONFIG", default_value = crate::config::DEFAULT_PLACE)]
+        file: PathBuf,
+    },
+    /// Show every setting of the server as a file, and where its value comes from
+    Show {
+        /// The file [default: /etc/sentinal/sentinal.toml, if it is there]
+        #[arg(env = "SENTINAL_CONFIG")]
+        file: Option<PathBuf>,
+    },
+    /// Print a file with every key, its default and what it does
+    Example,
+}
+
+/// Where the configuration file is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigOption {
+    /// The configuration file: docs/configuration.md has its keys [default: /etc/sentinal/sentinal.toml, if it is there]
+    #[arg(long, value_name = "FILE", env = "SENTINAL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Between what the settings must be.
+pub(crate) mod bounds {
+    use std::ops::RangeInclusive;
+
+    use sentinal_model::limits;
+
+    /// From one small answer to what the parser should ever hold.
+    pub(crate) const JSON_BODY: RangeInclusive<u64> = 64 << 10..=64 << 20;
+    pub(crate) const UPLOAD: RangeInclusive<u64> = 1 << 20..=limits::DISK_BYTES_MAX;
+    pub(crate) const UPLOAD_FILES: RangeInclusive<u64> = 1..=100_000;
+    pub(crate) const OUTPUT_INLINE: RangeInclusive<u64> = 1 << 10..=64 << 20;
+    pub(crate) const OUTPUT_STORED: RangeInclusive<u64> = 64 << 10..=16 << 30;
+    /// Seconds: from a minute to a year.
+    pub(crate) const RETENTION: RangeInclusive<u64> = 60..=366 * 24 * 3600;
+    pub(crate) const OVERCOMMIT: RangeInclusive<u64> = 1..=1000;
+    /// Percent.
+    pub(crate) const MEMORY_AVAILABLE: RangeInclusive<u64> = 1..=90;
+    pub(crate) const SANDBOXES: RangeInclusive<u64> = 1..=2000;
+    const _: () = assert!(limits::SANDBOXES_PER_NODE_MAX == 2000, "as many as a node can have");
 }
 
 #[derive(Debug, Clone, Args)]
@@ -75,6 +145,8 @@ pub(crate) struct PartOptions {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
     /// Where to listen; other addresses than loopback need --plain-http-trusted-network
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "SENTINAL_LISTEN")]
     pub(crate) listen: SocketAddr,
@@ -85,19 +157,24 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) node_socket: Option<PathBuf>,
     /// Do not start a node where none runs
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", action = ArgAction::Set)]
     pub(crate) no_node: bool,
     #[command(flatten)]
     pub(crate) isolation: IsolationOptions,
     /// How many times a node's cores may be promised to sandboxes
-    #[arg(long, value_name = "TIMES", default_value_t = limits::CPU_OVERCOMMIT, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "TIMES", default_value_t = limits::CPU_OVERCOMMIT, value_parser = amount::number(bounds::OVERCOMMIT))]
     pub(crate) cpu_overcommit: u64,
     /// How many times a node's memory may be promised to sandboxes
-    #[arg(long, value_name = "TIMES", default_value_t = limits::MEMORY_OVERCOMMIT, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "TIMES", default_value_t = limits::MEMORY_OVERCOMMIT, value_parser = amount::number(bounds::OVERCOMMIT))]
     pub(crate) memory_overcommit: u64,
-    /// How many sandboxes a node may have, at most 2000
-    #[arg(long, value_name = "COUNT", default_value_t = limits::SANDBOXES_PER_NODE_MAX)]
-    pub(crate) sandboxes_max: usize,
+    /// Percent of a node's memory that must be available for one more sandbox
+    #[arg(long, value_name = "PERCENT", default_value_t = limits::MEMORY_AVAILABLE_PERCENT_MIN, value_parser = amount::number(bounds::MEMORY_AVAILABLE))]
+    pub(crate) memory_available_min: u64,
+    /// How many sandboxes a node may have
+    #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = amount::number(bounds::SANDBOXES))]
+    pub(crate) sandboxes_max: u64,
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
     /// Keep sandboxes booted for whoever asks: ENGINE=SIZE, for example gvisor=8, or
     /// engine=gvisor,size=8 with any of image=, cpu=, memory= and disk=; may be given more than once
     #[arg(long = "pool", value_name = "POOL", env = "SENTINAL_POOL", value_delimiter = ' ')]
@@ -124,21 +201,59 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", default_value = "5", env = "SENTINAL_WEBHOOK_RETRY", value_parser = parse_retry)]
     pub(crate) webhook_retry: Duration,
     /// Serve plain HTTP on any address: the network in front of the server is trusted
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", action = ArgAction::Set)]
     pub(crate) plain_http_trusted_network: bool,
     #[command(flatten)]
     pub(crate) parts: PartOptions,
     #[command(flatten)]
     pub(crate) log: LogOptions,
+    #[command(flatten)]
+    pub(crate) trace: TraceOptions,
+}
+
+/// How much callers may send, and what is kept of their programs' output.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LimitOptions {
+    /// Largest JSON body of a request
+    #[arg(long, value_name = "BYTES", default_value = "1Mi", value_parser = amount::bytes(bounds::JSON_BODY))]
+    pub(crate) json_body_max: Bytes,
+    /// Largest upload, all its files together
+    #[arg(long, value_name = "BYTES", default_value = "100Mi", value_parser = amount::bytes(bounds::UPLOAD))]
+    pub(crate) upload_max: Bytes,
+    /// Most files in one upload
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = amount::number(bounds::UPLOAD_FILES))]
+    pub(crate) upload_files_max: u64,
+    /// Output of one stream that a JSON answer carries
+    #[arg(long, value_name = "BYTES", default_value = "1Mi", value_parser = amount::bytes(bounds::OUTPUT_INLINE))]
+    pub(crate) output_inline_max: Bytes,
+    /// Output of one stream that is kept; what comes after is counted and dropped
+    #[arg(long, value_name = "BYTES", default_value = "64Mi", value_parser = amount::bytes(bounds::OUTPUT_STORED))]
+    pub(crate) output_stored_max: Bytes,
+    /// How long what has ended stays readable: sandboxes, executions, their output, events
+    #[arg(long, value_name = "SPAN", default_value_t = Span::of(limits::RETENTION), value_parser = amount::span(bounds::RETENTION))]
+    pub(crate) retention: Span,
+}
+
+/// Where spans go.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TraceOptions {
+    /// Send spans of every step to this OTLP collector over gRPC, for example `http://127.0.0.1:4317`; off unless given
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Which share of the requests is traced, 0 to 1, of those whose caller has not decided
+    #[arg(long, value_name = "SHARE", default_value = "1", value_parser = amount::share)]
+    pub(crate) trace_sample: f64,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
     /// Where the node keeps its records and the sandboxes' disks; made if missing
     #[arg(long, value_name = "DIR", default_value = "/var/lib/sentinal/node")]
     pub(crate) state_dir: PathBuf,
     /// Where the node listens [default: node.sock in the state folder]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "socket", id = "node_socket", value_name = "FILE")]
     pub(crate) socket: Option<PathBuf>,
     /// End by itself when there is neither a client nor a sandbox for a while
     #[arg(long)]
@@ -154,6 +269,8 @@ pub(crate) struct NodeOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -183,6 +300,8 @@ pub(crate) enum ImageCommand {
     /// Build the default image from Debian packages into the store of this machine, unless it is there: without a server
     /// (needs root)
     BuildDefault {
+        #[command(flatten)]
+        config: ConfigOption,
         /// The image store
         #[arg(long, value_name = "DIR", default_value = ImageOptions::STORE, env = "SENTINAL_IMAGES")]
         images: PathBuf,
@@ -203,6 +322,14 @@ pub(crate) struct IsolationOptions {
     allow_shared_kernel: bool,
 }
 
+impl TraceOptions {
+    /// Where spans go, if anywhere.
+    pub(crate) fn collector(&self) -> Option<sentinal_telemetry::TraceOptions> {
+        let endpoint = self.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty())?;
+        Some(sentinal_telemetry::TraceOptions { endpoint, sample: self.trace_sample })
+    }
+}
+
 impl IsolationOptions {
     /// The least isolation that a sandbox may have.
     pub(crate) const fn minimum(&self) -> Isolation {
@@ -211,6 +338,11 @@ impl IsolationOptions {
 }
 
 impl LogOptions {
+    /// What lines look like.
+    pub(crate) fn format(&self) -> Result<LogFormat, LoggingError> {
+        self.log_format.parse()
+    }
+
     /// The same options as arguments for a child.
     pub(crate) fn arguments(&self) -> [String; 4] {
         ["--log-format".to_owned(), self.log_format.clone(), "--log".to_owned(), self.log.clone()]

@@ -12,7 +12,7 @@ use crate::cli::{ImageCommand, ImageOptions};
 pub(crate) fn run(options: ImageOptions) -> Result<ExitCode> {
     match options.command {
         ImageCommand::Client(command) => Ok(sentinal_cli::run_image(*command)),
-        ImageCommand::BuildDefault { images, force } => {
+        ImageCommand::BuildDefault { images, force, .. } => {
             build(&images, if force { Rebuild::Always } else { Rebuild::IfChanged })
         }
     }

@@ -1,11 +1,15 @@
 //! The `sentinal` binary: server, node and command line.
 //!
 //! `main` only picks the command. [`serve`] tells how the server starts, [`node`] how the privileged process
-//! does, [`image`] builds the default image, [`doctor`] tells what the host can. What speaks to a server is in
+//! does, [`image`] builds the default image, [`doctor`] tells what the host can,
+//! [`config`] where settings come from. What speaks to a server is in
 //! `sentinal-cli`.
 
+mod amount;
+mod banner;
 mod cli;
 mod completion;
+mod config;
 mod doctor;
 mod image;
 mod images;
@@ -20,9 +24,10 @@ mod webhooks;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command},
+    config::Unusable,
+};
 
 /// Exit status for a configuration that cannot work (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;
@@ -42,9 +47,15 @@ fn main() -> ExitCode {
             return ExitCode::from(CANNOT_START);
         }
     }
-    let command = match Cli::try_parse() {
+    let command = match config::command_line(std::env::args_os().collect()) {
         Ok(Cli { command }) => command,
-        Err(error) => return misread(&error),
+        Err(Unusable::CommandLine(error)) => return misread(&error),
+        Err(Unusable::File(problems)) => {
+            for problem in &problems {
+                say(&format!("sentinal: {problem}"));
+            }
+            return ExitCode::from(EX_CONFIG);
+        }
     };
     let outcome = match command {
         Command::Client(command) => return sentinal_cli::run(command),
@@ -52,6 +63,7 @@ fn main() -> ExitCode {
         Command::Node(options) => node::run(&options),
         Command::Image(options) => image::run(options),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Config(command) => config::run(&command),
         Command::Completion { shell } => completion::print(shell),
     };
     match outcome {

@@ -22,7 +22,7 @@ const LAUNCHER: &str = "launch-for-engine";
 
 /// `sentinal node`.
 pub(crate) fn run(options: &NodeOptions) -> Result<ExitCode> {
-    serve::start_logging(&options.log)?;
+    serve::start_logging(&options.log, None)?;
     if options.worker {
         open_files::raise();
         return work(options);
@@ -48,6 +48,8 @@ fn worker(options: &NodeOptions) -> Result<Command> {
 /// What a node is told, as arguments.
 pub(crate) fn arguments(state: &Path, socket: &Path, parts: &PartOptions) -> Vec<OsString> {
     let mut arguments = vec!["--state-dir".into(), state.into(), "--socket".into(), socket.into()];
+    // Whoever starts a node has read the file already.
+    arguments.extend(["--config".into(), "/dev/null".into()]);
     arguments.extend(["--server-user".into(), parts.server_user.clone().into()]);
     arguments.extend(["--images".into(), parts.images.clone().into(), "--runsc".into(), parts.runsc.clone().into()]);
     if let Some(agent) = &parts.agent {

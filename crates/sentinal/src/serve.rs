@@ -14,12 +14,12 @@ use anyhow::{Context, Result, anyhow, ensure};
 use sentinal_agent_client::Agents;
 use sentinal_auth::Keys;
 use sentinal_controller::{Controller, OutputFolder, Parts, Settings, SystemEntropy};
-use sentinal_gateway::App;
+use sentinal_gateway::{App, Limits};
 use sentinal_model::{Clock, Isolation, Pool, Quotas, SystemClock, limits};
 use sentinal_node_protocol::UnixNode;
 use sentinal_scheduler::{Overcommit, Policy};
 use sentinal_store::{OpenError, SqliteStore, Store};
-use sentinal_telemetry::{LogFormat, Metrics};
+use sentinal_telemetry::{Metrics, Traces};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     EX_CONFIG,
-    cli::{LogOptions, ServeOptions},
+    banner::{self, Served},
+    cli::{LimitOptions, LogOptions, ServeOptions, TraceOptions},
     images::Images,
     node, open_files, privilege, user,
     webhooks::Webhooks,
@@ -37,6 +38,9 @@ use crate::{
 
 /// How long a stop may take before it is an error.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long the last spans may take to be sent.
+const TRACE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How long a server that is started again waits for the one before it to let go of the address and of the data.
 const HANDOVER_DEADLINE: Duration = Duration::from_secs(5);
@@ -53,15 +57,9 @@ struct Layout {
 
 /// `sentinal serve`.
 pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
-    start_logging(&options.log)?;
+    let traces = start_logging(&options.log, Some(&options.trace))?;
     open_files::raise();
-    ensure!(
-        options.listen.ip().is_loopback() || options.plain_http_trusted_network,
-        "{} is not a loopback address and the server speaks plain HTTP; put it behind a proxy with TLS, and say that the \
-         network between them is trusted with --plain-http-trusted-network",
-        options.listen
-    );
-    check_pools(&options.pools, options.isolation.minimum())?;
+    check(options)?;
     let layout = layout(options)?;
     let listener = listen(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
     let node = if privilege::is_root() {
@@ -77,8 +75,25 @@ pub(crate) fn run(options: &ServeOptions) -> Result<ExitCode> {
     let node = node.map(watched);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(options, layout, listener, node))?;
+    runtime.block_on(serve(options, layout, (listener, node), traces))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses settings that cannot work together.
+pub(crate) fn check(options: &ServeOptions) -> Result<()> {
+    ensure!(
+        options.listen.ip().is_loopback() || options.plain_http_trusted_network,
+        "{} is not a loopback address and the server speaks plain HTTP; put it behind a proxy with TLS, and say that the \
+         network between them is trusted with --plain-http-trusted-network",
+        options.listen
+    );
+    if let Some(endpoint) = options.trace.collector().map(|collector| collector.endpoint) {
+        ensure!(
+            endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+            "--otlp-endpoint {endpoint:?} is no URL; write it like http://127.0.0.1:4317"
+        );
+    }
+    check_pools(&options.pools, options.isolation.minimum())
 }
 
 /// Also where the server before this one is just ending: the kernel closes the sockets of a process a little after it.
@@ -145,7 +160,7 @@ fn start_node(options: &ServeOptions, layout: &Layout) -> Result<Child> {
     node.args(node::arguments(&layout.node_state, &layout.node_socket, &options.parts)).args(options.log.arguments());
     // In a group of its own: what interrupts the server at a terminal leaves the node alone.
     let node = node.stdin(Stdio::null()).process_group(0).spawn().context("cannot start the node")?;
-    tracing::info!(pid = node.id(), "node started");
+    tracing::debug!(pid = node.id(), "node started");
     Ok(node)
 }
 
@@ -172,11 +187,12 @@ async fn refused(node: Option<oneshot::Receiver<ExitStatus>>, socket: &Path) {
 async fn serve(
     options: &ServeOptions,
     layout: Layout,
-    listener: TcpListener,
-    node: Option<oneshot::Receiver<ExitStatus>>,
+    (listener, node): (TcpListener, Option<oneshot::Receiver<ExitStatus>>),
+    traces: Option<Traces>,
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::new();
+    traces.as_ref().map(|traces| traces.send(&metrics)).transpose()?;
     let database = layout.data.join("sentinal.db");
     let store: Arc<dyn Store> = Arc::new(open_store(&database).await?);
     let admin_key = layout.data.join("admin.key");
@@ -193,20 +209,19 @@ async fn serve(
         clock,
         entropy: Arc::new(SystemEntropy),
         metrics: metrics.clone(),
-        settings: Settings {
-            policy: policy(options),
-            pools: options.pools.clone(),
-            images_free: options.images_free,
-            quotas: quotas(options),
-            webhook_retry: options.webhook_retry,
-        },
+        settings: settings(options),
     };
     let controller = Controller::start(parts).await?;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    announce(listener.local_addr()?, &admin_key);
+    let served = Served {
+        url: format!("http://{}", listener.local_addr()?),
+        admin_key: admin_key.clone(),
+        data: layout.data.clone(),
+    };
+    let said = tokio::spawn(banner::say(controller.clone(), served, options.log.format()?));
     let stop = CancellationToken::new();
-    let app = App::new(controller.clone(), controller.keys(), metrics);
+    let app = App::new(controller.clone(), controller.keys(), metrics).with_limits(gateway_limits(&options.limits));
     let serving = sentinal_gateway::serve(listener, app, stop.clone());
     let mut serving = std::pin::pin!(serving);
     let mut signals = Signals::new()?;
@@ -217,20 +232,47 @@ async fn serve(
         () = refused(node, &layout.node_socket) => outcome = Err(anyhow!("the node cannot start, and without it there are no sandboxes; its last words say why")),
     }
     stop.cancel();
-    tokio::select! {
+    said.abort();
+    let stopped = tokio::select! {
         stopped = tokio::time::timeout(STOP_DEADLINE, async { serving.await; controller.stop().await }) => {
             stopped.context("the server did not stop in time").and(outcome)
         }
         () = signals.next() => outcome,
+    };
+    if let Some(traces) = traces {
+        traces.finish(TRACE_DEADLINE).await;
     }
+    stopped
 }
 
 /// What the operator decided.
+fn settings(options: &ServeOptions) -> Settings {
+    Settings {
+        policy: policy(options),
+        pools: options.pools.clone(),
+        images_free: options.images_free,
+        quotas: quotas(options),
+        webhook_retry: options.webhook_retry,
+        output_stored_bytes: options.limits.output_stored_max.0,
+        retention: options.limits.retention.duration(),
+    }
+}
+
+fn gateway_limits(options: &LimitOptions) -> Limits {
+    Limits {
+        json_body_bytes: options.json_body_max.0,
+        upload_bytes: options.upload_max.0,
+        upload_files: usize::try_from(options.upload_files_max).unwrap_or(usize::MAX),
+        output_inline_bytes: options.output_inline_max.0,
+    }
+}
+
 fn policy(options: &ServeOptions) -> Policy {
     let overcommit = Overcommit {
         cpu: options.cpu_overcommit,
         memory: options.memory_overcommit,
-        sandboxes: options.sandboxes_max.min(limits::SANDBOXES_PER_NODE_MAX),
+        sandboxes: usize::try_from(options.sandboxes_max).unwrap_or(usize::MAX).min(limits::SANDBOXES_PER_NODE_MAX),
+        memory_available_percent: options.memory_available_min,
     };
     Policy { minimum_isolation: options.isolation.minimum(), overcommit }
 }
@@ -271,10 +313,6 @@ impl Signals {
     }
 }
 
-fn announce(address: SocketAddr, admin_key: &Path) {
-    tracing::info!(%address, url = format!("http://{address}"), admin_key = %admin_key.display(), "server listening");
-}
-
 fn layout(options: &ServeOptions) -> Result<Layout> {
     let data = std::path::absolute(&options.data_dir).context("cannot tell where the data folder is")?;
     let node_state = data.join("node");
@@ -295,10 +333,10 @@ fn answers(socket: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(socket).is_ok()
 }
 
-/// Sends log lines to standard error.
-pub(crate) fn start_logging(options: &LogOptions) -> Result<()> {
-    let format: LogFormat = options.log_format.parse()?;
-    sentinal_telemetry::init_logging(format, &options.log).context("cannot begin logging")
+/// Sends log lines to standard error, and spans to a collector if there is one.
+pub(crate) fn start_logging(options: &LogOptions, trace: Option<&TraceOptions>) -> Result<Option<Traces>> {
+    let trace = trace.and_then(TraceOptions::collector);
+    sentinal_telemetry::init_logging(options.format()?, &options.log, trace).context("cannot begin logging")
 }
 
 #[cfg(test)]

@@ -1,9 +1,18 @@
 //! Where the process's log goes: standard error, one line per event.
 
-use std::str::FromStr;
+use std::{io, str::FromStr};
 
-use tracing_subscriber::{EnvFilter, filter::ParseError, util::TryInitError};
-use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, ParseError, filter_fn},
+    layer::SubscriberExt as _,
+    util::{SubscriberInitExt as _, TryInitError},
+};
+
+use crate::{
+    json::JsonLines,
+    trace::{self, TraceOptions, Traces},
+};
 
 /// How a line of the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,17 +58,54 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Sends events that pass `filter` (`info`, `info,sentinal_gateway=debug`, ...) to standard error. Once per process.
-pub fn init_logging(format: LogFormat, filter: &str) -> Result<(), LoggingError> {
+/// Sends events that pass `filter` (`info`, `info,sentinal_gateway=debug`, ...) to standard error, and makes spans if
+/// somebody collects them. Once per process.
+pub fn init_logging(
+    format: LogFormat,
+    filter: &str,
+    trace: Option<TraceOptions>,
+) -> Result<Option<Traces>, LoggingError> {
     let parsed =
         EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })?;
-    let registry = tracing_subscriber::registry().with(parsed);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => registry.with(lines.with_ansi(is_terminal())).try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    let filter = parsed.and(filter_fn(|metadata| metadata.target() != trace::TARGET));
+    let lines = match format {
+        LogFormat::Text => {
+            tracing_subscriber::fmt::layer().with_writer(Lines::default).with_ansi(is_terminal()).boxed()
+        }
+        LogFormat::Json => JsonLines::new(std::io::stderr).boxed(),
+    };
+    let traces = trace.map(Traces::new);
+    let spans = traces.as_ref().map(|traces| {
+        let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
+        let plain = layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_target(false);
+        plain.with_level(false).with_context_activation(false).with_filter(filter_fn(trace::is_step))
+    });
+    let registry = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter));
+    registry.try_init().map(|()| traces).map_err(LoggingError::Started)
+}
+
+/// Longest line for people, in bytes; the rest is cut off.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Standard error, which is given one line with each write.
+#[derive(Debug, Default)]
+struct Lines;
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut out = io::stderr().lock();
+        match line.get(..LINE_BYTES_MAX) {
+            Some(first) if LINE_BYTES_MAX < line.len() => {
+                [first, b"...\n"].into_iter().try_for_each(|part| out.write_all(part))?;
+            }
+            Some(_) | None => out.write_all(line)?,
+        }
+        Ok(line.len())
     }
-    .map_err(LoggingError::Started)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Colours are for people, not for files.
@@ -80,6 +126,6 @@ mod tests {
 
     #[test]
     fn a_malformed_filter_is_an_error() {
-        assert!(matches!(init_logging(LogFormat::Text, "a=b=c"), Err(LoggingError::Filter { .. })));
+        assert!(matches!(init_logging(LogFormat::Text, "a=b=c", None), Err(LoggingError::Filter { .. })));
     }
 }

@@ -6,11 +6,23 @@ mod execution;
 mod gateway;
 mod image;
 mod pool;
+mod text;
+mod trace;
+mod usage;
 mod webhook;
 
 pub use pool::{Claim, PoolCounts};
+pub use text::MetricsFormat;
+pub use trace::SpanFate;
+pub use usage::{InUse, NodeRoom};
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use prometheus_client::{
     metrics::{
@@ -33,12 +45,13 @@ struct Figures {
     image: image::Figures,
     pool: pool::Figures,
     webhook: webhook::Figures,
+    trace: trace::Figures,
+    usage: usage::Figures,
+    /// Somebody has looked since the last time that this was asked.
+    was_read: AtomicBool,
 }
 
 impl Metrics {
-    /// What [`Metrics::render`] answers is of this type.
-    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
     /// Figures that all stand at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
@@ -50,16 +63,29 @@ impl Metrics {
             image: image::Figures::register(&mut registry),
             pool: pool::Figures::register(&mut registry),
             webhook: webhook::Figures::register(&mut registry),
+            trace: trace::Figures::register(&mut registry),
+            usage: usage::Figures::register(&mut registry),
+            was_read: AtomicBool::new(false),
             registry,
         }))
     }
 
-    /// All figures in the `OpenMetrics` text format, as Prometheus reads it.
-    pub fn render(&self) -> String {
+    /// All figures, as Prometheus reads them.
+    pub fn render(&self, format: MetricsFormat) -> String {
+        self.0.was_read.store(true, Ordering::Relaxed);
         let mut text = String::with_capacity(16 * 1024);
         // A `String` takes everything: the only error is the writer's.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.0.registry);
-        text
+        match format {
+            MetricsFormat::OpenMetrics => text,
+            MetricsFormat::Prometheus => text::older(&text),
+        }
+    }
+
+    /// Whether somebody has looked at the figures since this was last asked: what costs something to measure is measured
+    /// for nobody else.
+    pub fn were_read(&self) -> bool {
+        self.0.was_read.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -100,7 +126,7 @@ mod tests {
     fn check(record: impl FnOnce(&Metrics), line: &str) {
         let metrics = Metrics::new();
         record(&metrics);
-        let text = metrics.render();
+        let text = metrics.render(MetricsFormat::OpenMetrics);
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
 

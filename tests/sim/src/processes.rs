@@ -4,10 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use sentinal_agent_client::Agents;
 use sentinal_controller::{Controller, NoImages, NoWebhooks, Parts, Settings};
-use sentinal_model::{Clock, FreeSpace, Millis, NodeId, Pool, Quotas, SandboxId, TenantId, UsageBy, UsageSum, limits};
+use sentinal_model::{Clock, Millis, NodeId, Pool, SandboxId, TenantId, UsageBy, UsageSum};
 use sentinal_node::{LocalNode, NodeConfig, NodeParts, Owner};
 use sentinal_node_protocol::HostBootId;
-use sentinal_scheduler::Policy;
 use sentinal_store::{Store, UsageQuery};
 use sentinal_telemetry::Metrics;
 use tokio::{
@@ -166,13 +165,7 @@ impl Site {
             clock: world,
             entropy: Arc::<Dice>::clone(&self.dice),
             metrics: self.metrics.clone(),
-            settings: Settings {
-                policy: Policy::default(),
-                pools: self.pools(),
-                images_free: FreeSpace::default(),
-                quotas: Quotas::default(),
-                webhook_retry: limits::WEBHOOK_RETRY_DEFAULT,
-            },
+            settings: Settings { pools: self.pools(), ..Settings::default() },
         }
     }
 

@@ -10,8 +10,8 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use sentinal_model::{Code, Error, Result, limits};
-use sentinal_telemetry::{Limit, Route};
-use tracing::Instrument as _;
+use sentinal_telemetry::{Limit, Origin, Route};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{Rejection, failure::write_problem, linger};
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+/// W3C Trace Context: what the caller's request is part of.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What finds a request in the log.
 #[derive(Debug, Clone)]
@@ -35,7 +38,9 @@ pub(crate) async fn finish(State(app): State<App>, mut request: Request, next: N
     let route =
         request.extensions().get::<MatchedPath>().map_or(Route::Unknown, |path| Route::from_template(path.as_str()));
     let method = request.method().clone();
-    let span = tracing::info_span!("gateway.request", %request_id, route = route.template(), %method);
+    let span = tracing::info_span!("gateway.request", otel.kind = "server", %request_id, route = route.template(),
+        %method, status = Empty, trace_id = Empty, otel.status_code = Empty);
+    let trace_id = traced(request.headers(), &span);
     let request = guarded(&app, &holder, request);
     let mut response = answer(route, request, next).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<Error>() {
@@ -43,9 +48,26 @@ pub(crate) async fn finish(State(app): State<App>, mut request: Request, next: N
         write_problem(&mut response, &error, &request_id);
     }
     let mut response = holder.bound(&app, response);
-    add_headers(response.headers_mut(), &request_id);
+    span.record("status", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    add_headers(response.headers_mut(), &request_id, trace_id.as_deref());
     app.metrics.request(route, method.as_str(), response.status().as_u16(), started.elapsed());
     response
+}
+
+/// Puts the request below what its caller says that it is part of. Answers the id of the trace, if there is one.
+fn traced(headers: &HeaderMap, span: &Span) -> Option<String> {
+    let mut values = headers.get_all(TRACEPARENT).into_iter();
+    let caller = match (values.next().map(HeaderValue::to_str), values.next()) {
+        (Some(Ok(traceparent)), None) => Origin::of_caller(traceparent),
+        _ => Origin::default(),
+    };
+    caller.asked(span);
+    let trace_id = Origin::of(span).trace_id().or_else(|| caller.trace_id())?;
+    span.record("trace_id", &trace_id);
+    Some(trace_id)
 }
 
 async fn answer(route: Route, request: Request, next: Next) -> Response {
@@ -103,9 +125,11 @@ fn limit_of(code: Code, route: Route) -> Option<Limit> {
     }
 }
 
-fn add_headers(headers: &mut HeaderMap, request_id: &str) {
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(X_REQUEST_ID, value);
+fn add_headers(headers: &mut HeaderMap, request_id: &str, trace_id: Option<&str>) {
+    for (name, id) in [(X_REQUEST_ID, Some(request_id)), (X_TRACE_ID, trace_id)] {
+        if let Some(value) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(name, value);
+        }
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

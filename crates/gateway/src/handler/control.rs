@@ -3,7 +3,7 @@
 use axum::{Json, body::Body, extract::State};
 use sentinal_api::{Execution, SendSignal, StdinGiven};
 use sentinal_auth::{ControlExecution, ReadExecution};
-use sentinal_model::{Code, Error, ExecutionId, StdinPart, limits};
+use sentinal_model::{Code, Error, ExecutionId, StdinPart};
 
 use crate::{
     App,
@@ -49,15 +49,15 @@ pub(crate) async fn stdin(
     Asked(part): Asked<StdinPart>,
     body: Body,
 ) -> Reply<Json<StdinGiven>> {
-    if limits::UPLOAD_BYTES_MAX < length_hint(&body) {
-        return Err(too_large().into());
+    let max = app.limits.upload_bytes;
+    if max < length_hint(&body) {
+        return Err(too_large(max).into());
     }
-    let bytes = limited(chunks(body), limits::UPLOAD_BYTES_MAX, too_large);
+    let bytes = limited(chunks(body), max, move || too_large(max));
     let offset = app.controller.write_stdin(&permit, id, part, bytes).await?;
     Ok(Json(StdinGiven { offset }))
 }
 
-fn too_large() -> Error {
-    let max = limits::UPLOAD_BYTES_MAX;
+fn too_large(max: u64) -> Error {
     Error::new(Code::TooLarge, format!("standard input: more than {max} bytes at once; send it in several parts"))
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use sentinal_api::{Execution, ExecutionsQuery, Inline, List, WaitQuery};
 use sentinal_auth::{Permit, ReadExecution};
 use sentinal_controller::{ExecutionRecord, ExecutionState, Output, OutputPart, OutputPlace, Page};
-use sentinal_model::{ExecutionId, Result, Stream, limits};
+use sentinal_model::{ExecutionId, Result, Stream};
 use sentinal_telemetry::Limit;
 use tokio::time::timeout;
 
@@ -93,7 +93,7 @@ async fn inline(
     record: &ExecutionRecord,
     (stream, output): (Stream, Option<Output>),
 ) -> Result<Inline> {
-    let bytes_max = limits::OUTPUT_INLINE_BYTES_MAX;
+    let bytes_max = app.limits.output_inline_bytes;
     let bytes_total = output.as_ref().map(|output| output.bytes_total);
     let mut first = match output.map(|output| output.place) {
         Some(OutputPlace::Row(bytes)) => bytes,

@@ -10,7 +10,7 @@ use axum::{
 use http::{HeaderMap, header};
 use sentinal_api::{FileQuery, Query, Upload, UploadedFile};
 use sentinal_auth::{Permit, WriteFile};
-use sentinal_model::{Code, Error, FileWrite, Result, SandboxId, limits};
+use sentinal_model::{Code, Error, FileWrite, Result, SandboxId};
 
 use super::source::Watched;
 use crate::{
@@ -70,17 +70,17 @@ pub(super) async fn raw(
     file: &FileWrite,
     body: Body,
 ) -> Result<UploadedFile> {
-    if limits::UPLOAD_BYTES_MAX < length_hint(&body) {
-        return Err(too_large());
+    let max = app.limits.upload_bytes;
+    if max < length_hint(&body) {
+        return Err(too_large(max));
     }
-    let (watched, source) = Watched::new(limited(chunks(body), limits::UPLOAD_BYTES_MAX, too_large));
+    let (watched, source) = Watched::new(limited(chunks(body), max, move || too_large(max)));
     let written = app.controller.upload(permit, sandbox, file, source).await;
     let written = watched.explain(written)?;
     app.metrics.uploaded(written.bytes);
     Ok(UploadedFile { path: file.at.path.to_string(), size: written.size })
 }
 
-fn too_large() -> Error {
-    let max = limits::UPLOAD_BYTES_MAX;
+fn too_large(max: u64) -> Error {
     Error::new(Code::TooLarge, format!("the upload has more than {max} bytes; send the files in several uploads"))
 }

@@ -35,7 +35,7 @@ async fn chunk(body: &mut Body) -> Result<Option<Bytes>> {
 pub(crate) fn limited(
     source: BoxStream<'static, Result<Bytes>>,
     bytes_max: u64,
-    refusal: fn() -> Error,
+    refusal: impl Fn() -> Error + Copy + Send + 'static,
 ) -> BoxStream<'static, Result<Bytes>> {
     stream::try_unfold((source, 0_u64), move |(mut source, seen)| async move {
         let Some(bytes) = source.next().await.transpose()? else { return Ok(None) };

@@ -7,7 +7,7 @@ use axum::{
 use futures::TryStreamExt as _;
 use http::{HeaderMap, header};
 use sentinal_api::parse_json;
-use sentinal_model::{Code, Error, Result, limits};
+use sentinal_model::{Code, Error, Result};
 use serde::de::DeserializeOwned;
 
 use super::{check_encoding, chunks, length_hint, limited, media_type};
@@ -22,10 +22,10 @@ pub(crate) struct Valid<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<App> for Valid<T> {
     type Rejection = Rejection;
 
-    async fn from_request(request: Request, _app: &App) -> Reply<Self> {
+    async fn from_request(request: Request, app: &App) -> Reply<Self> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
-        Ok(Self(parse_json(&whole(body).await?)?))
+        Ok(Self(parse_json(&whole(body, app).await?)?))
     }
 }
 
@@ -36,9 +36,9 @@ pub(crate) struct OrNothing<T>(pub(crate) T);
 impl<T: DeserializeOwned + Default> FromRequest<App> for OrNothing<T> {
     type Rejection = Rejection;
 
-    async fn from_request(request: Request, _app: &App) -> Reply<Self> {
+    async fn from_request(request: Request, app: &App) -> Reply<Self> {
         let (parts, body) = request.into_parts();
-        let body = whole(body).await?;
+        let body = whole(body, app).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -47,22 +47,21 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OrNothing<T> {
     }
 }
 
-pub(super) async fn whole(body: Body) -> Result<Vec<u8>> {
-    let bytes_max = u64::try_from(limits::JSON_BODY_BYTES_MAX).unwrap_or(u64::MAX);
+pub(super) async fn whole(body: Body, app: &App) -> Result<Vec<u8>> {
+    let bytes_max = app.limits.json_body_bytes;
     let length = length_hint(&body);
     if bytes_max < length {
-        return Err(too_large());
+        return Err(too_large(bytes_max));
     }
     let bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     let append = |mut bytes: Vec<u8>, chunk: bytes::Bytes| async move {
         bytes.extend_from_slice(&chunk);
         Ok(bytes)
     };
-    limited(chunks(body), bytes_max, too_large).try_fold(bytes, append).await
+    limited(chunks(body), bytes_max, move || too_large(bytes_max)).try_fold(bytes, append).await
 }
 
-fn too_large() -> Error {
-    let max = limits::JSON_BODY_BYTES_MAX;
+fn too_large(max: u64) -> Error {
     Error::new(
         Code::TooLarge,
         format!("the body has more than {max} bytes; put large things into files and upload them"),

@@ -27,10 +27,10 @@ pub(crate) struct Keyed<T> {
 impl<T: DeserializeOwned> FromRequest<App> for Keyed<T> {
     type Rejection = Rejection;
 
-    async fn from_request(request: Request, _app: &App) -> Reply<Self> {
+    async fn from_request(request: Request, app: &App) -> Reply<Self> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
-        let bytes = whole(body).await?;
+        let bytes = whole(body, app).await?;
         Ok(Self { body: parse_json(&bytes)?, once: once(&parts, &bytes)? })
     }
 }

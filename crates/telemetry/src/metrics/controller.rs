@@ -61,22 +61,22 @@ impl Figures {
     fn register_steps(&self, registry: &mut Registry) {
         registry.register(
             "sentinal_controller_create_seconds",
-            "From a create to a running sandbox",
+            "From a create to a running sandbox, in seconds",
             self.create_seconds.clone(),
         );
         registry.register(
             "sentinal_controller_destroy_seconds",
-            "From a destroy until nothing is left",
+            "From a destroy until nothing is left, in seconds",
             self.destroy_seconds.clone(),
         );
         registry.register(
             "sentinal_scheduler_place_seconds",
-            "Choosing engine and node for one sandbox",
+            "Choosing engine and node for one sandbox, in seconds",
             self.place_seconds.clone(),
         );
         registry.register(
             "sentinal_store_commit_seconds",
-            "One transaction, from its begin until it is on the disk",
+            "One transaction, from its begin until it is on the disk, in seconds",
             self.commit_seconds.clone(),
         );
         registry.register(

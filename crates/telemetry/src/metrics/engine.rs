@@ -35,10 +35,26 @@ impl Figures {
             failures: Family::default(),
             dial_seconds: step_seconds(),
         };
-        registry.register("sentinal_engine_boot_seconds", "Booting one instance", figures.boot_seconds.clone());
-        registry.register("sentinal_engine_halt_seconds", "Halting one instance", figures.halt_seconds.clone());
-        registry.register("sentinal_engine_pause_seconds", "Pausing one instance", figures.pause_seconds.clone());
-        registry.register("sentinal_engine_resume_seconds", "Resuming one instance", figures.resume_seconds.clone());
+        registry.register(
+            "sentinal_engine_boot_seconds",
+            "Booting one instance, in seconds",
+            figures.boot_seconds.clone(),
+        );
+        registry.register(
+            "sentinal_engine_halt_seconds",
+            "Halting one instance, in seconds",
+            figures.halt_seconds.clone(),
+        );
+        registry.register(
+            "sentinal_engine_pause_seconds",
+            "Pausing one instance, in seconds",
+            figures.pause_seconds.clone(),
+        );
+        registry.register(
+            "sentinal_engine_resume_seconds",
+            "Resuming one instance, in seconds",
+            figures.resume_seconds.clone(),
+        );
         registry.register(
             "sentinal_engine_failures",
             "Boots, halts, pauses and resumes that did not succeed, and instances lost",
@@ -46,10 +62,21 @@ impl Figures {
         );
         registry.register(
             "sentinal_agent_dial_seconds",
-            "From a booted instance to its agent's first word",
+            "From a booted instance to its agent's first word, in seconds",
             figures.dial_seconds.clone(),
         );
         figures
+    }
+}
+
+impl Figures {
+    /// An engine's figures stand at zero unless they stand higher.
+    pub(super) fn exists(&self, engine: EngineName) {
+        let labels = EngineLabels::new(engine);
+        drop(self.failures.get_or_create(&labels));
+        for histogram in [&self.boot_seconds, &self.halt_seconds] {
+            drop(histogram.get_or_create(&labels));
+        }
     }
 }
 

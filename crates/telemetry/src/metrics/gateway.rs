@@ -40,9 +40,12 @@ impl Figures {
             upload_bytes: Counter::default(),
             download_bytes: Counter::default(),
         };
+        for limit in Limit::ALL {
+            drop(figures.limit_reached.get_or_create(&LimitLabels { limit: limit.as_str() }));
+        }
         registry.register(
             "sentinal_gateway_request_seconds",
-            "From a request's head to the head of its answer",
+            "From a request's head to the head of its answer, in seconds",
             figures.request_seconds.clone(),
         );
         registry.register("sentinal_gateway_connections", "Open client connections", figures.connections.clone());

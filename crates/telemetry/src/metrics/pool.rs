@@ -85,7 +85,7 @@ impl Figures {
         );
         registry.register(
             "sentinal_pool_claim_seconds",
-            "From a create to a pooled sandbox that is durably its own",
+            "From a create to a pooled sandbox that is durably its own, in seconds",
             figures.claim_seconds.clone(),
         );
         figures

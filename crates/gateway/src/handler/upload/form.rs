@@ -10,7 +10,7 @@ use futures::{
 };
 use sentinal_api::{Query, UploadedFile};
 use sentinal_auth::{Caller, Permit, ReadFile, WriteFile};
-use sentinal_model::{Code, Error, FileAt, FileWrite, GuestPath, Result, SandboxId, limits};
+use sentinal_model::{Code, Error, FileAt, FileWrite, GuestPath, Result, SandboxId};
 use sentinal_telemetry::Limit;
 use tokio::sync::Mutex;
 
@@ -48,7 +48,7 @@ impl<'a> Form<'a> {
             sandbox: None,
             path: None,
             files: Vec::new(),
-            bytes_left: limits::UPLOAD_BYTES_MAX,
+            bytes_left: app.limits.upload_bytes,
         };
         for field in ["sandbox_id", "path"] {
             query.take(field).map(|value| form.set(field, value)).transpose()?;
@@ -59,8 +59,9 @@ impl<'a> Form<'a> {
 
     /// Stores the files in the order they come.
     pub(super) async fn receive(mut self, body: Body, boundary: &str) -> Result<Vec<UploadedFile>> {
-        let bytes_max = limits::UPLOAD_BYTES_MAX + FRAMING_BYTES_MAX;
-        let multipart = Multipart::new(limited(chunks(body), bytes_max, too_large), boundary);
+        let max = self.app.limits.upload_bytes;
+        let bytes_max = max.saturating_add(FRAMING_BYTES_MAX);
+        let multipart = Multipart::new(limited(chunks(body), bytes_max, move || too_large(max)), boundary);
         let multipart = Arc::new(Mutex::new(multipart));
         loop {
             let Some(head) = multipart.lock().await.next_part().await? else { break };
@@ -102,13 +103,14 @@ impl<'a> Form<'a> {
         let sandbox = self.sandbox.ok_or_else(|| {
             Error::invalid("sandbox_id: is missing; put the fields sandbox_id and path before the files")
         })?;
-        if limits::UPLOAD_FILES_MAX <= self.files.len() {
+        let (files_max, max) = (self.app.limits.upload_files, self.app.limits.upload_bytes);
+        if files_max <= self.files.len() {
             self.app.metrics.limit_reached(Limit::UploadFiles);
-            let message = format!("more than {} files; send them in several uploads", limits::UPLOAD_FILES_MAX);
+            let message = format!("more than {files_max} files; send them in several uploads");
             return Err(Error::new(Code::TooLarge, message));
         }
         let path = self.place(sandbox, filename).await?;
-        let content = limited(content(Arc::clone(multipart)), self.bytes_left, too_large);
+        let content = limited(content(Arc::clone(multipart)), self.bytes_left, move || too_large(max));
         let (watched, source) = Watched::new(content);
         let file = FileWrite::ordinary(path.clone());
         let written = self.app.controller.upload(&self.permit, sandbox, &file, source).await;
