@@ -185,7 +185,7 @@ impl Node for Link {
     }
 
     async fn prune_images(&self, until_free: Option<FreeSpace>) -> Result<RemovedImages> {
-        self.connected().await?.node.prune_images(until_free).await
+        self.call("prune", LONG_DEADLINE, verb!(node => node.prune_images(until_free))).await
     }
 
     async fn watch(&self) -> Result<EventStream> {

@@ -51,7 +51,8 @@ impl Ledger {
     fn ended(&self, record: &ExecutionRecord, ended: Ended, age: Duration) -> Result<bool, String> {
         let truth = self.machine.truth(record.id);
         let patience = record.command.timeout + GIVEN_UP_AFTER;
-        let given_up = patience <= age || record.created_at.after(patience) <= self.world.latest();
+        let over = |after| after <= age || record.created_at.after(after) <= self.world.latest();
+        let (given_up, has_no_time) = (over(patience), over(record.command.timeout));
         let sandbox = self.find(&record.sandbox).map(|sandbox| sandbox.phase);
         let untold = lock(&self.books).untold.contains(&record.id);
         let sandbox_ends = matches!(sandbox, Some(Phase::Stopping(..) | Phase::Finished(_)) | None);
@@ -59,7 +60,7 @@ impl Ledger {
             ExecutionOutcome::Exited(_) | ExecutionOutcome::Signaled(_) => truth.outcome == Some(ended.outcome),
             ExecutionOutcome::Timeout => truth.outcome == Some(ended.outcome) || given_up,
             // One that was never started was taken back, or its time was over before it could be.
-            ExecutionOutcome::Killed => sandbox_ends || truth.starts == 0 && (untold || given_up),
+            ExecutionOutcome::Killed => sandbox_ends || truth.starts == 0 && (untold || has_no_time),
             ExecutionOutcome::Oom => sandbox_ends,
         };
         if is_true {
