@@ -141,8 +141,7 @@ mod tests {
         ];
         let more: &[ActionName] = match role {
             Role::Admin => &[A::ReadKey, A::CreateKey, A::RevokeKey],
-            Role::Operator => &[],
-            Role::Developer => &[],
+            Role::Operator | Role::Developer => &[],
             Role::Viewer => return [&look[..], &[A::ReadMetrics]].concat(),
             Role::Auditor => return [&look[..], &[A::ReadKey]].concat(),
         };

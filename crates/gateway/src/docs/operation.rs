@@ -95,7 +95,7 @@ fn media_answer(document: &Value, kind: &str, media: &Value) -> String {
         Value::Null if kind != "application/json" || schema["$ref"].is_null() => return named,
         Value::Null => pretty(&example(document, schema)),
         Value::String(events) => events.clone(),
-        recorded => pretty(recorded),
+        recorded @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => pretty(recorded),
     };
     let example = format!("<pre tabindex=\"0\"><code>{}</code></pre>", text(&shown));
     format!("{named}<details><summary>Example</summary>{example}</details>")

@@ -100,7 +100,7 @@ impl Inside<'_> {
     }
 
     async fn folder(&self, path: &str) -> Result<()> {
-        let (agent, _used) = self.controller().agent(&self.working.by.tenant(), self.entry.record().id).await?;
+        let (agent, _used) = self.controller().agent(self.working.by.tenant(), self.entry.record().id).await?;
         if path == "/" {
             return Ok(());
         }
@@ -110,7 +110,7 @@ impl Inside<'_> {
     }
 
     async fn copy(&self, sources: &[String], to: &str) -> Result<()> {
-        let (agent, _used) = self.controller().agent(&self.working.by.tenant(), self.entry.record().id).await?;
+        let (agent, _used) = self.controller().agent(self.working.by.tenant(), self.entry.record().id).await?;
         let (mut folder, mut name) = (to, None);
         if !to.ends_with('/') && self.build.context.is_one_file(sources)? {
             let look = FileLook { at: as_root(folder_at(to)?), follow: true };
@@ -128,7 +128,7 @@ impl Inside<'_> {
         let body = self.build.context.pick(sources, name)?;
         let written = agent.write_archive(&archive, body).await.map_err(Error::from)?;
         let (id, now) = (self.entry.record().id, self.working.context.now());
-        let event = events::archive_unpacked(&self.working.by.tenant(), id, now, (&archive.at.path, written));
+        let event = events::archive_unpacked(self.working.by.tenant(), id, now, (&archive.at.path, written));
         self.controller().happened(event).await
     }
 
@@ -136,7 +136,7 @@ impl Inside<'_> {
     async fn collect(&self) -> Result<String> {
         let Working { context, by, name, progress, log, .. } = self.working;
         progress.send_modify(|at| at.stage = ImageStage::Collecting);
-        let (agent, used) = self.controller().agent(&by.tenant(), self.entry.record().id).await?;
+        let (agent, used) = self.controller().agent(by.tenant(), self.entry.record().id).await?;
         let told = progress.clone();
         let root = agent.read_root().await?.map_err(Error::from).inspect_ok(move |bytes| {
             // The sandbox is in use as long as it is read.
