@@ -17,7 +17,11 @@ impl Figures {
             "Images that were removed, because somebody asked for it or the disk filled up",
             figures.removed.clone(),
         );
-        registry.register("sentinal_images_removed_bytes", "What they took on the disk", figures.removed_bytes.clone());
+        registry.register(
+            "sentinal_images_removed_bytes",
+            "How many bytes they took on the disk",
+            figures.removed_bytes.clone(),
+        );
         figures
     }
 }

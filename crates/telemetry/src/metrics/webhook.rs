@@ -38,7 +38,7 @@ impl Figures {
         );
         registry.register(
             "sentinal_webhook_attempt_seconds",
-            "How long attempts to deliver an event took",
+            "How many seconds attempts to deliver an event took",
             figures.attempt_seconds.clone(),
         );
         registry.register(
