@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, time::Duration};
 
-use sentinal_model::{End, EngineName, ExecutionOutcome, State};
+use sentinal_model::{DeliveryResult, End, EngineName, ExecutionOutcome, State};
 
 use crate::{Claim, InUse, Limit, Metrics, MetricsFormat, NodeRoom, PoolCounts, Route, SpanFate};
 
@@ -33,6 +33,7 @@ fn used() -> Metrics {
     m.sandbox_ended(engine, 1, 1);
     m.node_answers(NodeRoom::default());
     m.engine_probed(engine, true);
+    m.webhook_attempted(DeliveryResult::Delivered, took);
     m
 }
 
