@@ -87,10 +87,38 @@ pub(crate) async fn answered<A, E>(
         // An agent that refuses answers before the body is through.
         early = &mut call => Ok(early),
         fed = feed => {
-            fed?;
+            match fed {
+                // Nobody takes any more of it: the answer is on its way, or the reason why there is none.
+                Ok(()) | Err(WriteError::Agent(AgentError::Disconnected)) => {}
+                Err(error) => return Err(error),
+            }
             timeout(limits::AGENT_ANSWER_DEADLINE, call).await
         }
     };
     let answer = answer.map_err(|_| WriteError::Agent(AgentError::Deadline))?;
     answer.map(tonic::Response::into_inner).map_err(|status| WriteError::Agent(status.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use futures::stream;
+    use tonic::{Response, Status};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_told_though_the_body_was_dropped_before_it() {
+        let (messages, receiver) = messages();
+        let call = async {
+            drop(receiver);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Err::<Response<()>, _>(Status::invalid_argument("no archive"))
+        };
+        let body = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(b"x")));
+        let refused = answered(call, messages.send_file(v1::WriteFileStart::default(), body)).await.unwrap_err();
+        let expected = AgentError::Refused(sentinal_model::Code::InvalidRequest, "no archive".to_owned());
+        assert!(matches!(refused, WriteError::Agent(error) if error == expected));
+    }
 }
