@@ -89,11 +89,11 @@ fn names(lines: &str) -> Vec<String> {
     names
 }
 
-/// A text without what is another one every time: a text with digits is its letters up to the first of them, and a secret
-/// is any secret.
+/// A text without what is another one every time: an id is its prefix, any other with digits what is before the first.
 fn kind(text: &str) -> String {
-    if text.starts_with(SECRET) {
-        return SECRET.to_owned();
+    let is_id = |rest: &str| 32 <= rest.len() && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some((prefix, _)) = text.split_once('_').filter(|(_, rest)| is_id(rest)) {
+        return prefix.to_owned();
     }
     text.split(|character: char| character.is_ascii_digit()).next().unwrap_or_default().to_owned()
 }
