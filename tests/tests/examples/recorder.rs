@@ -89,10 +89,13 @@ fn names(lines: &str) -> Vec<String> {
     names
 }
 
-/// A text without what is another one every time: an id is its prefix, any other with digits what is before the first.
+/// A text without what is another one every time: an id or a secret is its prefix, any other with digits what is before the
+/// first.
 fn kind(text: &str) -> String {
-    let is_id = |rest: &str| 32 <= rest.len() && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if let Some((prefix, _)) = text.split_once('_').filter(|(_, rest)| is_id(rest)) {
+    let is_random = |rest: &str| {
+        32 <= rest.len() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+    };
+    if let Some((prefix, _)) = text.split_once('_').filter(|(_, rest)| is_random(rest)) {
         return prefix.to_owned();
     }
     text.split(|character: char| character.is_ascii_digit()).next().unwrap_or_default().to_owned()
