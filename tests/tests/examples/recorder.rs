@@ -9,9 +9,6 @@ use tokio::time::timeout;
 
 use crate::DEADLINE;
 
-/// What the secret of a webhook begins with.
-const SECRET: &str = "whsec_";
-
 /// By operation, status and media type.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder(BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>);
