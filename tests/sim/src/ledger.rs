@@ -63,18 +63,12 @@ impl Ledger {
     pub(crate) fn commit(&self, writes: &[Write]) {
         for write in writes {
             lock(&self.books).counted.count(write);
-            let checked = match write {
-                Write::Sandbox(record) => self.sandbox(record),
-                Write::Execution(record) => self.execution(record),
-                Write::Idempotency(_)
-                | Write::Key(_)
-                | Write::RevokeKey { .. }
-                | Write::Usage { .. }
-                | Write::Event(_)
-                | Write::Webhook(_)
-                | Write::WebhookProgress { .. }
-                | Write::Delivery(_)
-                | Write::RemoveWebhook(_) => Ok(()),
+            let checked = if let Write::Sandbox(record) = write {
+                self.sandbox(record)
+            } else if let Write::Execution(record) = write {
+                self.execution(record)
+            } else {
+                Ok(())
             };
             if let Err(why) = checked {
                 self.world.wrong(format_args!("{why}"));
@@ -84,20 +78,12 @@ impl Ledger {
 
     /// The server was told that the store had not taken a batch, which it had.
     pub(crate) fn untold(&self, writes: &[Write]) {
-        let executions = writes.iter().filter_map(|write| match write {
-            Write::Execution(record) => Some(record.id),
-            Write::Sandbox(_)
-            | Write::Idempotency(_)
-            | Write::Key(_)
-            | Write::RevokeKey { .. }
-            | Write::Usage { .. }
-            | Write::Event(_)
-            | Write::Webhook(_)
-            | Write::WebhookProgress { .. }
-            | Write::Delivery(_)
-            | Write::RemoveWebhook(_) => None,
-        });
-        lock(&self.books).untold.extend(executions);
+        let mut books = lock(&self.books);
+        for write in writes {
+            if let Write::Execution(record) = write {
+                books.untold.insert(record.id);
+            }
+        }
     }
 
     /// The store has removed what ended before then.

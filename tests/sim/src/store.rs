@@ -218,20 +218,10 @@ impl Store for SimStore {
 impl SimStore {
     fn tell(&self, writes: &[Write]) {
         for write in writes {
-            match write {
-                Write::Sandbox(record) => {
-                    self.world.tell(format_args!("store: {} {} {:?}", record.id, record.generation, record.phase));
-                }
-                Write::Execution(record) => self.world.tell(format_args!("store: {} {}", record.id, state(record))),
-                Write::Idempotency(_)
-                | Write::Key(_)
-                | Write::RevokeKey { .. }
-                | Write::Usage { .. }
-                | Write::Event(_)
-                | Write::Webhook(_)
-                | Write::WebhookProgress { .. }
-                | Write::Delivery(_)
-                | Write::RemoveWebhook(_) => {}
+            if let Write::Sandbox(record) = write {
+                self.world.tell(format_args!("store: {} {} {:?}", record.id, record.generation, record.phase));
+            } else if let Write::Execution(record) = write {
+                self.world.tell(format_args!("store: {} {}", record.id, state(record)));
             }
         }
     }

@@ -305,13 +305,13 @@ fn a_layout_is_read_from_a_folder_too_and_docker_s_own_format() {
     // A layer that another image has, too, is a link to it.
     let linked = |target: &str| {
         let tar = Tar::default().file(&name, config.as_bytes()).symlink("0/layer.tar", target);
-        let tar = tar.symlink("1/layer.tar", "../shared/./layer.tar").file("shared/layer.tar", &layer);
+        let tar = tar.symlink("1/layer.tar", "../common/./layer.tar").file("common/layer.tar", &layer);
         tar.file("manifest.json", manifest.as_bytes()).bytes()
     };
-    for target in ["../shared/layer.tar", "../1/layer.tar"] {
+    for target in ["../common/layer.tar", "../1/layer.tar"] {
         assert_eq!(try_import(&linked(target)).imported.unwrap().digest, from_folder.digest, "{target}");
     }
-    for target in ["../../shared/layer.tar", "/shared/layer.tar", "/etc/passwd", "layer.tar", "../2/layer.tar", ""] {
+    for target in ["../../common/layer.tar", "/common/layer.tar", "/etc/passwd", "layer.tar", "../2/layer.tar", ""] {
         try_import(&linked(target)).refused("missing in it");
     }
 }

@@ -22,26 +22,16 @@ pub(super) struct Counted {
 
 impl Counted {
     pub(super) fn count(&mut self, write: &Write) {
-        match write {
-            Write::Sandbox(record) if record.tenant != TenantId::nobody() => {
-                let there = record.finished_at.map(|at| at.since(record.created_at)).unwrap_or_default();
-                let there_ms = u64::try_from(there.as_millis()).unwrap_or(u64::MAX);
-                self.sandboxes.insert(record.id, there_ms.min(SPAN_MS_MAX));
-            }
-            Write::Execution(record) if matches!(record.state, ExecutionState::Finished { .. }) => {
-                self.executions.insert(record.id);
-            }
-            Write::Sandbox(_)
-            | Write::Execution(_)
-            | Write::Idempotency(_)
-            | Write::Key(_)
-            | Write::RevokeKey { .. }
-            | Write::Usage { .. }
-            | Write::Event(_)
-            | Write::Webhook(_)
-            | Write::WebhookProgress { .. }
-            | Write::Delivery(_)
-            | Write::RemoveWebhook(_) => {}
+        if let Write::Sandbox(record) = write
+            && record.tenant != TenantId::nobody()
+        {
+            let there = record.finished_at.map(|at| at.since(record.created_at)).unwrap_or_default();
+            let there_ms = u64::try_from(there.as_millis()).unwrap_or(u64::MAX);
+            self.sandboxes.insert(record.id, there_ms.min(SPAN_MS_MAX));
+        } else if let Write::Execution(record) = write
+            && matches!(record.state, ExecutionState::Finished { .. })
+        {
+            self.executions.insert(record.id);
         }
     }
 }
