@@ -100,10 +100,10 @@ impl Inside<'_> {
     }
 
     async fn folder(&self, path: &str) -> Result<()> {
-        let (agent, _used) = self.controller().agent(self.working.by.tenant(), self.entry.record().id).await?;
         if path == "/" {
             return Ok(());
         }
+        let (agent, _used) = self.controller().agent(self.working.by.tenant(), self.entry.record().id).await?;
         let folder = NewFolder { at: as_root(folder_at(path)?), make_parents: true, mode: None };
         agent.make_folder(&folder).await?;
         Ok(())
