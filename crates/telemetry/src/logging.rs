@@ -3,7 +3,7 @@
 use std::{io, str::FromStr};
 
 use tracing_subscriber::{
-    EnvFilter, Layer as _,
+    EnvFilter, Layer,
     filter::{FilterExt as _, ParseError, filter_fn},
     layer::SubscriberExt as _,
     util::{SubscriberInitExt as _, TryInitError},
@@ -80,8 +80,10 @@ pub fn init_logging(
         let plain = layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_target(false);
         plain.with_level(false).with_context_activation(false).with_filter(filter_fn(trace::is_step))
     });
-    let registry = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter));
-    registry.try_init().map(|()| traces).map_err(LoggingError::Started)
+    // Layers that are there, and none that is not: an absent one would be asked as well, take interest in everything, and
+    // have every span of every library made for nobody.
+    let layers: Vec<_> = spans.into_iter().map(Layer::boxed).chain([lines.with_filter(filter).boxed()]).collect();
+    tracing_subscriber::registry().with(layers).try_init().map(|()| traces).map_err(LoggingError::Started)
 }
 
 /// Longest line for people, in bytes; the rest is cut off.
