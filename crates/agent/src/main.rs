@@ -35,6 +35,11 @@ use crate::{
     deadline::Deadline, executions::Executions, heart::Heart, idle::Idle, service::Service, settings::Settings,
 };
 
+/// musl's own allocator maps and unmaps memory for nearly every chunk of a file, which costs twice in a sandbox whose
+/// kernel is a program.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// `EX_USAGE` and `EX_OSERR` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
 const EXIT_SYSTEM: u8 = 71;
