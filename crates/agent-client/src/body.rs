@@ -50,11 +50,13 @@ impl<M> Messages<M> {
     pub(crate) async fn send_all<E>(
         &self,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
-        mut message: impl FnMut(&[u8]) -> M,
+        mut message: impl FnMut(Bytes) -> M,
     ) -> Result<(), WriteError<E>> {
         let mut body = std::pin::pin!(body);
         while let Some(bytes) = body.next().await {
-            for chunk in bytes.map_err(WriteError::Body)?.chunks(CHUNK_BYTES) {
+            let mut bytes = bytes.map_err(WriteError::Body)?;
+            while !bytes.is_empty() {
+                let chunk = bytes.split_to(bytes.len().min(CHUNK_BYTES));
                 self.send(message(chunk)).await?;
             }
         }
@@ -69,10 +71,10 @@ impl Messages<v1::WriteFileRequest> {
         start: v1::WriteFileStart,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<(), WriteError<E>> {
-        self.send(v1::WriteFileRequest { start: Some(start), data: Vec::new(), end: false }).await?;
-        let part = |data: &[u8]| v1::WriteFileRequest { start: None, data: data.to_vec(), end: false };
+        self.send(v1::WriteFileRequest { start: Some(start), data: Bytes::new(), end: false }).await?;
+        let part = |data| v1::WriteFileRequest { start: None, data, end: false };
         self.send_all(body, part).await?;
-        self.send(v1::WriteFileRequest { start: None, data: Vec::new(), end: true }).await
+        self.send(v1::WriteFileRequest { start: None, data: Bytes::new(), end: true }).await
     }
 }
 

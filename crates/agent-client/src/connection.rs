@@ -16,7 +16,10 @@ use tonic::body::Body;
 use crate::transport::{Peer, Stream};
 
 /// What one stream may have under way before we must have read it.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+
+/// Largest frame taken from an agent: one chunk of a file and its envelope.
+const FRAME_BYTES_MAX: u32 = 144 * 1024;
 
 /// The same for a whole connection: more than all streams together, or a few that nobody reads would hold up every
 /// other call. What a guest can make us hold is bounded by the streams, and those are ours to open.
@@ -70,6 +73,7 @@ impl Connection {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES_MAX)
             .max_header_list_size(HEADERS_BYTES_MAX)
             .max_concurrent_reset_streams(64)
             .handshake(TokioIo::new(stream))

@@ -131,7 +131,7 @@ impl State {
                         return Some(self.fail());
                     }
                     if !message.data.is_empty() {
-                        return Some(Ok(Bytes::from(message.data)));
+                        return Some(Ok(message.data));
                     }
                 }
                 Err(_) => return Some(self.fail()),

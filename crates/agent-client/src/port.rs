@@ -61,7 +61,7 @@ fn bytes_of(answers: tonic::Streaming<v1::ConnectResponse>) -> BoxStream<'static
     futures::stream::try_unfold(answers, |mut answers| async move {
         let cut_off = || io::Error::new(io::ErrorKind::ConnectionReset, "the sandbox broke the connection off");
         let answer = answers.message().await.map_err(|_| cut_off())?.ok_or_else(cut_off)?;
-        Ok(if answer.end { None } else { Some((Bytes::from(answer.data), answers)) })
+        Ok(if answer.end { None } else { Some((answer.data, answers)) })
     })
     .boxed()
 }

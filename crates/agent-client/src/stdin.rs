@@ -24,24 +24,24 @@ impl Agent {
         let (messages, receiver) = messages();
         let call = client.stdin(receiver);
         let mut offset = part.offset.unwrap_or(0);
-        let message = |offset, data: &[u8], end| v1::StdinRequest {
+        let message = |offset, data, end| v1::StdinRequest {
             execution_id: id.to_string(),
             offset,
-            data: data.to_vec(),
+            data,
             end,
             append: part.offset.is_none(),
         };
         let feed = async move {
             // Without a body it is asked how far it is.
-            messages.send(message(offset, &[], false)).await?;
-            let next = |data: &[u8]| {
-                let next = message(offset, data, false);
+            messages.send(message(offset, Bytes::new(), false)).await?;
+            let next = |data: Bytes| {
+                let first = offset;
                 offset = offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-                next
+                message(first, data, false)
             };
             messages.send_all(body, next).await?;
             if part.end {
-                messages.send(message(offset, &[], true)).await?;
+                messages.send(message(offset, Bytes::new(), true)).await?;
             }
             Ok(())
         };

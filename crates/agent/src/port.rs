@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures::Stream;
 use sentinal_agent_protocol::{
     CHUNK_BYTES,
@@ -109,7 +110,7 @@ impl Connected {
             let mut data = Vec::with_capacity(CHUNK_BYTES);
             match reader.try_read_buf(&mut data) {
                 Ok(0) => break,
-                Ok(_) => return Poll::Ready(Some(Ok(ConnectResponse { data, end: false }))),
+                Ok(_) => return Poll::Ready(Some(Ok(ConnectResponse { data: data.into(), end: false }))),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     self.reader = None;
@@ -118,7 +119,7 @@ impl Connected {
             }
         }
         self.reader = None;
-        Poll::Ready(Some(Ok(ConnectResponse { data: Vec::new(), end: true })))
+        Poll::Ready(Some(Ok(ConnectResponse { data: Bytes::new(), end: true })))
     }
 }
 

@@ -206,8 +206,8 @@ pub struct StdinRequest {
     /// missing before it.
     #[prost(uint64, tag = "2")]
     pub offset: u64,
-    #[prost(bytes = "vec", tag = "3")]
-    pub data: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub data: ::prost::bytes::Bytes,
     /// Closes standard input after `data`.
     #[prost(bool, tag = "4")]
     pub end: bool,
@@ -269,8 +269,8 @@ pub struct WriteFileRequest {
     /// In the first message only.
     #[prost(message, optional, tag = "1")]
     pub start: ::core::option::Option<WriteFileStart>,
-    #[prost(bytes = "vec", tag = "2")]
-    pub data: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub data: ::prost::bytes::Bytes,
     /// The file is complete. A stream that ends without it was cut off, and nothing is kept.
     #[prost(bool, tag = "3")]
     pub end: bool,
@@ -320,8 +320,8 @@ pub struct ReadFileResponse {
     /// Of the whole file. In the first message only.
     #[prost(uint64, tag = "1")]
     pub size: u64,
-    #[prost(bytes = "vec", tag = "2")]
-    pub data: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub data: ::prost::bytes::Bytes,
     /// The last message. A stream that ends without it was cut off.
     #[prost(bool, tag = "3")]
     pub end: bool,
@@ -515,8 +515,8 @@ pub struct ConnectRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectResponse {
-    #[prost(bytes = "vec", tag = "1")]
-    pub data: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub data: ::prost::bytes::Bytes,
     /// Nothing follows.
     #[prost(bool, tag = "2")]
     pub end: bool,

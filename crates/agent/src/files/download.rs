@@ -54,7 +54,7 @@ fn send(path: &str, range: Range, sender: &Sender<ReadFileResponse>) -> Result<(
         left = left.saturating_sub(count);
         // A file that has shrunk ends early.
         let end = left == 0 || count == 0;
-        if sender.send(ReadFileResponse { data, end, ..std::mem::take(&mut head) }).is_err() || end {
+        if sender.send(ReadFileResponse { data: data.into(), end, ..std::mem::take(&mut head) }).is_err() || end {
             return Ok(());
         }
     }

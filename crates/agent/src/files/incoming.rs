@@ -1,5 +1,6 @@
 //! A body on its way from the server to the thread that writes it.
 
+use bytes::Bytes;
 use sentinal_agent_protocol::v1::{WriteFileRequest, WriteFileStart};
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Status, Streaming};
@@ -12,7 +13,7 @@ pub(super) struct Incoming(mpsc::Receiver<Chunk>);
 
 /// One message's worth.
 pub(super) struct Chunk {
-    pub(super) data: Vec<u8>,
+    pub(super) data: Bytes,
     pub(super) is_last: bool,
 }
 

@@ -264,7 +264,7 @@ impl Archive<'_> {
     fn flush(&mut self) -> Result<(), Failure> {
         while CHUNK_BYTES <= self.buffer.len() {
             let rest = self.buffer.split_off(CHUNK_BYTES);
-            let data = std::mem::replace(&mut self.buffer, rest);
+            let data = std::mem::replace(&mut self.buffer, rest).into();
             self.sender.send(ReadFileResponse { data, ..ReadFileResponse::default() })?;
         }
         Ok(())
@@ -273,7 +273,7 @@ impl Archive<'_> {
     fn finish(&mut self) -> Result<(), Failure> {
         self.buffer.extend_from_slice(&PADDING);
         self.flush()?;
-        let data = std::mem::take(&mut self.buffer);
+        let data = std::mem::take(&mut self.buffer).into();
         Ok(self.sender.send(ReadFileResponse { data, end: true, ..ReadFileResponse::default() })?)
     }
 }

@@ -19,7 +19,7 @@ fn start(path: &str) -> WriteFileStart {
 fn messages(start: WriteFileStart, data: &[u8]) -> Vec<WriteFileRequest> {
     let mut messages: Vec<WriteFileRequest> = data
         .chunks(65_536)
-        .map(|chunk| WriteFileRequest { data: chunk.to_vec(), ..WriteFileRequest::default() })
+        .map(|chunk| WriteFileRequest { data: chunk.to_vec().into(), ..WriteFileRequest::default() })
         .collect();
     if messages.is_empty() {
         messages.push(WriteFileRequest::default());

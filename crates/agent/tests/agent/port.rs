@@ -49,7 +49,7 @@ async fn bytes_go_both_ways_and_each_end_is_told() {
         within(served.read_to_string(&mut asked)).await.unwrap();
         assert_eq!(asked, "question");
         served.write_all(b"answer").await.unwrap();
-        assert_eq!(connection.next().await.unwrap().data, b"answer");
+        assert_eq!(connection.next().await.unwrap().data, b"answer".as_slice());
         drop(served);
         assert!(connection.next().await.unwrap().end);
     }

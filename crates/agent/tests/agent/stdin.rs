@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use crate::harness::{Client, Sandbox, collect, ended, output, run, sh, start, within};
 
 fn chunk(id: &str, offset: u64, data: &[u8], end: bool) -> StdinRequest {
-    StdinRequest { execution_id: id.to_owned(), offset, data: data.to_vec(), end, append: false }
+    StdinRequest { execution_id: id.to_owned(), offset, data: data.to_vec().into(), end, append: false }
 }
 
 async fn feed(client: &Client, chunks: Vec<StdinRequest>) -> Result<u64, Status> {

@@ -14,8 +14,12 @@ fn on_terminal(id: &str, script: &str) -> ExecuteRequest {
 }
 
 async fn write(client: &Client, id: &str, data: &[u8]) -> Result<u64, Status> {
-    let chunk =
-        StdinRequest { execution_id: id.to_owned(), data: data.to_vec(), append: true, ..StdinRequest::default() };
+    let chunk = StdinRequest {
+        execution_id: id.to_owned(),
+        data: data.to_vec().into(),
+        append: true,
+        ..StdinRequest::default()
+    };
     Ok(within(client.clone().stdin(futures::stream::iter([chunk]))).await?.into_inner().offset)
 }
 

@@ -207,8 +207,9 @@ impl Agent for Service {
         self.begin("read a file").await;
         let bytes = lock(&self.files).get(&path).cloned().ok_or_else(|| Status::not_found("there is no such file"))?;
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let chunk =
-            |data: &[u8]| Ok(v1::ReadFileResponse { size, data: data.to_vec(), ..v1::ReadFileResponse::default() });
+        let chunk = |data: &[u8]| {
+            Ok(v1::ReadFileResponse { size, data: data.to_vec().into(), ..v1::ReadFileResponse::default() })
+        };
         let chunks: Vec<_> = bytes.chunks(CHUNK_BYTES).map(chunk).collect();
         let last = Ok(v1::ReadFileResponse { size, end: true, ..v1::ReadFileResponse::default() });
         Ok(Response::new(stream::iter(chunks.into_iter().chain([last])).boxed()))

@@ -1,5 +1,6 @@
 //! An archive's bytes, as they come in, and what is wrong with them in words.
 
+use bytes::Bytes;
 use sentinal_archive::{ArchiveError, Supply};
 use tonic::Status;
 
@@ -15,7 +16,7 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub(super) fn new(body: &'a mut Incoming) -> Self {
-        Self { body, chunk: Chunk { data: Vec::new(), is_last: false }, taken: 0 }
+        Self { body, chunk: Chunk { data: Bytes::new(), is_last: false }, taken: 0 }
     }
 }
 
