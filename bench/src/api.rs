@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use hyper::Method;
+use hyper::{Method, body::Incoming};
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
@@ -72,6 +72,13 @@ impl Api {
         self.run(&json!({ "sandbox_id": sandbox, "command": command, "args": args })).await
     }
 
+    /// Runs a program that prints something; answers its events as they come.
+    pub(crate) async fn follow(&mut self, sandbox: &str, program: &[&str]) -> Result<Incoming> {
+        let (command, args) = program.split_first().context("a program has a name")?;
+        let body = json!({ "sandbox_id": sandbox, "command": command, "args": args });
+        self.0.events("/api/v1/execute", body.to_string()).await
+    }
+
     /// The whole workflow in one call.
     pub(crate) async fn execute_once(&mut self, kind: Kind, program: &[&str]) -> Result<String> {
         let (command, args) = program.split_first().context("a program has a name")?;
@@ -101,7 +108,7 @@ impl Api {
 
     /// Reads a file; answers how much it is.
     pub(crate) async fn read(&mut self, sandbox: &str, path: &str) -> Result<usize> {
-        Ok(self.0.get(&format!("/api/v1/sandbox/{sandbox}/files?path={path}")).await?.len())
+        self.0.drain(&format!("/api/v1/sandbox/{sandbox}/files?path={path}")).await
     }
 
     /// Lists a folder; answers how many entries came.
@@ -139,4 +146,12 @@ impl Api {
         let answer = self.0.send(Method::POST, path, body.to_string()).await?;
         serde_json::from_slice(&answer).context("an answer in JSON")
     }
+}
+
+/// What a program printed, if an event says that it did.
+pub(crate) fn printed(event: &[u8]) -> Option<String> {
+    let event = String::from_utf8_lossy(event);
+    let data = event.split("event: stdout\ndata: ").nth(1)?.lines().next()?;
+    let data: Value = serde_json::from_str(data).ok()?;
+    Some(data["data"].as_str()?.to_owned())
 }

@@ -73,6 +73,19 @@ impl Connection {
         self.send(Method::GET, path, Bytes::new()).await
     }
 
+    /// Reads from a path and throws away what comes; answers how much it was.
+    pub(crate) async fn drain(&mut self, path: &str) -> Result<usize> {
+        let draining = async {
+            let mut body = self.start(self.request(&Method::GET, path), Bytes::new()).await?;
+            let mut bytes = 0;
+            while let Some(frame) = body.frame().await {
+                bytes += frame?.data_ref().map_or(0, Bytes::len);
+            }
+            Ok(bytes)
+        };
+        timeout(DEADLINE, draining).await.context("no answer in time").flatten().with_context(|| path.to_owned())
+    }
+
     /// The body of an answer that says that all is well.
     async fn start(&mut self, request: Builder, body: impl Into<Bytes>) -> Result<Incoming> {
         // The server closes what is idle for a while.

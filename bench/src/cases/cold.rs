@@ -1,11 +1,14 @@
 //! How long is it from nothing to a program's output?
 
-use anyhow::{Result, ensure};
-use tokio::task::block_in_place;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use http_body_util::BodyExt as _;
+use tokio::{task::block_in_place, time::timeout};
 
 use crate::{
     Bench,
-    api::{Api, Kind},
+    api::{Api, Kind, printed},
     bare::Ran,
     report::{Row, Target},
     samples::{Samples, timed},
@@ -13,6 +16,7 @@ use crate::{
 
 const PYTHON: [&str; 3] = ["python3", "-c", "print(1)"];
 const TRUE: [&str; 1] = ["/bin/true"];
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A cold start that is compared.
 struct Cold<'a> {
@@ -22,8 +26,8 @@ struct Cold<'a> {
     target: Target,
 }
 
-/// gVisor beside `runsc run`: create and execute up to the peer's first byte, which is the stricter of the two; and
-/// one-shot execute, which also destroys, beside `runsc run` to its end.
+/// gVisor beside `runsc run`: create and execute, both up to the first output; and one-shot execute, which also destroys,
+/// beside `runsc run` to its end.
 pub(crate) async fn beside_runsc_run(bench: &Bench) -> Result<[Row; 2]> {
     let cold = Cold { kind: Kind::GVISOR, program: &PYTHON, peer: "runsc run", target: Target::AtMostOfPeer(1.15) };
     cold.measure(bench, || bench.bare.run("bench-cold", &PYTHON)).await
@@ -44,10 +48,10 @@ impl Cold<'_> {
     async fn measure(&self, bench: &Bench, peer_run: impl Fn() -> Result<Ran>) -> Result<[Row; 2]> {
         let mut api = bench.server.api().await?;
         let [mut ours, mut ours_once, mut peer, mut peer_end] = std::array::from_fn(|_| Samples::default());
-        let sandbox = self.create_and_execute(&mut api).await?;
+        let (_, sandbox) = self.create_and_execute(&mut api).await?;
         api.destroy(&sandbox).await?;
         for _ in 0..bench.options.samples() {
-            let (time, sandbox) = timed(self.create_and_execute(&mut api)).await?;
+            let (time, sandbox) = self.create_and_execute(&mut api).await?;
             api.destroy(&sandbox).await?;
             ours.add_time(time);
             let ran = block_in_place(&peer_run)?;
@@ -57,28 +61,56 @@ impl Cold<'_> {
             self.check(&output)?;
             ours_once.add_time(time);
         }
+        let (program, until) = (self.program[0], if self.prints() { "first output" } else { "answer" });
         let row = |what: &str, end: &str, ours, peer, target| Row {
-            what: format!("{}: {what} {} to its answer", self.kind.engine, self.program[0]),
+            what: format!("{}: {what}", self.kind.engine),
             unit: "ms",
             ours,
             peer: Some((format!("{}, {end}", self.peer), peer)),
             target,
         };
         Ok([
-            row("create + execute", "first byte", ours, peer, self.target),
-            row("one-shot execute", "to its end", ours_once, peer_end, Target::ForInformation),
+            row(&format!("create + execute {program} to its {until}"), "first byte", ours, peer, self.target),
+            row(
+                &format!("one-shot {program} to its answer"),
+                "to its end",
+                ours_once,
+                peer_end,
+                Target::ForInformation,
+            ),
         ])
     }
 
-    async fn create_and_execute(&self, api: &mut Api) -> Result<String> {
+    /// Until the program's first output is there, or its answer if it has none. Answers the sandbox.
+    async fn create_and_execute(&self, api: &mut Api) -> Result<(Duration, String)> {
+        let start = Instant::now();
         let sandbox = api.create(self.kind).await?;
-        let output = api.execute(&sandbox, self.program).await?;
-        self.check(&output)?;
-        Ok(sandbox)
+        if self.prints() {
+            let time = self.first_output(start, api, &sandbox).await?;
+            return Ok((time, sandbox));
+        }
+        self.check(&api.execute(&sandbox, self.program).await?)?;
+        Ok((start.elapsed(), sandbox))
+    }
+
+    async fn first_output(&self, start: Instant, api: &mut Api, sandbox: &str) -> Result<Duration> {
+        let mut events = api.follow(sandbox, self.program).await?;
+        let mut first = None;
+        while let Some(frame) = timeout(DEADLINE, events.frame()).await.context("no end in time")? {
+            let now = start.elapsed();
+            let Some(output) = frame?.data_ref().and_then(|data| printed(data)) else { continue };
+            self.check(&output)?;
+            first.get_or_insert(now);
+        }
+        first.context("the program printed nothing")
+    }
+
+    fn prints(&self) -> bool {
+        self.program != TRUE
     }
 
     fn check(&self, output: &str) -> Result<()> {
-        let expected = if self.program == TRUE { "" } else { "1\n" };
+        let expected = if self.prints() { "1\n" } else { "" };
         ensure!(output == expected, "the program printed {output:?}");
         Ok(())
     }

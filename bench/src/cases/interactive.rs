@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail, ensure};
 use futures::{SinkExt as _, StreamExt as _};
 use http_body_util::BodyExt as _;
-use serde_json::json;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -14,7 +13,7 @@ use tokio_tungstenite::{
 
 use crate::{
     Bench,
-    api::{Api, Kind},
+    api::{Api, Kind, printed},
     report::{Row, Target},
     samples::{Samples, timed},
 };
@@ -80,14 +79,13 @@ async fn press(terminal: &mut Terminal) -> Result<Duration> {
 }
 
 async fn first_byte(bench: &Bench, kind: Kind, api: &mut Api, sandbox: &str) -> Result<Row> {
-    let args = ["-c", CLOCK, &bench.options.samples().to_string()];
-    let body = json!({ "sandbox_id": sandbox, "command": "python3", "args": args });
-    let mut events = api.connection().events("/api/v1/execute", body.to_string()).await?;
+    let mut events = api.follow(sandbox, &["python3", "-c", CLOCK, &bench.options.samples().to_string()]).await?;
     let mut ours = Samples::default();
     while let Some(frame) = timeout(DEADLINE, events.frame()).await.context("no output in time")? {
         let now = wall_clock()?;
         let Ok(data) = frame?.into_data() else { continue };
-        if let Some(written) = written_at(&String::from_utf8_lossy(&data)) {
+        if let Some(written) = printed(&data).and_then(|printed| printed.trim().parse().ok().map(Duration::from_nanos))
+        {
             ours.add_time(now.saturating_sub(written));
         }
     }
@@ -104,11 +102,4 @@ async fn first_byte(bench: &Bench, kind: Kind, api: &mut Api, sandbox: &str) -> 
 #[expect(clippy::disallowed_methods, reason = "the program inside reads the same clock")]
 fn wall_clock() -> Result<Duration> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
-}
-
-/// The time that an event with output tells.
-fn written_at(event: &str) -> Option<Duration> {
-    let data = event.split("event: stdout\ndata: ").nth(1)?.lines().next()?;
-    let data: serde_json::Value = serde_json::from_str(data).ok()?;
-    data["data"].as_str()?.trim().parse().ok().map(Duration::from_nanos)
 }
