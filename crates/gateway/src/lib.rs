@@ -26,7 +26,10 @@ mod socket;
 mod stream;
 
 pub use app::{App, Limits};
-pub use ask::{Ask, Authenticate, Offsets};
+pub use ask::{
+    Ask, AskEvents, AskExecutions, AskFiles, AskImages, AskInteractive, AskKeys, AskSandboxes, AskServer, AskWebhooks,
+    Authenticate, Offsets,
+};
 pub use openapi::document as openapi_document;
 pub use present::event_document;
 pub use router::router;
