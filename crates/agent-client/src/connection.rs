@@ -19,7 +19,7 @@ use crate::transport::{Peer, Stream};
 const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 
 /// Largest frame taken from an agent: one chunk of a file and its envelope.
-const FRAME_BYTES_MAX: u32 = 144 * 1024;
+const FRAME_BYTES_MAX: u32 = 272 * 1024;
 
 /// The same for a whole connection: more than all streams together, or a few that nobody reads would hold up every
 /// other call. What a guest can make us hold is bounded by the streams, and those are ours to open.

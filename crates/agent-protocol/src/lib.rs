@@ -29,8 +29,8 @@ pub mod v1 {
 /// Largest message either side takes. Bulk data comes in chunks of at most [`CHUNK_BYTES`].
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
-/// How much of a stream or file one message carries: what `cat` moves at once.
-pub const CHUNK_BYTES: usize = 128 * 1024;
+/// How much of a stream or file one message carries.
+pub const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Output of one stream that the agent holds until it is acknowledged; then the program waits.
 pub const OUTPUT_HELD_BYTES: usize = 256 * 1024;

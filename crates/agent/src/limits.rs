@@ -112,16 +112,16 @@ pub(crate) const HEARTBEAT_LATE: Duration = Duration::from_secs(3);
 /// Requests under way on a connection.
 pub(crate) const STREAMS_MAX: u32 = 1024;
 /// What the server may send ahead on one stream.
-pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// What it may send ahead in all: enough for every stream, so that those which wait (input for a program that
 /// does not read, an upload before its turn) never hold up the others.
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 /// Largest frame: one chunk of a file and its envelope.
-pub(crate) const FRAME_BYTES_MAX: u32 = 144 * 1024;
+pub(crate) const FRAME_BYTES_MAX: u32 = 272 * 1024;
 /// Largest request head.
 pub(crate) const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// What is queued for the server on one stream.
-pub(crate) const SEND_BUFFER_BYTES: usize = 256 * 1024;
+pub(crate) const SEND_BUFFER_BYTES: usize = 512 * 1024;
 /// How long the server may take to answer the preamble.
 pub(crate) const WELCOME_DEADLINE: Duration = Duration::from_secs(5);
 /// Pause before dialling again: doubled each time, from the first to the last.
