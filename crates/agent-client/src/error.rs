@@ -47,6 +47,17 @@ impl From<Status> for AgentError {
     }
 }
 
+impl AgentError {
+    /// The same where what is over a limit has no size: there are too many of it, until one of them is closed.
+    #[must_use]
+    pub fn of_many(self) -> Self {
+        match self {
+            Self::Refused(Code::TooLarge, message) => Self::Refused(Code::QuotaExceeded, message),
+            Self::Disconnected | Self::Deadline | Self::NotFound(_) | Self::Refused(..) => self,
+        }
+    }
+}
+
 impl From<AgentError> for Error {
     fn from(error: AgentError) -> Self {
         let code = match &error {

@@ -109,8 +109,9 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// So late a look is no longer a busy machine: the sandbox stood still.
 pub(crate) const HEARTBEAT_LATE: Duration = Duration::from_secs(3);
 
-/// Requests under way on a connection.
-pub(crate) const STREAMS_MAX: u32 = 1024;
+/// Requests under way on a connection: all the WebSockets that a server has, should they all lead into this sandbox, and
+/// as many of everything else. One more would wait for the end of another.
+pub(crate) const STREAMS_MAX: u32 = 2048;
 /// What the server may send ahead on one stream.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// What it may send ahead in all: enough for every stream, so that those which wait (input for a program that

@@ -62,7 +62,9 @@ pub(crate) async fn connect(
     let port = port.ok_or_else(|| Status::invalid_argument("a port is a number between 1 and 65535"))?;
     let permit = Arc::clone(&ports.0).try_acquire_owned().map_err(|_| {
         let most = limits::CONNECTIONS_MAX;
-        Status::resource_exhausted(format!("{most} connections to ports of this sandbox are open already"))
+        Status::resource_exhausted(format!(
+            "{most} connections to ports of this sandbox are open, the most there may be; close some"
+        ))
     })?;
     let stream = timeout(limits::CONNECT_DEADLINE, dial(port)).await;
     let stream = stream.map_err(|_| Status::unavailable(format!("port {port} of the sandbox does not accept")))??;

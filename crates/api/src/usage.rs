@@ -22,9 +22,10 @@ const DAYS_BACK: Duration = Duration::from_secs(30 * 24 * 3600);
 #[schema(example = json!({"since": "2026-11-27T00:00:00.000Z", "until": "2026-11-29T00:00:00.000Z", "by": "day",
     "items": [{"group": "2026-11-28T00:00:00.000Z", "sandboxes": 3, "sandbox_seconds": 912.4, "cpu_seconds": 48.1,
         "memory_gib_seconds": 456.2, "executions": {"exited": 12, "signaled": 0, "timeout": 1, "oom": 0, "killed": 0},
-        "output_bytes": 40960}],
+        "output_bytes": 40960, "uploaded_bytes": 65536, "downloaded_bytes": 20480}],
     "total": {"sandboxes": 3, "sandbox_seconds": 912.4, "cpu_seconds": 48.1, "memory_gib_seconds": 456.2,
-        "executions": {"exited": 12, "signaled": 0, "timeout": 1, "oom": 0, "killed": 0}, "output_bytes": 40960}}))]
+        "executions": {"exited": 12, "signaled": 0, "timeout": 1, "oom": 0, "killed": 0}, "output_bytes": 40960,
+        "uploaded_bytes": 65536, "downloaded_bytes": 20480}}))]
 pub struct UsageReport {
     /// From the beginning of this hour.
     #[schema(format = DateTime)]
@@ -67,6 +68,10 @@ pub struct UsageFigures {
     pub executions: ExecutionCounts,
     /// What executions wrote, stored or not.
     pub output_bytes: u64,
+    /// Files and archives that were brought into sandboxes.
+    pub uploaded_bytes: u64,
+    /// Files and archives that were fetched out of them.
+    pub downloaded_bytes: u64,
 }
 
 /// Executions that have ended, by their outcome.
@@ -89,6 +94,8 @@ impl From<UsageSum> for UsageFigures {
             memory_gib_seconds: ratio(sum.memory_mib_ms, 1024.0 * 1000.0),
             executions: sum.executions.into(),
             output_bytes: sum.output_bytes,
+            uploaded_bytes: sum.uploaded_bytes,
+            downloaded_bytes: sum.downloaded_bytes,
         }
     }
 }

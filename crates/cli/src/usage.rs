@@ -68,8 +68,9 @@ impl By {
 
 fn usage_table(by: By, report: &UsageReport) -> Table {
     let first = by.name().to_uppercase();
-    let mut table =
-        Table::new(&[&first, "SANDBOXES", "HOURS", "CPU HOURS", "GIB HOURS", "EXECUTIONS", "NOT EXITED", "OUTPUT"]);
+    let used =
+        ["SANDBOXES", "HOURS", "CPU HOURS", "GIB HOURS", "EXECUTIONS", "NOT EXITED", "OUTPUT", "FILES IN", "OUT"];
+    let mut table = Table::new(&[&[first.as_str()], &used[..]].concat());
     for item in &report.items {
         let group = item.group.clone().unwrap_or_else(|| "-".to_owned());
         let group = match by {
@@ -83,7 +84,7 @@ fn usage_table(by: By, report: &UsageReport) -> Table {
     table
 }
 
-fn cells(group: String, used: &UsageFigures) -> [String; 8] {
+fn cells(group: String, used: &UsageFigures) -> [String; 10] {
     let executions = used.executions;
     [
         group,
@@ -94,6 +95,8 @@ fn cells(group: String, used: &UsageFigures) -> [String; 8] {
         executions.all().to_string(),
         (executions.all() - executions.exited).to_string(),
         bytes(used.output_bytes),
+        bytes(used.uploaded_bytes),
+        bytes(used.downloaded_bytes),
     ]
 }
 

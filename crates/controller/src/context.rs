@@ -24,6 +24,7 @@ use crate::{
     pool::Pools,
     quota::StoredOutput,
     table::Table,
+    transfers::Downloads,
     webhooks::{SendWebhooks, Webhooks},
 };
 
@@ -105,6 +106,8 @@ pub(crate) struct Context {
     pub(crate) keys: Arc<Keys>,
     /// How much output is stored.
     pub(crate) stored: StoredOutput,
+    /// What was downloaded and is not in the sums yet.
+    pub(crate) downloads: Downloads,
     /// Who waits for events.
     pub(crate) news: News,
     /// The tasks that deliver events.

@@ -2,7 +2,7 @@
 //!
 //! The agent knows which there are; they end with their programs.
 
-use sentinal_agent_client::OpenContext;
+use sentinal_agent_client::{AgentError, OpenContext};
 use sentinal_auth::{Execute, Permit, ReadExecution};
 use sentinal_model::{Command, ContextId, Error, Language, NewContext, Result, SandboxId};
 use sentinal_store::Write;
@@ -19,7 +19,7 @@ impl Controller {
             .await?;
         let language = new.language;
         let program = Command { argv: program(language), ..new.into_command() };
-        agent.open_context(context, language.as_str(), &program).await?;
+        agent.open_context(context, language.as_str(), &program).await.map_err(AgentError::of_many)?;
         Ok(context)
     }
 

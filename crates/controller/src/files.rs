@@ -18,6 +18,7 @@ use crate::{
     api::{Controller, FileBody},
     events, lease,
     sandboxes::{not_running, running, unknown},
+    transfers::{Party, Passed},
 };
 
 impl Controller {
@@ -30,10 +31,13 @@ impl Controller {
         file: &FileWrite,
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<FileWritten> {
-        let (agent, _used) = self.agent(permit.tenant(), id).await?;
-        let written = agent.write_file(file, body).await.map_err(Error::from)?;
-        self.happened(events::file_uploaded(permit.tenant(), id, self.context.now(), (&file.at.path, written.bytes)))
-            .await?;
+        let (agent, used) = self.agent(permit.tenant(), id).await?;
+        let passed = Passed::default();
+        let written = agent.write_file(file, passed.count(body)).await.map_err(Error::from)?;
+        let now = self.context.now();
+        let event = events::file_uploaded(permit.tenant(), id, now, (&file.at.path, written.bytes));
+        let uploaded = passed.uploaded(Party::of(permit, &used), now);
+        self.context.write(vec![Write::Event(event), uploaded]).await?;
         Ok(written)
     }
 
@@ -49,8 +53,22 @@ impl Controller {
         let reading = agent.read_file(file, range).await.map_err(Error::from)?;
         let (size, part) = (reading.size, reading.part);
         let bytes = reading.bytes().map_err(Error::from);
-        // In use as long as somebody reads.
-        Ok(FileBody { size, part, bytes: bytes.inspect(move |_| _ = &used).boxed() })
+        Ok(FileBody { size, part, bytes: self.counted(permit, used, bytes.boxed()) })
+    }
+
+    /// What somebody reads, as it is taken; the sandbox is in use that long.
+    fn counted(
+        &self,
+        permit: &Permit<ReadFile>,
+        used: Use,
+        bytes: BoxStream<'static, Result<Bytes>>,
+    ) -> BoxStream<'static, Result<Bytes>> {
+        let (context, party) = (Arc::clone(&self.context), Party::of(permit, &used));
+        let held = move |piece: &Result<Bytes>| {
+            let _ = &used;
+            context.downloads.add(&party, piece);
+        };
+        bytes.inspect(held).boxed()
     }
 
     /// A folder as a tar stream.
@@ -62,8 +80,7 @@ impl Controller {
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
         let (agent, used) = self.agent(permit.tenant(), id).await?;
         let bytes = agent.read_archive(folder).await?.map_err(Error::from);
-        // In use as long as somebody reads.
-        Ok(bytes.inspect(move |_| _ = &used).boxed())
+        Ok(self.counted(permit, used, bytes.boxed()))
     }
 
     /// Unpacks a tar stream into a folder. What was unpacked before something is refused stays.
@@ -74,10 +91,13 @@ impl Controller {
         archive: &ArchiveWrite,
         body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<ArchiveWritten> {
-        let (agent, _used) = self.agent(permit.tenant(), id).await?;
-        let written = agent.write_archive(archive, body).await.map_err(Error::from)?;
-        let path = &archive.at.path;
-        self.happened(events::archive_unpacked(permit.tenant(), id, self.context.now(), (path, written))).await?;
+        let (agent, used) = self.agent(permit.tenant(), id).await?;
+        let passed = Passed::default();
+        let written = agent.write_archive(archive, passed.count(body)).await.map_err(Error::from)?;
+        let now = self.context.now();
+        let event = events::archive_unpacked(permit.tenant(), id, now, (&archive.at.path, written));
+        let uploaded = passed.uploaded(Party::of(permit, &used), now);
+        self.context.write(vec![Write::Event(event), uploaded]).await?;
         Ok(written)
     }
 

@@ -59,6 +59,7 @@ mod spool;
 mod start;
 mod table;
 mod terminal;
+mod transfers;
 mod update;
 mod usage;
 mod webhooks;

@@ -23,6 +23,7 @@ use crate::{
     quota::StoredOutput,
     retention,
     table::Table,
+    transfers::{self, Downloads},
     usage,
     webhooks::{self, Webhooks},
 };
@@ -42,6 +43,7 @@ impl Controller {
             pools: Pools::default(),
             image_jobs,
             requests: Requests::default(),
+            downloads: Downloads::default(),
             news: News::default(),
             webhooks: Webhooks::default(),
             shutdown: CancellationToken::new(),
@@ -74,6 +76,7 @@ impl Controller {
         self.context.tasks.close();
         self.context.tasks.wait().await;
         keys::write_uses(&self.context).await;
+        transfers::write_downloads(&self.context).await;
     }
 }
 

@@ -6,7 +6,7 @@ use sentinal_auth::{Permit, ReadUsage};
 use sentinal_model::{Phase, Result, SandboxId, limits};
 use sentinal_store::{UsageQuery, UsageRecord, Write};
 
-use crate::{api::Controller, context::Context, entry::Entry};
+use crate::{api::Controller, context::Context, entry::Entry, transfers::write_downloads};
 
 /// Sandboxes that are counted in one commit.
 const BATCH: usize = 128;
@@ -23,6 +23,7 @@ pub(crate) async fn keep(context: Arc<Context>) {
     loop {
         tokio::time::sleep(limits::USAGE_EVERY).await;
         add_up(&context).await;
+        write_downloads(&context).await;
     }
 }
 

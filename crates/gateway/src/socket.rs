@@ -94,7 +94,9 @@ impl Room {
 pub(crate) fn permit(app: &App) -> Result<OwnedSemaphorePermit> {
     std::sync::Arc::clone(&app.sockets).try_acquire_owned().map_err(|_| {
         app.metrics.limit_reached(Limit::WebSockets);
-        Error::new(Code::Unavailable, "too many open WebSockets; close some, or try again later")
+        let most = limits::WEBSOCKETS_MAX;
+        let message = format!("{most} WebSockets are open on this server, the most there may be; close some");
+        Error::new(Code::Unavailable, message)
     })
 }
 

@@ -17,6 +17,10 @@ pub struct UsageSum {
     pub executions: [u64; ExecutionOutcome::NAMES.len()],
     /// What executions wrote, stored or not, in bytes.
     pub output_bytes: u64,
+    /// Files and archives that were brought into sandboxes, in bytes.
+    pub uploaded_bytes: u64,
+    /// Files and archives that were fetched out of them, in bytes.
+    pub downloaded_bytes: u64,
 }
 
 impl UsageSum {
@@ -34,6 +38,8 @@ impl UsageSum {
             memory_mib_ms: self.memory_mib_ms.saturating_add(other.memory_mib_ms),
             executions,
             output_bytes: self.output_bytes.saturating_add(other.output_bytes),
+            uploaded_bytes: self.uploaded_bytes.saturating_add(other.uploaded_bytes),
+            downloaded_bytes: self.downloaded_bytes.saturating_add(other.downloaded_bytes),
         }
     }
 

@@ -2,18 +2,48 @@
 //!
 //! Probes are really run, and so is everything else that can be tried in a moment. What is lacking comes with what to
 //! do about it; what cannot be told without root is said to be unknown.
+//!
+//! Any number of them may run at once, beside nodes that run: each has a [`workplace`] of its own.
 
 mod cgroups;
 mod host;
+mod workplace;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::join_all;
-use sentinal_engine::{Engine, ProbeFailure};
+use sentinal_engine::{Engine, ProbeFailure, cgroup::parent_for};
 use sentinal_model::{EngineName, limits::PROBE_DEADLINE};
 use tokio::time::{Instant, timeout};
 
-use crate::{NodeConfig, NodeParts, limits::PROBE_GRACE};
+use crate::{
+    NodeConfig, Programs,
+    folder::FolderError,
+    limits::{LIST_DEADLINE, PROBE_GRACE},
+    run,
+};
+use workplace::Workplace;
+
+/// How long what a dead doctor left may hold up this one.
+const CLEAR_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What is examined.
+#[derive(Debug)]
+pub struct Examination {
+    /// A node as it would be. Its state folder need not be there, and is not touched.
+    pub config: NodeConfig,
+    /// What engines start their programs with.
+    pub programs: Programs,
+    /// Where each doctor has a folder for its probes. The same for every run, so that what one left that was killed is
+    /// found by the next.
+    pub folder: PathBuf,
+    /// Percent of the memory that must be available for one more sandbox.
+    pub memory_percent_min: u64,
+}
 
 /// Everything that was found out.
 #[derive(Debug, Clone)]
@@ -90,16 +120,59 @@ impl Diagnosis {
 }
 
 /// Examines this host with the parts that a node would use. Takes as long as the slowest probe.
-pub async fn examine(config: &NodeConfig, parts: &NodeParts) -> Diagnosis {
-    let folder = config.state_folder.clone();
-    let before = cgroups::ours();
-    let probes = join_all(parts.engines.iter().map(examined));
-    let (engines, mut checks) = tokio::join!(probes, host::checks(config));
-    checks.extend(host::images(&parts.images, &config.images));
-    checks.extend(cgroups::checks());
-    cgroups::remove_new(&before);
-    remove_empty(&folder);
+pub async fn examine(examination: &Examination) -> Diagnosis {
+    let Examination { config, folder, memory_percent_min, .. } = examination;
+    let checks = host::checks(config, *memory_percent_min);
+    let (workplace, abandoned) = match Workplace::take(folder).await {
+        Ok(taken) => taken,
+        Err(error) => return Diagnosis { engines: examination.without_workplace(&error), checks: checks.await },
+    };
+    let clearing = join_all(abandoned.into_iter().map(|left| examination.clear(left)));
+    // Not an error: what is left is there for the next one.
+    let _ = timeout(CLEAR_DEADLINE, clearing).await;
+    let trial = trial(&workplace);
+    let engines = examination.engines(workplace.path());
+    let (engines, mut checks) = tokio::join!(join_all(engines.iter().map(examined)), checks);
+    checks.extend(cgroups::checks(&trial));
+    examination.clear(workplace).await;
     Diagnosis { engines, checks }
+}
+
+impl Examination {
+    fn engines(&self, workplace: &Path) -> Vec<Arc<dyn Engine>> {
+        let config = NodeConfig { state_folder: workplace.to_owned(), ..self.config.clone() };
+        run::engines(&config, self.programs.clone())
+    }
+
+    fn without_workplace(&self, error: &FolderError) -> Vec<Examined> {
+        let failure = ProbeFailure::Refused {
+            what: error.to_string(),
+            hint: format!("remove {}, and make room where it is", self.folder.display()),
+        };
+        let names = self.engines(&self.folder).into_iter().map(|engine| engine.name());
+        names.map(|name| Examined { name, probe: Err(unusable(&failure)), took: Duration::ZERO }).collect()
+    }
+
+    /// Removes a workplace and everything that its probes had; all of it stays if any of that does.
+    async fn clear(&self, workplace: Workplace) {
+        for engine in self.engines(workplace.path()) {
+            // An engine that cannot say what there is has never made anything.
+            let Ok(Ok(instances)) = timeout(LIST_DEADLINE, engine.list()).await else { continue };
+            for instance in instances {
+                if engine.halt(&instance.id).await.is_err() {
+                    return;
+                }
+            }
+        }
+        let parent = |engine: EngineName| parent_for(engine.as_str(), &workplace.path().join(engine.as_str()));
+        cgroups::remove(&[parent(EngineName::Gvisor), parent(EngineName::Native), trial(&workplace)]);
+        workplace.remove().await;
+    }
+}
+
+/// The cgroup that one doctor tries to make.
+fn trial(workplace: &Workplace) -> String {
+    format!("sentinal-{}", workplace.name())
 }
 
 async fn examined(engine: &Arc<dyn Engine>) -> Examined {
@@ -119,16 +192,6 @@ fn unusable(failure: &ProbeFailure) -> Unusable {
         ProbeFailure::Failed { .. } => "failed",
     };
     Unusable { kind, reason: failure.to_string() }
-}
-
-/// The folders of probes, which leave nothing in them.
-fn remove_empty(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
-        remove_empty(&entry.path());
-    }
-    // What is not empty is somebody's.
-    let _ = std::fs::remove_dir(folder);
 }
 
 #[cfg(test)]

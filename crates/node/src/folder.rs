@@ -103,7 +103,7 @@ impl StateFolder {
 }
 
 /// A folder that only this process's user may write to.
-fn make(path: &Path, mode: u32) -> Result<(), FolderError> {
+pub(crate) fn make(path: &Path, mode: u32) -> Result<(), FolderError> {
     let failed = |what| move |source| FolderError::Io { what, path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed("make"))?;
     let found = fs::symlink_metadata(path).map_err(failed("look at"))?;

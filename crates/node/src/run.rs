@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use sentinal_engine::host::OnHost;
+use sentinal_engine::{Engine, host::OnHost};
 use sentinal_engine_gvisor::{Gvisor, GvisorConfig, Starter};
 use sentinal_engine_native::{Launcher, Native, NativeConfig};
 use sentinal_image::{ImageError, ImageStore};
@@ -64,15 +64,16 @@ pub struct Programs {
     pub launcher: Launcher,
 }
 
-/// The engines, images and clock of this machine.
+/// The engines, images and clock of this machine, for the one node that works in this folder. Of the images, what was on
+/// its way when a node before this one died is removed.
 pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts, StartError> {
-    let Programs { starter, launcher } = programs;
-    let folder = config.state_folder.join("gvisor");
-    let gvisor = GvisorConfig { runsc: in_path(&config.runsc), ..GvisorConfig::in_folder(&folder, starter) };
-    let native = NativeConfig::in_folder(&config.state_folder.join("native"), launcher, config.agent.clone());
+    let images = ImageStore::open(&config.images).map_err(Cause::from)?;
+    if let Err(error) = images.sweep_incoming() {
+        tracing::warn!(%error, "what was left of images on their way stays");
+    }
     Ok(NodeParts {
-        engines: vec![Arc::new(OnHost::new(Gvisor::new(gvisor))), Arc::new(OnHost::new(Native::new(native)))],
-        images: Arc::new(images(config)?),
+        engines: engines(config, programs),
+        images: Arc::new(images),
         hardware: Arc::new(ThisMachine),
         blocking: Arc::new(Threads),
         clock: Arc::new(SystemClock),
@@ -80,13 +81,13 @@ pub fn this_machine(config: &NodeConfig, programs: Programs) -> Result<NodeParts
     })
 }
 
-/// The store of images, without what was on its way when a node before this one died.
-fn images(config: &NodeConfig) -> Result<ImageStore, StartError> {
-    let store = ImageStore::open(&config.images).map_err(Cause::from)?;
-    if let Err(error) = store.sweep_incoming() {
-        tracing::warn!(%error, "what was left of images on their way stays");
-    }
-    Ok(store)
+/// The engines of this build, which keep everything in the state folder.
+pub(crate) fn engines(config: &NodeConfig, programs: Programs) -> Vec<Arc<dyn Engine>> {
+    let Programs { starter, launcher } = programs;
+    let folder = config.state_folder.join("gvisor");
+    let gvisor = GvisorConfig { runsc: in_path(&config.runsc), ..GvisorConfig::in_folder(&folder, starter) };
+    let native = NativeConfig::in_folder(&config.state_folder.join("native"), launcher, config.agent.clone());
+    vec![Arc::new(OnHost::new(Gvisor::new(gvisor))), Arc::new(OnHost::new(Native::new(native)))]
 }
 
 /// Runs a node with these parts until `shutdown`, or until it has been idle for as long as it is told to wait.

@@ -143,6 +143,24 @@ pub(crate) struct PartOptions {
     pub(crate) runsc: PathBuf,
 }
 
+/// What says whether there is room for one more sandbox: the disk that this folder is on, and the memory.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RoomOptions {
+    /// Where the server keeps its data; made if missing
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/sentinal", env = "SENTINAL_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Percent of a node's memory that must be available for one more sandbox
+    #[arg(long, value_name = "PERCENT", default_value_t = limits::MEMORY_AVAILABLE_PERCENT_MIN, value_parser = amount::number(bounds::MEMORY_AVAILABLE))]
+    pub(crate) memory_available_min: u64,
+}
+
+impl RoomOptions {
+    /// Where the node of a server works.
+    pub(crate) fn node_folder(&self) -> PathBuf {
+        self.data_dir.join("node")
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServeOptions {
     #[command(flatten)]
@@ -150,9 +168,8 @@ pub(crate) struct ServeOptions {
     /// Where to listen; other addresses than loopback need --plain-http-trusted-network
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "SENTINAL_LISTEN")]
     pub(crate) listen: SocketAddr,
-    /// Where the server keeps its data; made if missing
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/sentinal", env = "SENTINAL_DATA_DIR")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) room: RoomOptions,
     /// Where the node listens [default: node/node.sock in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) node_socket: Option<PathBuf>,
@@ -167,9 +184,6 @@ pub(crate) struct ServeOptions {
     /// How many times a node's memory may be promised to sandboxes
     #[arg(long, value_name = "TIMES", default_value_t = limits::MEMORY_OVERCOMMIT, value_parser = amount::number(bounds::OVERCOMMIT))]
     pub(crate) memory_overcommit: u64,
-    /// Percent of a node's memory that must be available for one more sandbox
-    #[arg(long, value_name = "PERCENT", default_value_t = limits::MEMORY_AVAILABLE_PERCENT_MIN, value_parser = amount::number(bounds::MEMORY_AVAILABLE))]
-    pub(crate) memory_available_min: u64,
     /// How many sandboxes a node may have
     #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = amount::number(bounds::SANDBOXES))]
     pub(crate) sandboxes_max: u64,
@@ -276,6 +290,8 @@ pub(crate) struct DoctorOptions {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) isolation: IsolationOptions,
+    #[command(flatten)]
+    pub(crate) room: RoomOptions,
     #[command(flatten)]
     pub(crate) parts: PartOptions,
     #[command(flatten)]

@@ -272,7 +272,7 @@ fn policy(options: &ServeOptions) -> Policy {
         cpu: options.cpu_overcommit,
         memory: options.memory_overcommit,
         sandboxes: usize::try_from(options.sandboxes_max).unwrap_or(usize::MAX).min(limits::SANDBOXES_PER_NODE_MAX),
-        memory_available_percent: options.memory_available_min,
+        memory_available_percent: options.room.memory_available_min,
     };
     Policy { minimum_isolation: options.isolation.minimum(), overcommit }
 }
@@ -314,7 +314,7 @@ impl Signals {
 }
 
 fn layout(options: &ServeOptions) -> Result<Layout> {
-    let data = std::path::absolute(&options.data_dir).context("cannot tell where the data folder is")?;
+    let data = std::path::absolute(&options.room.data_dir).context("cannot tell where the data folder is")?;
     let node_state = data.join("node");
     let node_socket = options.node_socket.clone().unwrap_or_else(|| node_state.join("node.sock"));
     Ok(Layout { data, node_state, node_socket })

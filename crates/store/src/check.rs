@@ -35,6 +35,7 @@ pub(crate) fn batch(writes: &[Write]) -> Result<()> {
         | Write::Key(_)
         | Write::RevokeKey { .. }
         | Write::Usage { .. }
+        | Write::Transferred(_)
         | Write::Event(_)
         | Write::Webhook(_)
         | Write::WebhookProgress { .. }

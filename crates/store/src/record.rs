@@ -288,6 +288,8 @@ pub enum Write {
         /// Cpu time since its boot, in microseconds.
         cpu_us: u64,
     },
+    /// Adds bytes of files to the sums of the hour that the record's moment lies in, as often as it is written.
+    Transferred(Box<UsageRecord>),
     /// Appends an event.
     Event(NewEvent),
     /// Inserts a webhook, which begins after the newest event there is by then, or changes one: where it is and its secret

@@ -51,6 +51,24 @@ async fn what_cannot_be_a_context_is_told_why() -> Fact {
 }
 
 #[tokio::test]
+async fn sixteen_contexts_are_open_at_most() -> Fact {
+    let Some(guest) = guest(json!({"memory": "512Mi"})).await? else { return Ok(()) };
+    let path = format!("/sandbox/{}/context", guest.id());
+    let open = || guest.client().post(&path).json(&json!({"language": "bash"})).send();
+    let first: Value = open().await?.expect(201)?.json()?;
+    for _ in 1..16 {
+        open().await?.expect(201)?;
+    }
+    let refused = open().await?.refused(429, "quota_exceeded")?;
+    ensure!(refused.detail == "16 contexts are open in this sandbox; close one", "{refused:?}");
+    let id = first["id"].as_str().context("an id")?;
+    guest.client().delete(&format!("{path}/{id}")).send().await?.expect(204)?;
+    open().await?.expect(201)?;
+    open().await?.refused(429, "quota_exceeded")?;
+    guest.gone().await
+}
+
+#[tokio::test]
 async fn results_are_in_an_execution_and_in_its_events_and_not_in_lists() -> Fact {
     let Some(guest) = guest(json!({})).await? else { return Ok(()) };
     let new = guest.client().post(&format!("/sandbox/{}/context", guest.id())).json(&json!({"language": "python"}));

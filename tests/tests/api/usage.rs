@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sentinal_tests::{Client, Fact, NewExecution, Options, Role, Server};
+use http::Method;
+use sentinal_tests::{Client, Fact, NewExecution, Options, Role, Server, eventually};
 use serde_json::{Value, json};
 
 async fn report(client: &Client, query: &str) -> Result<Value> {
@@ -74,6 +75,76 @@ async fn what_was_used_is_counted_once_also_over_a_kill() -> Fact {
     let before = report(&client, "?since=2001-01-01T00:00:00Z&until=2001-01-02T00:00:00Z").await?;
     ensure!(before["items"] == json!([]), "{before}");
     Ok(())
+}
+
+#[tokio::test]
+async fn files_in_and_out_are_counted_once_also_over_a_kill() -> Fact {
+    let Some(server) = Server::start("usage-files", Options::default()).await? else { return Ok(()) };
+    let client = server.client()?;
+    let key = client.post("/key").json(&json!({"name": "other", "role": "developer"})).send().await?;
+    let key: Value = key.expect(201)?.json()?;
+    let other = server.client_with(key["key"].as_str().map(str::to_owned));
+    let sandbox = client.create(&json!({"memory": "256Mi", "disk": "64Mi", "ttl": 300})).await?;
+    client.upload(&sandbox.id, "/home/user/file", vec![7; 300_000]).await?.expect(200)?;
+    let files = format!("/sandbox/{}/files", sandbox.id);
+    let put = other.request(Method::PUT, &format!("/api/v1{files}?path=/home/user/other"));
+    put.bytes("application/octet-stream", vec![7; 40_000]).send().await?.expect(200)?;
+    // What does not come to be is not counted.
+    let full = client.upload(&sandbox.id, "/home/user/full", vec![7; 90_000_000]).await?;
+    ensure!(full.status != 200, "so much fits nowhere: {}", full.text());
+    client.get(&format!("{files}?path=/home/user/nothing")).send().await?.refused(404, "not_found")?;
+
+    let uploaded = || async {
+        let found = report(&client, "").await?;
+        ensure!(found["total"]["uploaded_bytes"] == 340_000, "{found}");
+        Ok(found)
+    };
+    uploaded().await?;
+    // An upload is in the sums when it is acknowledged, whatever comes next.
+    server.kill(Role::Serve).await?;
+    server.launch(Role::Serve)?;
+    server.healthy().await?;
+    uploaded().await?;
+
+    let fetched = other.get(&format!("{files}?path=/home/user/file")).send().await?.expect(200)?;
+    let part = client.get(&format!("{files}?path=/home/user/file")).header("range", "bytes=0-99");
+    let part = part.send().await?.expect(206)?;
+    let archive = client.get(&format!("{files}/archive?path=/home/user")).send().await?.expect(200)?;
+    ensure!(fetched.body.len() == 300_000 && part.body.len() == 100, "{} and {}", fetched.body.len(), part.body.len());
+    let bytes = fetched.body.len() + part.body.len() + archive.body.len();
+    let downloaded = || async {
+        let found = uploaded().await?;
+        ensure!(found["total"]["downloaded_bytes"] == bytes, "{bytes} bytes: {found}");
+        Ok(found)
+    };
+    // Downloads are when the server stops.
+    Role::Serve.stop(server.place().data_dir())?;
+    let ended = || async {
+        ensure!(Role::Serve.running(server.place().data_dir()).is_empty(), "it runs");
+        Ok(())
+    };
+    eventually("the end of the server", Duration::from_secs(30), ended).await?;
+    server.launch(Role::Serve)?;
+    server.healthy().await?;
+    let before = downloaded().await?;
+    server.kill(Role::Serve).await?;
+    server.launch(Role::Serve)?;
+    server.healthy().await?;
+    ensure!(downloaded().await?["total"] == before["total"], "not the same after a kill: {before}");
+    for by in ["hour", "key", "engine"] {
+        let view = report(&client, &format!("?by={by}")).await?;
+        for (field, expected) in [("uploaded_bytes", 340_000), ("downloaded_bytes", bytes)] {
+            ensure!(view["total"][field] == expected, "{field}: {view}");
+            ensure!((sum(&view, field) - total(&view, field)).abs() < 1e-6, "{field}: {view}");
+        }
+    }
+    let keys = report(&client, "?by=key").await?;
+    let of_other = keys["items"].as_array().into_iter().flatten().find(|item| item["group"] == key["id"]);
+    let of_other = of_other.with_context(|| format!("{} in {keys}", key["id"]))?;
+    ensure!(of_other["uploaded_bytes"] == 40_000 && of_other["downloaded_bytes"] == 300_000, "{of_other}");
+    let engines = report(&client, "?by=engine").await?;
+    ensure!(engines["items"].as_array().is_some_and(|items| items.len() == 1), "{engines}");
+    client.destroy(&sandbox.id).await?.expect(200).map(drop)
 }
 
 /// Seconds since the month began.

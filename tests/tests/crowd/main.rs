@@ -1,6 +1,7 @@
 //! Many clients at once, and clients that are gone at any byte: everybody gets all of it, and nothing of them is left.
 
 mod followers;
+mod full;
 mod gone;
 mod terminals;
 

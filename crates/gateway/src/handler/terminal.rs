@@ -131,19 +131,18 @@ struct Keyboard {
 }
 
 impl Keyboard {
+    /// Whatever stands in the way is told, and may pass: what is typed next is tried again.
     async fn serve(self: Arc<Self>) {
         while let Err(error) = self.type_on().await {
             self.say(failed(&error));
-            // Whatever stands in the way may pass: what comes after the next message is tried again.
-            if self.received.lock().await.recv().await.is_none() {
-                return;
-            }
         }
     }
 
-    /// Types until the client has left.
+    /// Types until the client has left. One that only looks on costs the sandbox's agent nothing.
     async fn type_on(self: &Arc<Self>) -> Result<()> {
-        let bytes = stream::unfold(Arc::clone(self), |own| async move { Some((Ok(own.next().await?), own)) });
+        let Some(first) = self.next().await else { return Ok(()) };
+        let more = stream::unfold(Arc::clone(self), |own| async move { Some((Ok(own.next().await?), own)) });
+        let bytes = stream::iter([Ok(first)]).chain(more);
         self.app.controller.type_into(&self.permit, self.execution, bytes.boxed()).await
     }
 

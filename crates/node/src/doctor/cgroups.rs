@@ -1,7 +1,6 @@
 //! Where each cgroup controller is, and whether cgroups can be made there.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -21,22 +20,20 @@ const CONTROLLERS: [(&str, &str, &[EngineName]); 4] = [
     ("freezer", "cgroup freezer", &[]),
 ];
 
-/// What the cgroups of all our engines begin with.
-const OURS: &str = "sentinal-";
-
-pub(super) fn checks() -> Vec<Check> {
+/// Tries to make some of this name.
+pub(super) fn checks(trial: &str) -> Vec<Check> {
     let mounts = mounts::all().unwrap_or_default();
-    let check = |(controller, name, needed_by)| Check { name, finding: finding(controller, &mounts), needed_by };
+    let check = |(controller, name, needed_by)| Check { name, finding: finding(controller, &mounts, trial), needed_by };
     CONTROLLERS.into_iter().map(check).collect()
 }
 
-fn finding(controller: &str, mounts: &[Mount]) -> Finding {
+fn finding(controller: &str, mounts: &[Mount], trial: &str) -> Finding {
     let Some((version, root)) = hierarchy(controller, mounts) else {
         let remedy = format!("mount a cgroup hierarchy with the {controller} controller, v1 or v2");
         return Finding::lacking(format!("no mounted cgroup hierarchy has the {controller} controller"), remedy);
     };
     let place = format!("cgroup {version} at {}", root.display());
-    let trial = root.join(format!("{OURS}doctor-{}", std::process::id()));
+    let trial = root.join(trial);
     match fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)) {
         Ok(()) => Finding::Fine(place),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_root() => Finding::Unknown {
@@ -69,19 +66,14 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// The cgroups of our engines.
-pub(super) fn ours() -> BTreeSet<PathBuf> {
+/// Removes those of these names, which are in no use.
+pub(super) fn remove(names: &[String]) {
     let mounts = mounts::all().unwrap_or_default();
-    let roots = mounts.into_iter().filter(|mount| mount.kind.starts_with("cgroup")).map(|mount| mount.point);
-    let below = roots.filter_map(|root| fs::read_dir(root).ok()).flatten().flatten();
-    below.filter(|entry| entry.file_name().to_string_lossy().starts_with(OURS)).map(|entry| entry.path()).collect()
-}
-
-/// Removes what the probes made and nobody uses.
-pub(super) fn remove_new(before: &BTreeSet<PathBuf>) {
-    for fresh in ours().difference(before) {
-        // One that is not empty is somebody's.
-        let _ = fs::remove_dir(fresh);
+    for mount in mounts.iter().filter(|mount| mount.kind.starts_with("cgroup")) {
+        for name in names {
+            // Not an error: most are not there, and one that is not empty is found by the next doctor.
+            let _ = fs::remove_dir(mount.point.join(name));
+        }
     }
 }
 

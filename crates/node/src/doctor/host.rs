@@ -1,15 +1,16 @@
 //! The rest of the host: privilege, kernel, loop devices, user namespaces, images, agent, disk, memory.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use sentinal_engine::{EngineError, child::Child};
 use sentinal_engine_native::{Privilege, Users};
+use sentinal_image::ImageStore;
 use sentinal_model::{EngineName, ImageName, limits};
 use sentinal_node_protocol::Room;
 use tokio_util::sync::CancellationToken;
 
 use super::{Check, Finding};
-use crate::{Hardware, Images, NodeConfig, room::ThisMachine};
+use crate::{Hardware as _, Images, NodeConfig, room::ThisMachine};
 
 const BOTH: &[EngineName] = &[EngineName::Gvisor, EngineName::Native];
 const NATIVE: &[EngineName] = &[EngineName::Native];
@@ -20,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The oldest kernel with Landlock.
 const KERNEL_MIN: (u32, u32) = (5, 13);
 
-pub(super) async fn checks(config: &NodeConfig) -> Vec<Check> {
+pub(super) async fn checks(config: &NodeConfig, memory_percent_min: u64) -> Vec<Check> {
     let mut checks = vec![
         Check { name: "privilege", finding: privilege(), needed_by: &[] },
         Check { name: "users", finding: users(), needed_by: &[] },
@@ -29,7 +30,8 @@ pub(super) async fn checks(config: &NodeConfig) -> Vec<Check> {
         Check { name: "user namespaces", finding: user_namespaces().await, needed_by: NATIVE },
         Check { name: "agent", finding: agent(&config.agent), needed_by: BOTH },
     ];
-    checks.extend(room_of(&config.state_folder));
+    checks.extend(room_of(&config.state_folder, memory_percent_min));
+    checks.push(image(&config.images));
     checks
 }
 
@@ -103,23 +105,26 @@ fn agent(agent: &Path) -> Finding {
     Finding::lacking(format!("it is not at {}", agent.display()), remedy)
 }
 
-pub(super) fn images(images: &Arc<dyn Images>, store: &Path) -> [Check; 1] {
+fn image(store: &Path) -> Check {
     let name = ImageName::default();
-    let finding = match images.resolve(&name) {
-        Ok(image) => Finding::Fine(format!("{name} in {} is {}", store.display(), image.digest)),
-        Err(error) => Finding::lacking(error.message().to_owned(), "make it: `sudo sentinal image build-default`"),
-    };
-    [Check { name: "image", finding, needed_by: &[] }]
+    let found = ImageStore::open(store).map_err(|error| error.to_string());
+    let finding =
+        match found.and_then(|images| Images::resolve(&images, &name).map_err(|error| error.message().to_owned())) {
+            Ok(image) => Finding::Fine(format!("{name} in {} is {}", store.display(), image.digest)),
+            Err(error) => Finding::lacking(error, "make it: `sudo sentinal image build-default`"),
+        };
+    Check { name: "image", finding, needed_by: &[] }
 }
 
 /// What there is to place sandboxes by.
-fn room_of(folder: &Path) -> Vec<Check> {
+fn room_of(folder: &Path, memory_percent_min: u64) -> Vec<Check> {
     // A folder that is not there yet will be on the file system of the next one above that is.
     let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or_else(|| Path::new("/"));
     let check = |name, finding| Check { name, finding, needed_by: &[] };
     match ThisMachine.room(existing) {
         Ok(room) => {
-            vec![check("disk", disk(&room)), check("memory", memory(&room)), check("memory pressure", pressure(&room))]
+            let memory = memory(&room, memory_percent_min);
+            vec![check("disk", disk(&room)), check("memory", memory), check("memory pressure", pressure(&room))]
         }
         Err(error) => vec![check("room", Finding::Unknown { why: error.to_string() })],
     }
@@ -130,15 +135,15 @@ fn disk(room: &Room) -> Finding {
     share("free", free, total, limits::DISK_AVAILABLE_PERCENT_MIN)
 }
 
-fn memory(room: &Room) -> Finding {
+fn memory(room: &Room, percent_min: u64) -> Finding {
     let (free, total) = (room.memory_bytes_available, room.memory_bytes_total);
-    share("available", free, total, limits::MEMORY_AVAILABLE_PERCENT_MIN)
+    share("available", free, total, percent_min)
 }
 
 fn share(word: &str, part: u64, total: u64, percent_min: u64) -> Finding {
     let said = format!("{} of {} MiB {word}", part >> 20, total >> 20);
     if u128::from(total) * u128::from(percent_min) <= u128::from(part) * 100 {
-        return Finding::Fine(said);
+        return Finding::Fine(format!("{said}, {percent_min} % is the least"));
     }
     Finding::lacking(said, format!("make room: nothing is placed below {percent_min} %"))
 }
@@ -169,7 +174,8 @@ mod tests {
     #[test]
     fn what_there_is_of_a_resource_is_said_in_both_cases() {
         let said = "10 of 100 MiB free".to_owned();
-        assert_eq!(share("free", 10 << 20, 100 << 20, 10), Finding::Fine(said.clone()));
+        let fine = Finding::Fine(format!("{said}, 10 % is the least"));
+        assert_eq!(share("free", 10 << 20, 100 << 20, 10), fine);
         let remedy = "make room: nothing is placed below 11 %".to_owned();
         assert_eq!(share("free", 10 << 20, 100 << 20, 11), Finding::Lacking { what: said, remedy });
     }

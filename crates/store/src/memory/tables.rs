@@ -68,6 +68,10 @@ impl Tables {
                 self.metered(&sandbox.to_string(), to, undo);
                 Ok(())
             }
+            Write::Transferred(record) => {
+                self.transferred(record, undo);
+                Ok(())
+            }
             Write::Event(event) => {
                 self.event(event, undo);
                 Ok(())

@@ -48,6 +48,11 @@ impl Tables {
         self.add(row.usage_key(hour_of(at), engine.unwrap_or_default()), used, undo);
     }
 
+    /// As `sqlite::usage::transferred`.
+    pub(super) fn transferred(&mut self, record: &UsageRecord, undo: &mut Vec<Before>) {
+        self.add(UsageKey::of(record), record.used, undo);
+    }
+
     pub(super) fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<UsageRecord>> {
         let mut sums = BTreeMap::<UsageKey, UsageSum>::new();
         let of_tenant = self.usage.iter().filter(|(key, _)| key.tenant_id == tenant.as_str());

@@ -4,7 +4,7 @@ use rusqlite::Row;
 use sentinal_model::{Millis, TenantId, UsageSum};
 
 use super::{CorruptRow, Reader, stored};
-use crate::UsageRecord;
+use crate::{UsageRecord, meter::hour_of};
 
 /// Which sums of the table: its primary key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,8 @@ pub(crate) struct UsageRow {
     /// In the order of the outcomes' names.
     pub(crate) executions: [i64; 5],
     pub(crate) output_bytes: i64,
+    pub(crate) uploaded_bytes: i64,
+    pub(crate) downloaded_bytes: i64,
 }
 
 impl TryFrom<&Row<'_>> for UsageRow {
@@ -47,7 +49,21 @@ impl TryFrom<&Row<'_>> for UsageRow {
                 row.get("executions_killed")?,
             ],
             output_bytes: row.get("output_bytes")?,
+            uploaded_bytes: row.get("uploaded_bytes")?,
+            downloaded_bytes: row.get("downloaded_bytes")?,
         })
+    }
+}
+
+impl UsageKey {
+    /// The sums that this is a part of.
+    pub(crate) fn of(record: &UsageRecord) -> Self {
+        Self {
+            tenant_id: record.tenant.to_string(),
+            hour: hour_of(record.hour.0),
+            engine: record.engine.map(|engine| engine.to_string()).unwrap_or_default(),
+            key_id: record.key.map(|key| key.to_string()).unwrap_or_default(),
+        }
     }
 }
 
@@ -61,6 +77,8 @@ impl UsageRow {
             memory_mib_ms: stored(used.memory_mib_ms),
             executions: used.executions.map(stored),
             output_bytes: stored(used.output_bytes),
+            uploaded_bytes: stored(used.uploaded_bytes),
+            downloaded_bytes: stored(used.downloaded_bytes),
         }
     }
 }
@@ -83,6 +101,8 @@ impl TryFrom<UsageRow> for UsageRecord {
             memory_mib_ms: amount("memory_mib_ms", row.memory_mib_ms)?,
             executions,
             output_bytes: amount("output_bytes", row.output_bytes)?,
+            uploaded_bytes: amount("uploaded_bytes", row.uploaded_bytes)?,
+            downloaded_bytes: amount("downloaded_bytes", row.downloaded_bytes)?,
         };
         let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let engine = some(&row.key.engine).map(|name| name.parse()).transpose();

@@ -108,6 +108,7 @@ fn write(connection: &Connection, write: &Write) -> std::result::Result<(), Refu
             let to = Meter { at: at.0, cpu_us: i64::try_from(*cpu_us).unwrap_or(i64::MAX) };
             Ok(usage::metered(connection, &sandbox.to_string(), to)?)
         }
+        Write::Transferred(record) => Ok(usage::transferred(connection, record)?),
         Write::Event(event) => Ok(append(connection, event)?),
         Write::Webhook(record) => webhook::webhook(connection, record),
         Write::WebhookProgress { id, generation, progress } => {

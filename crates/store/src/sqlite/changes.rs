@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 /// The first change is number one. SQLite keeps in its `user_version` how many were made.
-const CHANGES: [&str; 7] = [
+const CHANGES: [&str; 8] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_pause.sql"),
     include_str!("../../migrations/0003_pool.sql"),
@@ -11,6 +11,7 @@ const CHANGES: [&str; 7] = [
     include_str!("../../migrations/0005_results.sql"),
     include_str!("../../migrations/0006_webhook.sql"),
     include_str!("../../migrations/0007_usage.sql"),
+    include_str!("../../migrations/0009_transfer.sql"),
 ];
 
 /// Tables to which a later version made this change.

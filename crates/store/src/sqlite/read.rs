@@ -60,7 +60,8 @@ macro_rules! summed_by {
              SUM(memory_mib_ms) AS memory_mib_ms, SUM(executions_exited) AS executions_exited, \
              SUM(executions_signaled) AS executions_signaled, SUM(executions_timeout) AS executions_timeout, \
              SUM(executions_oom) AS executions_oom, SUM(executions_killed) AS executions_killed, \
-             SUM(output_bytes) AS output_bytes FROM usage WHERE tenant_id = ?1 AND hour >= ?2 AND hour < ?3 \
+             SUM(output_bytes) AS output_bytes, SUM(uploaded_bytes) AS uploaded_bytes, \
+             SUM(downloaded_bytes) AS downloaded_bytes FROM usage WHERE tenant_id = ?1 AND hour >= ?2 AND hour < ?3 \
              GROUP BY 1, 2, 3, 4 ORDER BY 2, 3, 4 LIMIT ?4"
         )
     };

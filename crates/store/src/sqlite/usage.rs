@@ -4,6 +4,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params}
 use sentinal_model::UsageSum;
 
 use crate::{
+    UsageRecord,
     meter::{Meter, hour_of},
     row::{ExecutionRow, SandboxRow, UsageKey, UsageRow},
 };
@@ -64,6 +65,11 @@ pub(super) fn execution(connection: &Connection, row: &ExecutionRow) -> rusqlite
     add(connection, &row.usage_key(hour_of(at), engine), used)
 }
 
+/// Files went into a sandbox or came out of it.
+pub(super) fn transferred(connection: &Connection, record: &UsageRecord) -> rusqlite::Result<()> {
+    add(connection, &UsageKey::of(record), record.used)
+}
+
 const METERED: &str = "SELECT tenant_id, COALESCE(engine, '') AS engine, COALESCE(key_id, '') AS key_id, \
      json_extract(spec, '$.memory_bytes') AS memory_bytes, phase = 'finished' AS is_finished, metered_at, metered_cpu_us \
      FROM sandbox WHERE id = ?1 AND metered_at IS NOT NULL";
@@ -88,8 +94,9 @@ fn advance(connection: &Connection, sandbox: &str, to: impl FnOnce(&Metered) -> 
 }
 
 const ADD: &str = "INSERT INTO usage (tenant_id, hour, engine, key_id, sandboxes, sandbox_ms, cpu_us, memory_mib_ms, \
-     executions_exited, executions_signaled, executions_timeout, executions_oom, executions_killed, output_bytes) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+     executions_exited, executions_signaled, executions_timeout, executions_oom, executions_killed, output_bytes, \
+     uploaded_bytes, downloaded_bytes) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
      ON CONFLICT (tenant_id, hour, engine, key_id) DO UPDATE SET sandboxes = usage.sandboxes + excluded.sandboxes, \
      sandbox_ms = usage.sandbox_ms + excluded.sandbox_ms, cpu_us = usage.cpu_us + excluded.cpu_us, \
      memory_mib_ms = usage.memory_mib_ms + excluded.memory_mib_ms, \
@@ -98,7 +105,9 @@ const ADD: &str = "INSERT INTO usage (tenant_id, hour, engine, key_id, sandboxes
      executions_timeout = usage.executions_timeout + excluded.executions_timeout, \
      executions_oom = usage.executions_oom + excluded.executions_oom, \
      executions_killed = usage.executions_killed + excluded.executions_killed, \
-     output_bytes = usage.output_bytes + excluded.output_bytes";
+     output_bytes = usage.output_bytes + excluded.output_bytes, \
+     uploaded_bytes = usage.uploaded_bytes + excluded.uploaded_bytes, \
+     downloaded_bytes = usage.downloaded_bytes + excluded.downloaded_bytes";
 
 fn add(connection: &Connection, key: &UsageKey, used: UsageSum) -> rusqlite::Result<()> {
     let mut add: CachedStatement<'_> = connection.prepare_cached(ADD)?;
@@ -118,7 +127,9 @@ fn add(connection: &Connection, key: &UsageKey, used: UsageSum) -> rusqlite::Res
         timeout,
         oom,
         killed,
-        row.output_bytes
+        row.output_bytes,
+        row.uploaded_bytes,
+        row.downloaded_bytes
     ])?;
     Ok(())
 }

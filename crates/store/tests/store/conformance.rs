@@ -62,6 +62,7 @@ conformance!(
     the_largest_page_says_that_there_is_another,
     what_was_used_is_added_up_once,
     what_was_used_is_added_up_by_what_is_asked_for,
+    what_was_transferred_is_added_up,
     what_was_used_outlives_what_used_it,
     events_come_by_cursor,
     the_newest_event_of_a_tenant_is_found,
@@ -471,6 +472,29 @@ async fn what_was_used_is_added_up_by_what_is_asked_for(store: &dyn Store) {
     let some = UsageQuery { since: Millis(HOUR), until: Millis(30 * HOUR), by: UsageBy::Hour };
     assert_eq!(store.usage(&tenant("default"), some).await.unwrap(), hours[1..2]);
     assert!(store.usage(&tenant("other"), usage_by(UsageBy::Hour)).await.unwrap().is_empty());
+}
+
+/// Twice, and not at all with what is refused; in the hour of its moment.
+async fn what_was_transferred_is_added_up(store: &dyn Store) {
+    let record = |at, up, down| sentinal_store::UsageRecord {
+        tenant: tenant("default"),
+        hour: Millis(at),
+        engine: running(1).engine,
+        key: running(1).key,
+        used: UsageSum { uploaded_bytes: up, downloaded_bytes: down, ..UsageSum::default() },
+    };
+    let transferred = |at, up, down| Write::Transferred(Box::new(record(at, up, down)));
+    for _ in 0..2 {
+        store.write(vec![transferred(HOUR + 5, 10, 1), transferred(2 * HOUR - 1, 0, 100)]).await.unwrap();
+    }
+    store.write(vec![write(&running(1)), write(&finished(1, 5000))]).await.unwrap();
+    check_conflict(store, vec![transferred(HOUR, 1000, 1000), write(&running(1))]).await;
+    let found = store.usage(&tenant("default"), usage_by(UsageBy::Hour)).await.unwrap();
+    let bytes: Vec<_> =
+        found.iter().map(|one| (one.hour.0, one.used.uploaded_bytes, one.used.downloaded_bytes)).collect();
+    assert_eq!(bytes, [(0, 0, 0), (HOUR, 20, 202)]);
+    let keys = store.usage(&tenant("default"), usage_by(UsageBy::Key)).await.unwrap();
+    assert_eq!((keys.len(), keys[0].key, keys[0].used.uploaded_bytes), (1, running(1).key, 20));
 }
 
 async fn what_was_used_outlives_what_used_it(store: &dyn Store) {
