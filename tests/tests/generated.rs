@@ -29,7 +29,7 @@ fn the_generated_code_is_what_the_schemas_say() {
         let folder = root.join(schema.folder);
         let descriptors = protox::compile([schema.proto], [folder.join("proto")]).unwrap();
         let out = tempfile::tempdir().unwrap();
-        let generator = BULK.iter().fold(tonic_prost_build::configure(), |generator, field| generator.bytes(field));
+        let generator = BULK.iter().fold(tonic_prost_build::configure(), tonic_prost_build::Builder::bytes);
         generator.out_dir(out.path()).compile_fds(descriptors).unwrap();
         let fresh = fs::read_to_string(out.path().join(schema.file)).unwrap();
         let checked_in = folder.join("src/generated").join(schema.file);

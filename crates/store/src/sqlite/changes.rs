@@ -11,7 +11,7 @@ const CHANGES: [&str; 8] = [
     include_str!("../../migrations/0005_results.sql"),
     include_str!("../../migrations/0006_webhook.sql"),
     include_str!("../../migrations/0007_usage.sql"),
-    include_str!("../../migrations/0009_transfer.sql"),
+    include_str!("../../migrations/0008_transfer.sql"),
 ];
 
 /// Tables to which a later version made this change.
