@@ -10,16 +10,13 @@ use std::{
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sentinal_agent_protocol::{MESSAGE_BYTES_MAX, v1::agent_client::AgentClient};
+use sentinal_agent_protocol::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, v1::agent_client::AgentClient};
 use tonic::body::Body;
 
 use crate::transport::{Peer, Stream};
 
 /// What one stream may have under way before we must have read it.
 const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
-
-/// Largest frame taken from an agent: one chunk of a file and its envelope.
-const FRAME_BYTES_MAX: u32 = 272 * 1024;
 
 /// The same for a whole connection: more than all streams together, or a few that nobody reads would hold up every
 /// other call. What a guest can make us hold is bounded by the streams, and those are ours to open.

@@ -32,6 +32,11 @@ pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// How much of a stream or file one message carries.
 pub const CHUNK_BYTES: usize = 256 * 1024;
 
+/// Largest frame of HTTP/2 that either side takes: one chunk and its envelope.
+pub const FRAME_BYTES_MAX: u32 = 272 * 1024;
+
+const _: () = assert!(CHUNK_BYTES < FRAME_BYTES_MAX as usize, "a chunk and its envelope fit in one frame");
+
 /// Output of one stream that the agent holds until it is acknowledged; then the program waits.
 pub const OUTPUT_HELD_BYTES: usize = 256 * 1024;
 

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use sentinal_agent_protocol::{
-    MESSAGE_BYTES_MAX,
+    FRAME_BYTES_MAX, MESSAGE_BYTES_MAX,
     preamble::{Hello, VERSION_MAX, VERSION_MIN, WELCOME_BYTES, Welcome},
     v1::agent_server::AgentServer,
 };
@@ -68,7 +68,7 @@ async fn serve(stream: UnixStream, server: AgentServer<Service>) {
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(limits::STREAMS_MAX)
-        .max_frame_size(limits::FRAME_BYTES_MAX)
+        .max_frame_size(FRAME_BYTES_MAX)
         .max_header_list_size(limits::HEADERS_BYTES_MAX)
         .max_send_buf_size(limits::SEND_BUFFER_BYTES)
         .auto_date_header(false)

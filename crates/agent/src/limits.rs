@@ -117,8 +117,6 @@ pub(crate) const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// What it may send ahead in all: enough for every stream, so that those which wait (input for a program that
 /// does not read, an upload before its turn) never hold up the others.
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
-/// Largest frame: one chunk of a file and its envelope.
-pub(crate) const FRAME_BYTES_MAX: u32 = 272 * 1024;
 /// Largest request head.
 pub(crate) const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// What is queued for the server on one stream.

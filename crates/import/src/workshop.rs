@@ -1,8 +1,9 @@
 //! Where images are made: a folder of the server's own.
 //!
 //! ```text
-//! <folder>/work/<random>/      one image under way; emptied when the server starts
-//! <folder>/layers/<hex>        a layer that was downloaded, or <hex>.part: the beginning of one
+//! <folder>
+//!   work/<random>/      one image under way; emptied when the server starts
+//!   layers/<hex>        a layer that was downloaded, or <hex>.part: the beginning of one
 //! ```
 
 use std::{fs, io, path::PathBuf, sync::Arc};
